@@ -1,0 +1,12 @@
+namespace Onggi;
+
+/// <summary>The one switch that says whether awaits come back to the caller's context.</summary>
+/// <remarks>
+/// Off in production, as users of a library expect. A deterministic simulation turns it on before the first use
+/// (<c>AppContext.SetSwitch("Onggi.CaptureContext", true)</c>), so that every continuation passes through its scheduler.
+/// A static readonly field is a constant to the JIT: production pays nothing.
+/// </remarks>
+internal static class Rt
+{
+    internal static readonly bool Capture = AppContext.TryGetSwitch("Onggi.CaptureContext", out var on) && on;
+}
