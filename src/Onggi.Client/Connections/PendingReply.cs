@@ -105,6 +105,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
     private ManualResetValueTaskSourceCore<T> _source = new() { RunContinuationsAsynchronously = true };
     private ReplyParser<T>? _parser;
     private CancellationTokenRegistration _registration;
+    private bool _taken;
 
     public ValueTask<T> Task => new(this, _source.Version);
 
@@ -174,6 +175,12 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
 
     public T GetResult(short token)
     {
+        // Awaiting a ValueTask twice is a misuse; it must not hand this object, or its next result, to two callers.
+        if (_source.GetStatus(token) == ValueTaskSourceStatus.Pending || _taken)
+            throw new InvalidOperationException(
+                "A ValueTask of a Redis command is awaited once, and only when it has completed. Use AsTask() to keep it."
+            );
+        _taken = true;
         try
         {
             return _source.GetResult(token);
@@ -201,6 +208,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
     {
         _parser = null;
         _registration = default;
+        _taken = false;
         _source.Reset();
         if (Pool.Count < KeepAtMost)
             Pool.Enqueue(this);

@@ -7,6 +7,7 @@ internal sealed class ReceiveBuffer
 {
     private const int Initial = 16 << 10;
     private const int Reserve = 64 << 10;
+    private const int KeepAtMost = 1 << 20;
 
     private byte[] _bytes = new byte[Initial];
     private int _start;
@@ -21,7 +22,7 @@ internal sealed class ReceiveBuffer
         if (unread == 0)
         {
             _start = _end = 0;
-            if (_bytes.Length > Reserve && needed <= Initial)
+            if (_bytes.Length > KeepAtMost && needed <= Reserve)
                 Replace(Initial);
         }
 
