@@ -41,6 +41,9 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
         CheckOverlaps();
     }
 
+    /// <summary>Whether a generated class cannot have a member of this name.</summary>
+    public static bool IsTaken(string member) => TakenMembers.Contains(member);
+
     /// <summary>Bounds that hold wherever a value is written.</summary>
     private void CheckPaces()
     {
@@ -357,7 +360,7 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
         foreach (var name in names)
         {
             var member = CatalogWords.MemberName(name.Value);
-            if (TakenMembers.Contains(member))
+            if (IsTaken(member))
                 Add(
                     MistakeCode.GeneratedNameCollision,
                     name.Node,
