@@ -81,7 +81,12 @@ internal sealed partial class ReferenceParser(byte[] bytes)
             case '+' or '-':
                 return type + Escape(line);
             case ':':
-                Insist(Whole().IsMatch(line) && BigInteger.Parse(line, CultureInfo.InvariantCulture) is var number && number >= long.MinValue && number <= long.MaxValue);
+                Insist(
+                    Whole().IsMatch(line)
+                        && BigInteger.Parse(line, CultureInfo.InvariantCulture) is var number
+                        && number >= long.MinValue
+                        && number <= long.MaxValue
+                );
                 return ":" + line;
             case '(':
                 Insist(Whole().IsMatch(line));
@@ -121,7 +126,8 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         }
     }
 
-    private static string Aggregate(char type, IEnumerable<string> elements) => $"{(type == '*' ? "" : type)}[{string.Join(' ', elements)}]";
+    private static string Aggregate(char type, IEnumerable<string> elements) =>
+        $"{(type == '*' ? "" : type)}[{string.Join(' ', elements)}]";
 
     private List<string> Elements(int count, int depth)
     {
@@ -212,6 +218,10 @@ internal sealed partial class ReferenceParser(byte[] bytes)
     [GeneratedRegex("^[0-9]+\\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Digits();
 
-    [GeneratedRegex("^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|-?nan)\\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        "^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|-?nan)\\z",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000
+    )]
     private static partial Regex Real();
 }
