@@ -31,6 +31,10 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
                 connection.OnReceived(count);
             }
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return ("The client was disposed.", null);
+        }
         catch (RespProtocolException error)
         {
             return ($"The server sent what is not RESP3 ({error.Message}).", error);
