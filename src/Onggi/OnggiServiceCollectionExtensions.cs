@@ -59,8 +59,12 @@ public static class OnggiServiceCollectionExtensions
         var options = Options(provider);
         var redis = RedisClientOptions.Parse(options.ConnectionString);
         redis.ClientName ??= options.Service;
-        redis.CommandTimeout = options.CommandTimeout;
-        redis.ConnectTimeout = options.ConnectTimeout;
+        // What the connection string says of time-outs holds, unless the options say something else.
+        var defaults = new OnggiOptions();
+        if (options.CommandTimeout != defaults.CommandTimeout)
+            redis.CommandTimeout = options.CommandTimeout;
+        if (options.ConnectTimeout != defaults.ConnectTimeout)
+            redis.ConnectTimeout = options.ConnectTimeout;
         return new RedisClient(redis, provider.GetRequiredService<ILoggerFactory>(), provider.GetRequiredService<TimeProvider>());
     }
 

@@ -36,6 +36,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     {
         var keys = _keyspace.Keys;
         StartupLog.Starting(_logger, _options.Service, keys.System, keys.Environment, keys.Families.Count, Endpoint);
+        _keyspace.Events.Listen();
         try
         {
             await ConnectAsync(cancellationToken).ConfigureAwait(Rt.Capture);
@@ -71,7 +72,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     private async Task ConnectAsync(CancellationToken cancellationToken)
     {
         await _keyspace.Redis.ConnectAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-        await _keyspace.Events.StartAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await _keyspace.Events.WhenListeningAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         StartupLog.Connected(_logger, Endpoint, _keyspace.Redis.Server?.ToString() ?? "");
     }
 

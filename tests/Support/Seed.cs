@@ -7,7 +7,9 @@ public static class Seed
 {
     /// <summary>This run's seed.</summary>
     public static int Value { get; } =
-        int.TryParse(Environment.GetEnvironmentVariable("ONGGI_SEED"), CultureInfo.InvariantCulture, out var given) ? given : Random.Shared.Next(1, int.MaxValue);
+        int.TryParse(Environment.GetEnvironmentVariable("ONGGI_SEED"), CultureInfo.InvariantCulture, out var given)
+            ? given
+            : Random.Shared.Next(1, int.MaxValue);
 
     /// <summary>What to set to repeat this run; put it into every failure's message.</summary>
     public static string Line { get; } = $"ONGGI_SEED={Value.ToString(CultureInfo.InvariantCulture)}";

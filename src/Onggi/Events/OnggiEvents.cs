@@ -186,28 +186,29 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
     }
 
-    /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. Returns when Redis has confirmed or could not be asked; then it goes on trying.</summary>
-    internal async ValueTask StartAsync(CancellationToken cancellationToken)
+    /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. It needs no connection yet.</summary>
+    internal void Listen()
     {
-        string[] types =
-        [
-            .. _keyspace.Families.SelectMany(family => family.InvalidatedBy).Append(OnggiEventTypes.CacheInvalidated.Name).Distinct(),
-        ];
-        EventFeed[] feeds;
+        var types = _keyspace.Families.SelectMany(family => family.InvalidatedBy).Append(OnggiEventTypes.CacheInvalidated.Name).Distinct();
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            feeds = [.. types.Select(FeedOf)];
-            foreach (var feed in feeds)
-                feed.Stands = true;
+            foreach (var type in types)
+                FeedOf(type).Stands = true;
         }
+    }
 
-        // What goes wrong is logged by the feed, which goes on trying.
-        await FirstFailureAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture);
+    /// <summary>Returns when Redis has confirmed what is listened to, or has refused it, or is away for longer than the time to connect. What is wrong is logged; listening goes on.</summary>
+    internal async ValueTask WhenListeningAsync(CancellationToken cancellationToken)
+    {
+        EventFeed[] feeds;
+        lock (_gate)
+            feeds = [.. _feeds.Values];
+        await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Takes what a channel brought. Runs on the reading loop of that channel.</summary>
-    internal void Receive(string type, in RedisMessage message)
+    internal void Receive(string type, RedisMessage message)
     {
         if (message.Interrupted)
         {
@@ -330,8 +331,8 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
 
         try
         {
-            if (await FirstFailureAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { IsTransient: false } refused)
-                throw refused;
+            if (await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { } refusal)
+                throw refusal;
             return subscription;
         }
         catch
@@ -341,17 +342,22 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         }
     }
 
-    private static async ValueTask<RedisException?> FirstFailureAsync(EventFeed[] feeds, CancellationToken cancellationToken)
+    /// <summary>Waits until Redis has confirmed all feeds; its refusal where it refuses one, <c>null</c> also when it is away for longer than we wait.</summary>
+    private async ValueTask<RedisServerException?> FirstRefusalAsync(EventFeed[] feeds, CancellationToken cancellationToken)
     {
-        RedisException? first = null;
-        foreach (var feed in feeds)
+        try
         {
-            var failure = await feed.FirstAttempt.WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-            if (first is null or { IsTransient: true })
-                first = failure ?? first;
+            var answers = await Task.WhenAll(feeds.Select(feed => feed.FirstAnswer))
+                .WaitAsync(_redis.Options.ConnectTimeout, _time, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+            return answers.FirstOrDefault(answer => answer is not null);
         }
-
-        return first;
+        catch (TimeoutException)
+        {
+            foreach (var feed in feeds.Where(feed => !feed.FirstAnswer.IsCompleted))
+                EventsLog.FeedWaiting(_logger, feed.Type);
+            return null;
+        }
     }
 
     private Event<TData> ToEvent<TData>(EventEnvelope envelope, string type, JsonTypeInfo<TData> json) =>
@@ -417,6 +423,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _metrics.Interrupted(type);
         if (isFirst)
             EventsLog.Interrupted(_logger, type);
+        TellInterrupted(type);
+    }
+
+    private void TellInterrupted(string type)
+    {
         foreach (var handler in _interrupted.Handlers)
         {
             try
@@ -441,7 +452,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         if (_feeds.TryGetValue(type, out var feed))
             return feed;
-        feed = new EventFeed(type, ChannelOf(type), _redis, (from, message) => Receive(from.Type, message), _logger, _time);
+        feed = new EventFeed(type, ChannelOf(type), _redis, Receive, TellInterrupted, _logger, _time);
         _feeds.Add(type, feed);
         feed.Start();
         return feed;

@@ -60,7 +60,10 @@ public sealed class GoldenFrameTests
         var random = Seed.For(nameof(Frames_one_after_another_cut_into_any_number_of_pieces_read_the_same_in_the_same_order));
         for (var round = 0; round < 400; round++)
         {
-            var frames = Enumerable.Range(0, random.Next(1, 60)).Select(_ => GoldenFrames.Short[random.Next(GoldenFrames.Short.Count)]).ToArray();
+            var frames = Enumerable
+                .Range(0, random.Next(1, 60))
+                .Select(_ => GoldenFrames.Short[random.Next(GoldenFrames.Short.Count)])
+                .ToArray();
             var stream = frames.SelectMany(frame => frame.ToBytes()).ToArray();
             var cuts = Enumerable.Range(0, random.Next(1, 40)).Select(_ => random.Next(stream.Length + 1)).Order().ToArray();
 
@@ -94,8 +97,14 @@ public sealed class GoldenFrameTests
         {
             var bytes = System.Text.Encoding.Latin1.GetBytes(broken);
             Assert.True(FrameReading.Read(bytes).End == StreamEnd.Broken, $"Let through: {ReferenceParser.Escape(broken)}");
-            Assert.True(FrameReading.ReadByteByByte(bytes).End == StreamEnd.Broken, $"Let through byte by byte: {ReferenceParser.Escape(broken)}");
-            Assert.True(ReferenceParser.Read(bytes).End == StreamEnd.Broken, $"The reference parser let through: {ReferenceParser.Escape(broken)}");
+            Assert.True(
+                FrameReading.ReadByteByByte(bytes).End == StreamEnd.Broken,
+                $"Let through byte by byte: {ReferenceParser.Escape(broken)}"
+            );
+            Assert.True(
+                ReferenceParser.Read(bytes).End == StreamEnd.Broken,
+                $"The reference parser let through: {ReferenceParser.Escape(broken)}"
+            );
         }
     }
 

@@ -21,84 +21,85 @@ internal sealed record GoldenFrame(string Bytes, string Reads)
 /// <summary>Frames of every RESP3 type and every edge we know of: what the parser must read, whichever way the bytes are cut.</summary>
 internal static class GoldenFrames
 {
-    public static IReadOnlyList<GoldenFrame> All { get; } = [.. Scalars(), .. Aggregates(), .. Attributes(), .. StreamedParts(), .. Captured(), .. EdgeSizes()];
+    public static IReadOnlyList<GoldenFrame> All { get; } =
+    [.. Scalars(), .. Aggregates(), .. Attributes(), .. StreamedParts(), .. Captured(), .. EdgeSizes()];
 
     /// <summary>Those short enough to be split in every way.</summary>
     public static IReadOnlyList<GoldenFrame> Short { get; } = [.. All.Where(frame => frame.Bytes.Length <= 400)];
 
     /// <summary>Bytes that are not RESP3, each wrong in one way.</summary>
     public static IReadOnlyList<string> Broken { get; } =
-        [
-            "x\r\n",
-            "\r\n",
-            "\n",
-            "\0\0\0\0",
-            "GET / HTTP/1.1\r\n",
-            "HTTP/1.1 400 Bad Request\r\n\r\n",
-            "SSH-2.0-OpenSSH_9.2\r\n",
-            "\x15\x03\x03\x00\x02\x02\x50",
-            ":\r\n",
-            ":-\r\n",
-            ":12a\r\n",
-            ":1.5\r\n",
-            ":9223372036854775808\r\n",
-            ":-9223372036854775809\r\n",
-            ": 5\r\n",
-            "(\r\n",
-            "(-\r\n",
-            "(12x\r\n",
-            ",\r\n",
-            ",abc\r\n",
-            ",1,5\r\n",
-            "#\r\n",
-            "#x\r\n",
-            "#true\r\n",
-            "_x\r\n",
-            "$\r\n",
-            "$-2\r\n",
-            "$+3\r\nabc\r\n",
-            "$abc\r\n",
-            "$3\r\nabcd\r\n",
-            "$3\r\nab\r\n\r\n",
-            "$3\r\nabc\n\r",
-            "$536870913\r\n",
-            "$99999999999999999999\r\n",
-            "!-1\r\n",
-            "=-1\r\n",
-            "=2\r\nab\r\n",
-            "=3\r\ntxt\r\n",
-            "=5\r\ntxt-a\r\n",
-            "*-2\r\n",
-            "*\r\n",
-            "*a\r\n",
-            "*1.5\r\n",
-            "*67108865\r\n",
-            "*99999999999999999999\r\n",
-            "~-1\r\n",
-            "%-1\r\n",
-            ">-1\r\n",
-            "|-1\r\n",
-            ">?\r\n",
-            "|?\r\n",
-            "!?\r\n",
-            "=?\r\n",
-            "*1\r\n>1\r\n+a\r\n",
-            "|1\r\n+a\r\n>1\r\n+b\r\n+c\r\n",
-            ".\r\n",
-            "*1\r\n.\r\n",
-            ";1\r\na\r\n",
-            "$?\r\n+a\r\n",
-            "$?\r\n$1\r\na\r\n",
-            "$?\r\n;a\r\n",
-            "$?\r\n;-1\r\n",
-            "$?\r\n;1\r\nabc\r\n",
-            "*?\r\n+a\r\n.x\r\n",
-            "%?\r\n+a\r\n.\r\n",
-            "*?\r\n|1\r\n+a\r\n+b\r\n.\r\n",
-            "*?\r\n|0\r\n.\r\n",
-            "+a\rb\r\n",
-            "-ERR\r\r\n",
-        ];
+    [
+        "x\r\n",
+        "\r\n",
+        "\n",
+        "\0\0\0\0",
+        "GET / HTTP/1.1\r\n",
+        "HTTP/1.1 400 Bad Request\r\n\r\n",
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "\x15\x03\x03\x00\x02\x02\x50",
+        ":\r\n",
+        ":-\r\n",
+        ":12a\r\n",
+        ":1.5\r\n",
+        ":9223372036854775808\r\n",
+        ":-9223372036854775809\r\n",
+        ": 5\r\n",
+        "(\r\n",
+        "(-\r\n",
+        "(12x\r\n",
+        ",\r\n",
+        ",abc\r\n",
+        ",1,5\r\n",
+        "#\r\n",
+        "#x\r\n",
+        "#true\r\n",
+        "_x\r\n",
+        "$\r\n",
+        "$-2\r\n",
+        "$+3\r\nabc\r\n",
+        "$abc\r\n",
+        "$3\r\nabcd\r\n",
+        "$3\r\nab\r\n\r\n",
+        "$3\r\nabc\n\r",
+        "$536870913\r\n",
+        "$99999999999999999999\r\n",
+        "!-1\r\n",
+        "=-1\r\n",
+        "=2\r\nab\r\n",
+        "=3\r\ntxt\r\n",
+        "=5\r\ntxt-a\r\n",
+        "*-2\r\n",
+        "*\r\n",
+        "*a\r\n",
+        "*1.5\r\n",
+        "*67108865\r\n",
+        "*99999999999999999999\r\n",
+        "~-1\r\n",
+        "%-1\r\n",
+        ">-1\r\n",
+        "|-1\r\n",
+        ">?\r\n",
+        "|?\r\n",
+        "!?\r\n",
+        "=?\r\n",
+        "*1\r\n>1\r\n+a\r\n",
+        "|1\r\n+a\r\n>1\r\n+b\r\n+c\r\n",
+        ".\r\n",
+        "*1\r\n.\r\n",
+        ";1\r\na\r\n",
+        "$?\r\n+a\r\n",
+        "$?\r\n$1\r\na\r\n",
+        "$?\r\n;a\r\n",
+        "$?\r\n;-1\r\n",
+        "$?\r\n;1\r\nabc\r\n",
+        "*?\r\n+a\r\n.x\r\n",
+        "%?\r\n+a\r\n.\r\n",
+        "*?\r\n|1\r\n+a\r\n+b\r\n.\r\n",
+        "*?\r\n|0\r\n.\r\n",
+        "+a\rb\r\n",
+        "-ERR\r\r\n",
+    ];
 
     /// <summary>A frame that nests so many arrays in each other.</summary>
     public static GoldenFrame Nested(int depth) =>
@@ -115,7 +116,10 @@ internal static class GoldenFrames
             new("+\xff\x00\x80\r\n", "+\\xFF\\x00\\x80"),
             new("+a\nb\r\n", "+a\\x0Ab"),
             new("-ERR unknown command 'foo'\r\n", "-ERR unknown command 'foo'"),
-            new("-WRONGTYPE Operation against a key holding the wrong kind of value\r\n", "-WRONGTYPE Operation against a key holding the wrong kind of value"),
+            new(
+                "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value"
+            ),
             new("-\r\n", "-"),
             new(":0\r\n", ":0"),
             new(":-0\r\n", ":-0"),
@@ -138,7 +142,10 @@ internal static class GoldenFrames
             new(",-inf\r\n", ",-inf"),
             new(",nan\r\n", ",nan"),
             new(",-nan\r\n", ",-nan"),
-            new(",3.0000000000000000000000000000000000000000000000000000001\r\n", ",3.0000000000000000000000000000000000000000000000000000001"),
+            new(
+                ",3.0000000000000000000000000000000000000000000000000000001\r\n",
+                ",3.0000000000000000000000000000000000000000000000000000001"
+            ),
             new("#t\r\n", "#t"),
             new("#f\r\n", "#f"),
             new("_\r\n", "null"),
@@ -190,7 +197,10 @@ internal static class GoldenFrames
             Nested(1),
             Nested(127),
             Nested(128),
-            new(string.Concat(Enumerable.Repeat("*1\r\n", 128)) + "*0\r\n", string.Concat(Enumerable.Repeat("[", 128)) + "[]" + new string(']', 128)),
+            new(
+                string.Concat(Enumerable.Repeat("*1\r\n", 128)) + "*0\r\n",
+                string.Concat(Enumerable.Repeat("[", 128)) + "[]" + new string(']', 128)
+            ),
         ];
 
     private static IEnumerable<GoldenFrame> Attributes() =>
@@ -201,7 +211,10 @@ internal static class GoldenFrames
             new("*2\r\n|1\r\n+k\r\n*2\r\n:1\r\n:2\r\n:3\r\n:4\r\n", "[:3 :4]"),
             new("*2\r\n:3\r\n|2\r\n+k\r\n%1\r\n+a\r\n+b\r\n+l\r\n+m\r\n:4\r\n", "[:3 :4]"),
             new("|1\r\n|1\r\n+x\r\n+y\r\n+k\r\n+v\r\n+a\r\n", "+a"),
-            new("|1\r\n+key-popularity\r\n%2\r\n$1\r\na\r\n,0.1923\r\n$1\r\nb\r\n,0.0012\r\n*2\r\n:2039123\r\n:9543892\r\n", "[:2039123 :9543892]"),
+            new(
+                "|1\r\n+key-popularity\r\n%2\r\n$1\r\na\r\n,0.1923\r\n$1\r\nb\r\n,0.0012\r\n*2\r\n:2039123\r\n:9543892\r\n",
+                "[:2039123 :9543892]"
+            ),
             new("|1\r\n+k\r\n$-1\r\n>1\r\n+x\r\n", ">[+x]"),
             new("|1\r\n+k\r\n+v\r\n-ERR marked\r\n", "-ERR marked"),
             new("*1\r\n|1\r\n+k\r\n+v\r\n*0\r\n", "[[]]"),
@@ -244,10 +257,7 @@ internal static class GoldenFrames
             new("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n", "[\"0\" [\"a\" \"b\"]]"),
             new("*2\r\n*2\r\n$1\r\na\r\n,1\r\n*2\r\n$1\r\nb\r\n,2.5\r\n", "[[\"a\" ,1] [\"b\" ,2.5]]"),
             new("*2\r\n$10\r\n1795303000\r\n$6\r\n123456\r\n", "[\"1795303000\" \"123456\"]"),
-            new(
-                "-OOM command not allowed when used memory > 'maxmemory'.\r\n",
-                "-OOM command not allowed when used memory > 'maxmemory'."
-            ),
+            new("-OOM command not allowed when used memory > 'maxmemory'.\r\n", "-OOM command not allowed when used memory > 'maxmemory'."),
         ];
 
     private static IEnumerable<GoldenFrame> EdgeSizes()
@@ -271,9 +281,13 @@ internal static class GoldenFrames
     }
 
     private static string Body(int size) =>
-        string.Create(size, size, static (text, size) =>
-        {
-            for (var i = 0; i < text.Length; i++)
-                text[i] = (char)('a' + ((i + size) % 26));
-        });
+        string.Create(
+            size,
+            size,
+            static (text, size) =>
+            {
+                for (var i = 0; i < text.Length; i++)
+                    text[i] = (char)('a' + ((i + size) % 26));
+            }
+        );
 }

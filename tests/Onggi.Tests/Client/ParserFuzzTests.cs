@@ -13,7 +13,11 @@ public sealed class ParserFuzzTests
     // The objects an error takes: an exception, its text and its stack.
     private const int ErrorAllowance = 8 * 1024;
 
-    private static readonly byte[][] Corpus = [.. GoldenFrames.Short.Select(frame => frame.ToBytes()), .. GoldenFrames.Broken.Select(Encoding.Latin1.GetBytes)];
+    private static readonly byte[][] Corpus =
+    [
+        .. GoldenFrames.Short.Select(frame => frame.ToBytes()),
+        .. GoldenFrames.Broken.Select(Encoding.Latin1.GetBytes),
+    ];
 
     [Fact]
     public void Mutated_frames_read_as_the_reference_parser_reads_them()
@@ -94,7 +98,10 @@ public sealed class ParserFuzzTests
             FrameReading.Scan(buffer, scanner, body, 16_000);
             received += body.Length;
             var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            Assert.True(allocated <= Promise + ErrorAllowance + (4L * received), $"{allocated} bytes were allocated for {received} received.");
+            Assert.True(
+                allocated <= Promise + ErrorAllowance + (4L * received),
+                $"{allocated} bytes were allocated for {received} received."
+            );
         }
     }
 
@@ -102,7 +109,10 @@ public sealed class ParserFuzzTests
     public void Streamed_parts_cost_no_more_than_a_few_times_what_arrived()
     {
         var body = new string('a', 100_000);
-        var nested = string.Concat(Enumerable.Repeat("*?\r\n", 100)) + $"${body.Length}\r\n{body}\r\n" + string.Concat(Enumerable.Repeat(".\r\n", 100));
+        var nested =
+            string.Concat(Enumerable.Repeat("*?\r\n", 100))
+            + $"${body.Length}\r\n{body}\r\n"
+            + string.Concat(Enumerable.Repeat(".\r\n", 100));
         var bytes = Encoding.Latin1.GetBytes(nested);
         var before = GC.GetAllocatedBytesForCurrentThread();
 
@@ -225,7 +235,16 @@ public sealed class ParserFuzzTests
                 output.Append($",{(random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-300, 300)):R}\r\n");
                 break;
             case 5:
-                output.Append(random.Next(5) switch { 0 => "#t\r\n", 1 => "#f\r\n", 2 => "_\r\n", 3 => "$-1\r\n", _ => "*-1\r\n" });
+                output.Append(
+                    random.Next(5) switch
+                    {
+                        0 => "#t\r\n",
+                        1 => "#f\r\n",
+                        2 => "_\r\n",
+                        3 => "$-1\r\n",
+                        _ => "*-1\r\n",
+                    }
+                );
                 break;
             case 6:
                 var bulk = Word(random);
@@ -263,9 +282,13 @@ public sealed class ParserFuzzTests
     }
 
     private static string Word(Random random) =>
-        string.Create(random.Next(12), random, static (letters, random) =>
-        {
-            for (var i = 0; i < letters.Length; i++)
-                letters[i] = (char)random.Next('a', 'z' + 1);
-        });
+        string.Create(
+            random.Next(12),
+            random,
+            static (letters, random) =>
+            {
+                for (var i = 0; i < letters.Length; i++)
+                    letters[i] = (char)random.Next('a', 'z' + 1);
+            }
+        );
 }

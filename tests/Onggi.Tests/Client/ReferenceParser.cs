@@ -52,6 +52,23 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         }
     }
 
+    /// <summary>The arguments of one command, escaped; <c>null</c> when the bytes are not exactly one array of bulk strings.</summary>
+    public static string[]? Arguments(byte[] bytes)
+    {
+        var parser = new ReferenceParser(bytes);
+        if (parser.Peek() != '*')
+            return null;
+        var arguments = new string[Number(parser.Line()[1..], MaxCount)];
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            if (parser.Peek() != '$')
+                return null;
+            arguments[i] = parser.Body(parser.Line()[1..]);
+        }
+
+        return parser._position == bytes.Length ? arguments : null;
+    }
+
     /// <summary>One character per byte; those outside printable ASCII as <c>\xNN</c>.</summary>
     public static string Escape(ReadOnlySpan<char> text)
     {
@@ -81,7 +98,12 @@ internal sealed partial class ReferenceParser(byte[] bytes)
             case '+' or '-':
                 return type + Escape(line);
             case ':':
-                Insist(Whole().IsMatch(line) && BigInteger.Parse(line, CultureInfo.InvariantCulture) is var number && number >= long.MinValue && number <= long.MaxValue);
+                Insist(
+                    Whole().IsMatch(line)
+                        && BigInteger.Parse(line, CultureInfo.InvariantCulture) is var number
+                        && number >= long.MinValue
+                        && number <= long.MaxValue
+                );
                 return ":" + line;
             case '(':
                 Insist(Whole().IsMatch(line));
@@ -121,7 +143,8 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         }
     }
 
-    private static string Aggregate(char type, IEnumerable<string> elements) => $"{(type == '*' ? "" : type)}[{string.Join(' ', elements)}]";
+    private static string Aggregate(char type, IEnumerable<string> elements) =>
+        $"{(type == '*' ? "" : type)}[{string.Join(' ', elements)}]";
 
     private List<string> Elements(int count, int depth)
     {
@@ -146,8 +169,10 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         var whole = new StringBuilder();
         while (true)
         {
-            Insist(Peek() == ';');
-            var line = Line()[1..];
+            Peek();
+            var line = LineOfAnyType();
+            Insist(line[0] == ';');
+            line = line[1..];
             if (Number(line, MaxLength) == 0)
                 return whole.ToString();
             whole.Append(Body(line));
@@ -189,7 +214,12 @@ internal sealed partial class ReferenceParser(byte[] bytes)
     // The type byte and what follows up to the line's end.
     private string Line()
     {
-        Insist("+-:(,#_$!=*~%>|.;".Contains((char)bytes[_position], StringComparison.Ordinal));
+        Insist("+-:(,#_$!=*~%>|.".Contains((char)bytes[_position], StringComparison.Ordinal));
+        return LineOfAnyType();
+    }
+
+    private string LineOfAnyType()
+    {
         var end = Array.IndexOf(bytes, (byte)'\r', _position);
         Insist((end < 0 ? bytes.Length : end) - _position <= MaxLine);
         if (end < 0 || end + 1 == bytes.Length)
@@ -212,6 +242,10 @@ internal sealed partial class ReferenceParser(byte[] bytes)
     [GeneratedRegex("^[0-9]+\\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Digits();
 
-    [GeneratedRegex("^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|-?nan)\\z", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        "^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|-?nan)\\z",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000
+    )]
     private static partial Regex Real();
 }
