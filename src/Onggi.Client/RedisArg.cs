@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Diagnostics;
 using System.Text;
 
 namespace Onggi.Client;
@@ -28,23 +27,8 @@ public readonly struct RedisArg
         Double,
     }
 
-    /// <summary>The most bytes that the argument can take.</summary>
-    internal int MaxLength =>
-        _kind switch
-        {
-            Kind.Bytes => _bytes.Length,
-            Kind.Text => Encoding.UTF8.GetMaxByteCount(((string)_source!).Length),
-            _ => 32,
-        };
-
-    /// <summary>The exact number of bytes of text or bytes, without writing them.</summary>
-    internal int ExactLength =>
-        _kind switch
-        {
-            Kind.Bytes => _bytes.Length,
-            Kind.Text => Encoding.UTF8.GetByteCount((string)_source!),
-            _ => throw new UnreachableException(),
-        };
+    /// <summary>The text as it is, or a word for what it is: names commands in metrics and messages.</summary>
+    internal string Name => _source as string ?? "(bytes)";
 
     internal bool IsNumber => _kind is Kind.Integer or Kind.Double;
 
@@ -74,8 +58,11 @@ public readonly struct RedisArg
     /// <summary>A number, sent in the shortest form that reads back the same.</summary>
     public static implicit operator RedisArg(double number) => new(Kind.Double, number: BitConverter.DoubleToInt64Bits(number));
 
+    /// <summary>The exact number of bytes of text or bytes, without writing them.</summary>
+    internal int ByteLength(Encoding encoding) => _kind == Kind.Bytes ? _bytes.Length : encoding.GetByteCount((string)_source!);
+
     /// <summary>Writes the argument's bytes and says how many.</summary>
-    internal int WriteTo(Span<byte> destination)
+    internal int WriteTo(Span<byte> destination, Encoding encoding)
     {
         switch (_kind)
         {
@@ -83,7 +70,7 @@ public readonly struct RedisArg
                 _bytes.Span.CopyTo(destination);
                 return _bytes.Length;
             case Kind.Text:
-                return Encoding.UTF8.GetBytes((string)_source!, destination);
+                return encoding.GetBytes((string)_source!, destination);
             case Kind.Integer:
                 Utf8Formatter.TryFormat(_number, destination, out var digits);
                 return digits;

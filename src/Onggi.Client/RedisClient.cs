@@ -1,61 +1,201 @@
-#pragma warning disable CS1591, MA0025
+using System.Buffers;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
+using Onggi.Client.Routing;
 
 namespace Onggi.Client;
 
-/// <summary>A connection to one Redis, shared by all callers of the process. (API sketch, bodies follow.)</summary>
+/// <summary>A connection to one Redis, shared by all callers of the process.</summary>
+/// <remarks>
+/// <para>Make one and keep it. Callers need no pool: their commands are written one after the other into one connection, sent together where they come together, and answered in order.
+/// Commands are extension members (<c>GetAsync</c>, <c>SetAsync</c> …); for any other command there are <see cref="SendAsync"/> and <see cref="ExecuteAsync"/>.</para>
+/// <para>What a caller sees: Redis <b>slow</b>: <see cref="RedisTimeoutException"/> after <see cref="RedisClientOptions.CommandTimeout"/> (2 s), the command may still be executed.
+/// <b>Gone</b>: commands under way fail at once with <see cref="RedisConnectionException"/>, which says whether they can have been executed; later ones wait for the next connection until their
+/// time-out, and were not sent. <b>Full</b>: <see cref="RedisServerException"/> with code OOM. <b>Restarted empty</b>: nothing special, keys are missing. <b>Failed over</b>: as gone, then connected to
+/// whoever has the address. <b>We were paused</b>: replies that arrived meanwhile are read before time-outs are judged anew, or the wait has timed out.</para>
+/// <para>A cancelled or timed-out call abandons the wait, not the command.</para>
+/// </remarks>
 public sealed class RedisClient : IAsyncDisposable
 {
-    public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null) => Options = options;
+    private readonly RedisLink _link;
+    private readonly Lazy<SubscriberHub> _hub;
+    private readonly ClientMetrics _metrics;
 
-    public RedisClientOptions Options { get; }
+    /// <summary>Makes a client that connects on first use, or with <see cref="ConnectAsync(CancellationToken)"/>.</summary>
+    public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Options = options;
+        time ??= TimeProvider.System;
+        ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
+        _metrics = new ClientMetrics(options, time, () => _link?.IsConnected == true, () => _link?.InFlight ?? 0);
+        _link = new RedisLink(options, logger, time, completions: _metrics) { Changed = OnChanged };
+        _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, logger, time));
+    }
 
-    public bool IsConnected => throw new NotImplementedException();
-
-    /// <summary>The server's version and role as HELLO told them; null while never connected.</summary>
-    public RedisServerInfo? Server => throw new NotImplementedException();
-
-    /// <summary>Raised when the link comes up (true) or is lost (false).</summary>
+    /// <summary>Tells of every change: <c>true</c> when commands flow, <c>false</c> when they do not. Handlers must not block.</summary>
     public event Action<bool>? ConnectionChanged;
 
-    public static ValueTask<RedisClient> ConnectAsync(string connectionString, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+    /// <summary>What it was made with.</summary>
+    public RedisClientOptions Options { get; }
 
-    public static ValueTask<RedisClient> ConnectAsync(
+    /// <summary>Whether commands flow now. A Redis that hangs counts as connected until its silence is noticed.</summary>
+    public bool IsConnected => _link.IsConnected;
+
+    /// <summary>What the server said of itself; <c>null</c> while there never was a connection.</summary>
+    public RedisServerInfo? Server => _link.Server;
+
+    /// <summary>Reads a connection string, connects, and hands out the client.</summary>
+    /// <exception cref="FormatException">The connection string cannot be read.</exception>
+    /// <exception cref="RedisConnectionException">Redis cannot be reached within <see cref="RedisClientOptions.ConnectTimeout"/>, or refuses us.</exception>
+    public static ValueTask<RedisClient> ConnectAsync(string connectionString, CancellationToken cancellationToken = default) =>
+        ConnectAsync(RedisClientOptions.Parse(connectionString), cancellationToken: cancellationToken);
+
+    /// <summary>Connects and hands out the client.</summary>
+    /// <exception cref="RedisConnectionException">Redis cannot be reached within <see cref="RedisClientOptions.ConnectTimeout"/>, or refuses us.</exception>
+    public static async ValueTask<RedisClient> ConnectAsync(
         RedisClientOptions options,
         ILoggerFactory? loggers = null,
         TimeProvider? time = null,
         CancellationToken cancellationToken = default
-    ) => throw new NotImplementedException();
+    )
+    {
+        var client = new RedisClient(options, loggers, time);
+        try
+        {
+            await client.ConnectAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync().ConfigureAwait(Rt.Capture);
+            throw;
+        }
+    }
 
-    /// <summary>Waits until connected; throws when it cannot within ConnectTimeout.</summary>
-    public ValueTask ConnectAsync(CancellationToken cancellationToken = default) => throw new NotImplementedException();
+    /// <summary>Waits until commands flow, trying again with growing pauses.</summary>
+    /// <exception cref="RedisConnectionException">They do not within <see cref="RedisClientOptions.ConnectTimeout"/>, or Redis refuses us (wrong password, too old). The client goes on trying in the background.</exception>
+    public async ValueTask ConnectAsync(CancellationToken cancellationToken = default) =>
+        await _link.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
 
-    public ValueTask<T> SendAsync<T>(
-        ReadOnlySpan<RedisArg> command,
-        ReplyParser<T> parser,
-        CancellationToken cancellationToken = default
-    ) => throw new NotImplementedException();
+    /// <summary>Sends one command and reads its reply with <paramref name="parser"/>. One round trip.</summary>
+    /// <param name="command">Its name and arguments; written before the call returns.</param>
+    /// <param name="parser">Runs on the reading loop: short, no blocking.</param>
+    /// <param name="cancellationToken">Abandons the wait. The exception's <c>Data["Sent"]</c> tells whether the command can have been executed.</param>
+    /// <exception cref="RedisException">It could not be asked, was refused, or was not answered in time: see its subclasses.</exception>
+    /// <exception cref="ArgumentException">The command is empty or holds text that is not Unicode.</exception>
+    public ValueTask<T> SendAsync<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(parser);
+        return _link.SendAsync(new Command(command), parser, cancellationToken);
+    }
 
+    /// <summary>Sends one command and returns its reply as a tree. One round trip.</summary>
+    /// <exception cref="RedisException">As for <see cref="SendAsync"/>.</exception>
     public ValueTask<Reply> ExecuteAsync(ReadOnlySpan<RedisArg> command, CancellationToken cancellationToken = default) =>
         SendAsync(command, ReplyParsers.Reply, cancellationToken);
 
+    /// <summary>Runs a script: EVALSHA, and EVAL once where the server does not know it (which proves that nothing was executed). One round trip; two the first time.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="keys">Its KEYS; on a cluster they must share a slot.</param>
+    /// <param name="args">Its ARGV.</param>
+    /// <param name="parser">Reads its result.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    /// <exception cref="RedisException">As for <see cref="SendAsync"/>.</exception>
     public ValueTask<T> EvalAsync<T>(
         RedisScript script,
         ReadOnlySpan<RedisArg> keys,
         ReadOnlySpan<RedisArg> args,
         ReplyParser<T> parser,
         CancellationToken cancellationToken = default
-    ) => throw new NotImplementedException();
+    )
+    {
+        ArgumentNullException.ThrowIfNull(script);
+        ArgumentNullException.ThrowIfNull(parser);
+        var asked = _link.SendAsync(new Command(script, keys, args), parser, cancellationToken);
 
+        // Kept for the rare second way; the spans do not outlive this call.
+        var kept = ArrayPool<RedisArg>.Shared.Rent(keys.Length + args.Length);
+        keys.CopyTo(kept);
+        args.CopyTo(kept.AsSpan(keys.Length));
+        return EvalAsync(asked, script, kept, keys.Length, keys.Length + args.Length, parser, cancellationToken);
+    }
+
+    /// <summary>Listens to a channel, and returns when Redis has confirmed. One round trip.</summary>
+    /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribeAsync(string channel, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        SubscribeAsync(channel, isPattern: false, cancellationToken);
 
+    /// <summary>Listens to all channels that match a glob pattern, and returns when Redis has confirmed. One round trip.</summary>
+    /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribePatternAsync(string pattern, CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+        SubscribeAsync(pattern, isPattern: true, cancellationToken);
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    /// <summary>Records the wish to listen and returns at once: it comes true when there is a connection (<see cref="RedisSubscription.WhenActiveAsync(CancellationToken)"/>).</summary>
+    public RedisSubscription Subscribe(string channel)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(channel);
+        return _hub.Value.Add(channel, isPattern: false);
+    }
 
-    private void Unused() => ConnectionChanged?.Invoke(true);
+    /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_hub.IsValueCreated)
+            await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        _metrics.Dispose();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<T> EvalAsync<T>(
+        ValueTask<T> asked,
+        RedisScript script,
+        RedisArg[] kept,
+        int keys,
+        int count,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    )
+    {
+        try
+        {
+            return await asked.ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisServerException error) when (error.Code == "NOSCRIPT")
+        {
+            RedisArg[] whole = ["EVAL", script.SourceBytes, keys, .. kept.AsSpan(0, count)];
+            return await _link.SendAsync(new Command(whole), parser, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            kept.AsSpan(0, count).Clear();
+            ArrayPool<RedisArg>.Shared.Return(kept);
+        }
+    }
+
+    private async ValueTask<RedisSubscription> SubscribeAsync(string name, bool isPattern, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        var subscription = _hub.Value.Add(name, isPattern);
+        try
+        {
+            await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);
+            return subscription;
+        }
+        catch
+        {
+            await subscription.DisposeAsync().ConfigureAwait(Rt.Capture);
+            throw;
+        }
+    }
+
+    private void OnChanged(bool connected)
+    {
+        _metrics.Changed(connected);
+        ConnectionChanged?.Invoke(connected);
+    }
 }

@@ -1,4 +1,5 @@
-#pragma warning disable CS1591, MA0025
+using Onggi.Client.Transport;
+
 namespace Onggi.Client;
 
 /// <summary>How a <see cref="RedisClient"/> connects and how long it waits.</summary>
@@ -33,9 +34,44 @@ public sealed class RedisClientOptions
     /// <value>Default 2 s.</value>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>The most commands that may wait for replies on one connection; the next one is refused with <see cref="RedisBusyException"/>. Rounded up to a power of two.</summary>
+    /// <value>Default 4096.</value>
+    public int MaxInFlight { get; set; } = 4096;
+
+    /// <summary>The most commands that wait for a connection while there is none; 0 refuses them at once.</summary>
+    /// <value>Default 1024.</value>
+    public int MaxBacklog { get; set; } = 1024;
+
+    /// <summary>The most bytes that wait to be sent.</summary>
+    /// <value>Default 256 MiB.</value>
+    public int MaxBufferedBytes { get; set; } = 256 << 20;
+
+    /// <summary>After how long without a byte from the server an idle connection is asked for a sign of life.</summary>
+    /// <value>Default 10 s.</value>
+    public TimeSpan KeepAlive { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>After how long without a byte, while commands wait for replies, a connection is given up as dead.</summary>
+    /// <value>Default 5 s.</value>
+    public TimeSpan DeadAfter { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The first pause between two attempts to connect; each further one may be twice as long. The real pause is drawn at random below it.</summary>
+    /// <value>Default 50 ms.</value>
+    public TimeSpan ReconnectPause { get; set; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>The longest pause between two attempts to connect.</summary>
+    /// <value>Default 2 s.</value>
+    public TimeSpan MaxReconnectPause { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How many published messages a subscription holds for a slow reader before the oldest are dropped (which the reader is told).</summary>
+    /// <value>Default 4096.</value>
+    public int SubscriptionBuffer { get; set; } = 4096;
+
+    /// <summary>The seam for TLS, proxies and tests.</summary>
+    internal ITransportFactory Transports { get; set; } = SocketTransportFactory.Shared;
+
     /// <summary>Reads <c>host:port,password=…,user=…</c> or <c>redis://user:password@host:port/0</c>.</summary>
     /// <exception cref="FormatException">The text is neither; the message says what was wrong and what to write.</exception>
-    public static RedisClientOptions Parse(string connectionString) => throw new NotImplementedException();
+    public static RedisClientOptions Parse(string connectionString) => ConnectionString.Parse(connectionString);
 
     /// <summary>Host and port, without secrets.</summary>
     public override string ToString() => $"{Host}:{Port}";

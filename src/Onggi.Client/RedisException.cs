@@ -28,8 +28,8 @@ public abstract class RedisException : Exception
 }
 
 /// <summary>There is no connection, or it was lost before the reply came.</summary>
-public sealed class RedisConnectionException(string message, Sent sent, Exception? inner = null)
-    : RedisException(message, sent, isTransient: true, inner);
+public sealed class RedisConnectionException(string message, Sent sent, Exception? inner = null, bool isTransient = true)
+    : RedisException(message, sent, isTransient, inner);
 
 /// <summary>The reply did not come within the time the caller gave.</summary>
 public sealed class RedisTimeoutException(string message, Sent sent, Exception? inner = null)

@@ -1,4 +1,7 @@
-#pragma warning disable CS1591, MA0025
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Onggi.Client.Routing;
+
 namespace Onggi.Client;
 
 /// <summary>What a subscription hands out: a message, or the news that messages can have been missed.</summary>
@@ -14,11 +17,82 @@ public readonly record struct RedisMessage
     public bool Interrupted { get; init; }
 }
 
-/// <summary>A standing wish to hear a channel. It survives reconnects; dispose it to unsubscribe. (API sketch, bodies follow.)</summary>
+/// <summary>A standing wish to hear a channel or a pattern of channels. It survives reconnects; dispose it to unsubscribe.</summary>
+/// <remarks>
+/// When Redis is slow or gone: nothing arrives; when it is back, a message with <see cref="RedisMessage.Interrupted"/> comes before those published from then on.
+/// Redis' Pub/Sub keeps nothing: what is published while nobody listens is gone.
+/// </remarks>
 public sealed class RedisSubscription : IAsyncDisposable
 {
-    public IAsyncEnumerable<RedisMessage> ReadAllAsync(CancellationToken cancellationToken = default) =>
-        throw new NotImplementedException();
+    private static readonly RedisMessage Gap = new()
+    {
+        Channel = "",
+        Payload = default,
+        Interrupted = true,
+    };
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    private readonly SubscriberHub _hub;
+    private readonly Channel<RedisMessage> _messages;
+    private int _dropped;
+
+    internal RedisSubscription(SubscriberHub hub, string name, bool isPattern, int buffer)
+    {
+        (_hub, Name, IsPattern) = (hub, name, isPattern);
+        _messages = Channel.CreateBounded<RedisMessage>(
+            new BoundedChannelOptions(buffer) { FullMode = BoundedChannelFullMode.DropOldest },
+            _ => Volatile.Write(ref _dropped, 1)
+        );
+    }
+
+    /// <summary>The channel's name, or the pattern.</summary>
+    public string Name { get; }
+
+    /// <summary>Whether <see cref="Name"/> is a glob pattern.</summary>
+    public bool IsPattern { get; }
+
+    internal SubscriberHub.Topic? Topic { get; set; }
+
+    /// <summary>Ends when Redis has confirmed the subscription on the present connection; from then on every message arrives.</summary>
+    /// <exception cref="RedisServerException">Redis refuses it, for example because the user may not read the channel.</exception>
+    public Task WhenActiveAsync(CancellationToken cancellationToken = default) => Topic!.Active.WaitAsync(cancellationToken);
+
+    /// <summary>The messages as they arrive, until the subscription or the client is disposed. For one reader at a time.</summary>
+    public async IAsyncEnumerable<RedisMessage> ReadAllAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await foreach (var message in _messages.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(Rt.Capture))
+        {
+            if (Interlocked.Exchange(ref _dropped, 0) == 1)
+                yield return Gap;
+            yield return message;
+        }
+    }
+
+    /// <summary>Unsubscribes, when nobody else of this process reads the same channel; at most one round trip. Ends <see cref="ReadAllAsync"/>.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Complete();
+        await _hub.RemoveAsync(this).ConfigureAwait(Rt.Capture);
+    }
+
+    internal async Task WhenActiveAsync(TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Topic!.Active.WaitAsync(timeout, _hub.Time, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (TimeoutException error)
+        {
+            throw new RedisTimeoutException(
+                $"Redis did not confirm the subscription to {Name} in time. {_hub.LastError}",
+                Sent.Maybe,
+                error
+            );
+        }
+    }
+
+    internal void Deliver(RedisMessage message) => _messages.Writer.TryWrite(message);
+
+    internal void Interrupt() => _messages.Writer.TryWrite(Gap);
+
+    internal void Complete() => _messages.Writer.TryComplete();
 }

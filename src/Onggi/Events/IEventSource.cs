@@ -1,4 +1,3 @@
-#pragma warning disable CS1591
 using System.Text.Json;
 
 namespace Onggi.Events;
@@ -6,10 +5,13 @@ namespace Onggi.Events;
 /// <summary>An event as it passes the seam between features: its type, where it is from, and its payload as JSON.</summary>
 public sealed class EventNotice
 {
+    /// <summary>The name in the catalog, for example <c>user.updated</c>.</summary>
     public required string Type { get; init; }
 
+    /// <summary>The service that published it; empty when a foreign publisher did not say.</summary>
     public required string Source { get; init; }
 
+    /// <summary>What the publisher said beside the payload; empty for none.</summary>
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
     /// <summary>The payload; default (Undefined) when the event has none.</summary>
@@ -26,12 +28,18 @@ public sealed class EventNotice
 public interface IEventSource
 {
     /// <summary>Runs before an event of this process is published; the publish waits for it, and fails when it throws.</summary>
+    /// <returns>Dispose it to stop.</returns>
     IDisposable OnPublishing(Func<EventNotice, CancellationToken, ValueTask> handler);
 
-    /// <summary>Runs for every event that arrives for a type in the catalog, own ones included. It must not block and must not throw.</summary>
+    /// <summary>
+    /// Runs for every event that arrives, own ones included, before any subscriber's handler. It is on the path of all events of that
+    /// type: it must not block and must not throw.
+    /// </summary>
+    /// <returns>Dispose it to stop.</returns>
     IDisposable OnReceived(Action<EventNotice> handler);
 
-    /// <summary>Runs when events can have been missed (link lost and back, or a slow reader).</summary>
+    /// <summary>Runs when events can have been missed: listening began just now, the link was lost and is back, or this process read too slowly. It comes once for each type concerned and must not block.</summary>
+    /// <returns>Dispose it to stop.</returns>
     IDisposable OnInterrupted(Action handler);
 }
 

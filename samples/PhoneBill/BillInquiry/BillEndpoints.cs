@@ -1,0 +1,38 @@
+using PhoneBill.Contracts;
+
+namespace PhoneBill.BillInquiry;
+
+public static class BillEndpoints
+{
+    public static void MapBills(this WebApplication app)
+    {
+        var api = app.MapGroup("/api").RequireAuthorization().RequirePermission("bill.read");
+
+        api.MapGet(
+            "/customers/{lineNumber}",
+            async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                Inputs.LineNumber(lineNumber) is { } problem
+                    ? (IResult)problem
+                    : http.Answer(await reads.CustomerAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
+        );
+
+        api.MapGet(
+            "/lines/{lineNumber}/status",
+            async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                Inputs.LineNumber(lineNumber) is { } problem
+                    ? (IResult)problem
+                    : http.Answer(await reads.LineStatusAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
+        );
+
+        api.MapGet(
+            "/bills/{lineNumber}/{month}",
+            async (string lineNumber, string month, HttpContext http, BillReader bills, CancellationToken cancellationToken) =>
+                (Inputs.LineNumber(lineNumber) ?? Inputs.Month(month)) is { } problem
+                    ? (IResult)problem
+                    : http.Answer(
+                        await bills.GetAsync(lineNumber, month, cancellationToken),
+                        $"The billing system knows no line {lineNumber}."
+                    )
+        );
+    }
+}

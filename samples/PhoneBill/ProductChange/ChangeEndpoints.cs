@@ -1,0 +1,27 @@
+using PhoneBill.Contracts;
+
+namespace PhoneBill.ProductChange;
+
+public sealed record ChangeRequest(string ProductCode);
+
+public sealed record ProductEdit(string Name, int MonthlyFee);
+
+public static class ChangeEndpoints
+{
+    public static void MapProductChange(this WebApplication app)
+    {
+        var api = app.MapGroup("/api").RequireAuthorization().RequirePermission("product.change");
+
+        api.MapPost(
+            "/lines/{lineNumber}/product",
+            (string lineNumber, ChangeRequest request, ProductChanges changes, CancellationToken cancellationToken) =>
+                changes.ChangeLineAsync(lineNumber, request.ProductCode, cancellationToken)
+        );
+
+        api.MapPut(
+            "/products/{code}",
+            (string code, ProductEdit edit, ProductChanges changes, CancellationToken cancellationToken) =>
+                changes.EditProductAsync(code, edit, cancellationToken)
+        );
+    }
+}

@@ -1,0 +1,10 @@
+using PhoneBill.Contracts;
+using PhoneBill.ProductChange;
+
+var builder = PhoneBillHost.Create(args, "product-change");
+builder.Services.AddSingleton<ProductChanges>();
+
+var app = await builder.BuildPhoneBillAsync();
+app.MapProducts();
+app.MapProductChange();
+await app.RunAsync();

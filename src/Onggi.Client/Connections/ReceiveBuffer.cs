@@ -1,0 +1,62 @@
+using System.Buffers;
+
+namespace Onggi.Client.Connections;
+
+/// <summary>The bytes that have arrived and are not yet read. It grows as bytes arrive, never by what a header announces alone.</summary>
+internal sealed class ReceiveBuffer
+{
+    private const int Initial = 16 << 10;
+    private const int Reserve = 64 << 10;
+    private const int KeepAtMost = 1 << 20;
+
+    private byte[] _bytes = new byte[Initial];
+    private int _start;
+    private int _end;
+
+    public ReadOnlySpan<byte> Unread => _bytes.AsSpan(_start, _end - _start);
+
+    /// <summary>Room to receive into, never empty. <paramref name="needed"/> is how many unread bytes the frame under way wants to have.</summary>
+    public Memory<byte> GetMemory(int needed)
+    {
+        var unread = _end - _start;
+        if (unread == 0)
+        {
+            _start = _end = 0;
+            if (_bytes.Length > KeepAtMost && needed <= Reserve)
+                Replace(Initial);
+        }
+
+        // What is held is doubled at the most beyond a small reserve: a lying header costs nothing.
+        var wanted = Math.Min(Math.Max((long)needed, unread + 1), Math.Max(Reserve, 2L * unread));
+        if (_bytes.Length - _start < wanted)
+        {
+            if (_bytes.Length >= wanted)
+                Compact();
+            else
+                Replace((int)Math.Min(wanted, Array.MaxLength));
+        }
+
+        if (_end == _bytes.Length)
+            Compact();
+        return _bytes.AsMemory(_end);
+    }
+
+    public void Received(int count) => _end += count;
+
+    public void Consume(int count) => _start += count;
+
+    private void Compact()
+    {
+        Unread.CopyTo(_bytes);
+        _end -= _start;
+        _start = 0;
+    }
+
+    private void Replace(int size)
+    {
+        var larger = GC.AllocateUninitializedArray<byte>(size);
+        var unread = Unread;
+        unread.CopyTo(larger);
+        (_bytes, _start, _end) = (larger, 0, unread.Length);
+    }
+}

@@ -1,0 +1,357 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Client.Connections;
+using Onggi.Client.Diagnostics;
+using Onggi.Client.Resp;
+using Onggi.Client.Transport;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>A standing connection to one server: it connects, notices the end, tells everybody, and connects again until it is disposed.</summary>
+/// <remarks>
+/// There is always a <see cref="RespConnection"/> to put commands into. While the link is down it is a bounded backlog; commands in it that time out were never sent.
+/// When a connection ends, its successor is in place before the waiting commands fail, so that whoever asks again at once asks the new one.
+/// </remarks>
+internal sealed class RedisLink : IAsyncDisposable
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
+
+    private readonly RedisClientOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly IPushSink? _pushes;
+    private readonly Completions? _completions;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Random _random = new();
+    private readonly ITimer _ticker;
+    private readonly long _commandTimeout;
+    private readonly Lock _gate = new();
+
+    private volatile Live _live;
+    private TaskCompletionSource _connected = NewSignal();
+    private RedisConnectionException? _lastError;
+    private Task? _running;
+    private bool _disposed;
+    private int _keepAliveAsked;
+
+    public RedisLink(
+        RedisClientOptions options,
+        ILogger logger,
+        TimeProvider time,
+        IPushSink? pushes = null,
+        Completions? completions = null
+    )
+    {
+        (_options, _logger, _time, _pushes, _completions) = (options, logger, time, pushes, completions);
+        _commandTimeout = Timestamps(options.CommandTimeout);
+        _live = NewLive();
+        _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
+    }
+
+    /// <summary>Runs on every change, in order, from the link's own loop: <c>true</c> when commands flow, <c>false</c> when they do not. It must not block.</summary>
+    public Action<bool>? Changed { get; set; }
+
+    public bool IsConnected => _live.Pump is not null;
+
+    public int InFlight => _live.Connection.InFlight;
+
+    /// <summary>How many connections this link has had.</summary>
+    public long Generation { get; private set; }
+
+    public RedisServerInfo? Server { get; private set; }
+
+    /// <summary>What the last attempt to connect failed with, in a sentence.</summary>
+    public string LastError => _lastError is { } error ? $"The last attempt: {error.Message}" : "No attempt to connect has failed.";
+
+    /// <summary>Begins to connect, if that has not been done.</summary>
+    public void Start()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+            _running ??= RunAsync();
+        }
+    }
+
+    /// <summary>Waits until commands flow.</summary>
+    /// <exception cref="RedisConnectionException">They do not within the connect time-out, or the server refuses us for good.</exception>
+    public async Task WhenConnectedAsync(CancellationToken cancellationToken)
+    {
+        Start();
+        Task connected;
+        lock (_gate)
+            connected = _connected.Task;
+        try
+        {
+            await connected.WaitAsync(_options.ConnectTimeout, _time, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (TimeoutException)
+        {
+            throw new RedisConnectionException(
+                $"Could not connect to {_options} within {Text(_options.ConnectTimeout)}. {LastError}",
+                Sent.No,
+                _lastError
+            );
+        }
+    }
+
+    /// <summary>Sends a command; one round trip, or fewer together with others.</summary>
+    public ValueTask<T> SendAsync<T>(
+        in Command command,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken,
+        PushConfirmation? confirmedBy = null
+    )
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled<T>(cancellationToken);
+        if (_running is null)
+            Start();
+        var now = _time.GetTimestamp();
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout, confirmedBy, _completions);
+        Live live;
+        FlushHint hint;
+        try
+        {
+            do
+            {
+                ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+                live = _live;
+                hint = live.Connection.TryEnqueue(in command, pending);
+            } while (hint == FlushHint.Closed);
+        }
+        catch (Exception error)
+        {
+            // It has no place in a queue, so both of its owners are here.
+            pending.Release();
+            pending.Release();
+            return ValueTask.FromException<T>(error);
+        }
+
+        var task = pending.Task;
+        if (cancellationToken.CanBeCanceled)
+            pending.CancelOn(cancellationToken);
+        live.Pump?.OnEnqueued(hint);
+        return task;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+                return;
+            _disposed = true;
+        }
+
+        await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
+        _live.Pump?.Abort("The client was disposed.");
+        if (_running is { } running)
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
+        _live.Connection.Close("The client was disposed.", null);
+        lock (_gate)
+        {
+            // Those who wait to be connected learn that it will not be.
+            _connected.TrySetException(new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+            _ = _connected.Task.Exception;
+        }
+
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        var failures = 0;
+        while (!_stop.IsCancellationRequested)
+        {
+            var transport = await ConnectAsync(failures).ConfigureAwait(Rt.Capture);
+            if (transport is null)
+            {
+                await PauseAsync(failures++).ConfigureAwait(Rt.Capture);
+                continue;
+            }
+
+            failures = 0;
+            await UseAsync(transport).ConfigureAwait(Rt.Capture);
+        }
+    }
+
+    // One attempt: socket and handshake. Null when it failed; the reason is kept for those who wait.
+    private async Task<ITransport?> ConnectAsync(int failures)
+    {
+        using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
+        ITransport? transport = null;
+        try
+        {
+            transport = await _options.Transports.ConnectAsync(_options.Host, _options.Port, either.Token).ConfigureAwait(Rt.Capture);
+            Server = await Handshake.RunAsync(transport, _options, _time, either.Token).ConfigureAwait(Rt.Capture);
+            return transport;
+        }
+        catch (Exception error)
+        {
+            if (transport is not null)
+                await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+            if (!_stop.IsCancellationRequested)
+                Failed(Explain(error, timeout.IsCancellationRequested), failures);
+            return null;
+        }
+    }
+
+    private RedisConnectionException Explain(Exception error, bool timedOut) =>
+        error switch
+        {
+            RedisConnectionException known => known,
+            OperationCanceledException when timedOut => new RedisConnectionException(
+                $"{_options} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs.",
+                Sent.No,
+                error
+            ),
+            RespProtocolException => new RedisConnectionException(
+                $"What answers at {_options} is not Redis: {error.Message}",
+                Sent.No,
+                error
+            ),
+            _ => new RedisConnectionException($"Could not connect to {_options}: {error.Message}", Sent.No, error),
+        };
+
+    private void Failed(RedisConnectionException error, int failures)
+    {
+        _lastError = error;
+
+        // The first failure is news, then every power of two: a Redis that stays away does not flood the log.
+        if ((failures & (failures + 1)) == 0)
+            Log.ConnectFailed(_logger, _options.Host, _options.Port, failures + 1, error.Message);
+        if (error.IsTransient)
+            return;
+
+        // Waiting longer will not help those who wait now; later callers start afresh, for a password can be put right.
+        lock (_gate)
+        {
+            _connected.TrySetException(error);
+            _ = _connected.Task.Exception;
+            _connected = NewSignal();
+        }
+    }
+
+    private async Task PauseAsync(int failures)
+    {
+        // Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): many clients do not come back in step.
+        var most = Math.Min(
+            _options.MaxReconnectPause.TotalMilliseconds,
+            _options.ReconnectPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures, 20))
+        );
+        var pause = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most));
+        await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task UseAsync(ITransport transport)
+    {
+        var live = _live;
+        var pump = new ConnectionPump(live.Connection, transport, _time);
+        Generation++;
+        Volatile.Write(ref _keepAliveAsked, 0);
+        live.Pump = pump;
+        live.Connection.Attach();
+        pump.Flush();
+        Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version);
+        var reading = pump.ReadAsync(_stop.Token);
+        lock (_gate)
+            _connected.TrySetResult();
+        Changed?.Invoke(true);
+
+        var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
+        lock (_gate)
+            _connected = NewSignal();
+        if (!_stop.IsCancellationRequested)
+        {
+            _live = NewLive();
+            Log.Lost(_logger, _options.Host, _options.Port, reason);
+        }
+
+        Changed?.Invoke(false);
+        live.Connection.Close($"The connection to {_options} ended: {reason}", cause);
+        await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    private void OnTick()
+    {
+        var live = _live;
+        var now = _time.GetTimestamp();
+        var oldest = live.Connection.Expire(now, TimedOut);
+        if (live.Pump is not { } pump)
+            return;
+        var silent = _time.GetElapsedTime(pump.LastReceived, now);
+        if (oldest != long.MaxValue)
+        {
+            // Dead is silence, not slowness: bytes of one large reply count as life.
+            if (silent > _options.DeadAfter && _time.GetElapsedTime(oldest, now) > _options.DeadAfter)
+                pump.Abort($"Nothing was heard for {Text(silent)} while commands waited.");
+        }
+        else if (silent > _options.KeepAlive && Interlocked.Exchange(ref _keepAliveAsked, 1) == 0)
+        {
+            _ = KeepAliveAsync();
+        }
+    }
+
+    private async Task KeepAliveAsync()
+    {
+        try
+        {
+            await SendAsync(new Command(["PING"]), ReplyParsers.Ignore, CancellationToken.None).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // A time-out leaves its place in the queue, so silence is noticed by the ticks that follow.
+        }
+        finally
+        {
+            Volatile.Write(ref _keepAliveAsked, 0);
+        }
+    }
+
+    private Exception TimedOut(PendingReply pending, Sent sent) =>
+        sent == Sent.No
+            ? new RedisTimeoutException(
+                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_options}. {LastError}",
+                sent,
+                _lastError
+            )
+            : new RedisTimeoutException(
+                $"{_options} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+                sent
+            );
+
+    private Live NewLive() =>
+        new(
+            new RespConnection(
+                new ConnectionLimits
+                {
+                    MaxInFlight = Math.Max(_options.MaxInFlight, _options.MaxBacklog),
+                    MaxBacklog = _options.MaxBacklog,
+                    MaxBufferedBytes = _options.MaxBufferedBytes,
+                },
+                _pushes
+            )
+        );
+
+    private long Timestamps(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+
+    private static string Text(TimeSpan span) => span.TotalSeconds >= 1 ? $"{span.TotalSeconds:0.#} s" : $"{span.TotalMilliseconds:0} ms";
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // A connection, and the pump that moves its bytes once there is one.
+    private sealed class Live(RespConnection connection)
+    {
+        private volatile ConnectionPump? _pump;
+
+        public RespConnection Connection { get; } = connection;
+
+        public ConnectionPump? Pump
+        {
+            get => _pump;
+            set => _pump = value;
+        }
+    }
+}

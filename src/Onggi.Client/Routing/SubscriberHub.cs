@@ -1,0 +1,229 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Client.Connections;
+using Onggi.Client.Diagnostics;
+using Onggi.Client.Resp;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>The process's subscriptions, on a connection of their own.</summary>
+/// <remarks>
+/// Subscriptions are state, not commands: whenever the link comes up, all of them are asked for again, and every reader is told that messages can have been missed.
+/// Their connection is not the one of the commands, because Redis drops a subscriber that reads too slowly, and because published floods must not delay replies.
+/// </remarks>
+internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
+{
+    private readonly RedisClientOptions _options;
+    private readonly ILogger _logger;
+    private readonly RedisLink _link;
+    private readonly Lock _gate = new();
+
+    // Guarded by the gate. The key is the kind of subscription and the name of channel or pattern.
+    private readonly Dictionary<(bool IsPattern, string Name), Topic> _topics = [];
+
+    public SubscriberHub(RedisClientOptions options, ILogger logger, TimeProvider time)
+    {
+        (_options, _logger, Time) = (options, logger, time);
+        _link = new RedisLink(options, logger, time, this) { Changed = OnChanged };
+    }
+
+    public TimeProvider Time { get; }
+
+    /// <summary>Why there is no connection, in a sentence.</summary>
+    public string LastError => _link.LastError;
+
+    /// <summary>Records the wish, and asks Redis for it as soon as there is a connection.</summary>
+    public RedisSubscription Add(string name, bool isPattern)
+    {
+        var subscription = new RedisSubscription(this, name, isPattern, _options.SubscriptionBuffer);
+        Topic topic;
+        lock (_gate)
+        {
+            if (!_topics.TryGetValue((isPattern, name), out topic!))
+                _topics[(isPattern, name)] = topic = new Topic(name, isPattern);
+            topic.Readers = [.. topic.Readers, subscription];
+            subscription.Topic = topic;
+        }
+
+        _link.Start();
+
+        // Also when the topic was there already: confirming twice is harmless, missing the moment between two connections is not.
+        if (_link.IsConnected)
+            _ = AskAsync(topic);
+        return subscription;
+    }
+
+    public async ValueTask RemoveAsync(RedisSubscription subscription)
+    {
+        var key = (subscription.IsPattern, subscription.Name);
+        lock (_gate)
+        {
+            if (!_topics.TryGetValue(key, out var topic) || !topic.Readers.Contains(subscription))
+                return;
+            topic.Readers = [.. topic.Readers.Where(reader => reader != subscription)];
+            if (topic.Readers.Length > 0)
+                return;
+            _topics.Remove(key);
+        }
+
+        if (!_link.IsConnected)
+            return;
+        var kind = subscription.IsPattern ? "punsubscribe" : "unsubscribe";
+        try
+        {
+            await SendAsync(kind, subscription.Name).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // The connection has gone, and with it the subscription.
+        }
+    }
+
+    public void OnPush(ref RespReader push)
+    {
+        // >3 message <channel> <payload>   >4 pmessage <pattern> <channel> <payload>   and the confirmations, which the connection has matched already
+        if (!push.Read())
+            return;
+        var isPattern = push.Value.SequenceEqual("pmessage"u8);
+        if (!isPattern && !push.Value.SequenceEqual("message"u8))
+            return;
+        push.Read();
+        var name = push.ReadString()!;
+        var channel = name;
+        if (isPattern)
+        {
+            push.Read();
+            channel = push.ReadString()!;
+        }
+
+        push.Read();
+        RedisSubscription[] readers;
+        lock (_gate)
+        {
+            if (!_topics.TryGetValue((isPattern, name), out var topic))
+                return;
+            readers = topic.Readers;
+        }
+
+        var message = new RedisMessage { Channel = channel, Payload = push.ReadBytes() };
+        foreach (var reader in readers)
+            reader.Deliver(message);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        RedisSubscription[] readers;
+        lock (_gate)
+        {
+            readers = [.. _topics.Values.SelectMany(topic => topic.Readers)];
+            foreach (var topic in _topics.Values)
+                topic.Fail(new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+            _topics.Clear();
+        }
+
+        foreach (var reader in readers)
+            reader.Complete();
+    }
+
+    private void OnChanged(bool connected)
+    {
+        Topic[] topics;
+        lock (_gate)
+            topics = [.. _topics.Values];
+        foreach (var topic in topics)
+        {
+            if (connected)
+                _ = AskAsync(topic);
+            else
+                topic.Lost();
+        }
+    }
+
+    private async Task AskAsync(Topic topic)
+    {
+        try
+        {
+            await SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name).ConfigureAwait(Rt.Capture);
+            topic.Confirmed();
+        }
+        catch (RedisServerException error)
+        {
+            Log.SubscriptionRefused(_logger, topic.Name, error.Message);
+            topic.Fail(error);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // The connection has gone or hangs: when it is back, everything is asked for again.
+        }
+    }
+
+    private ValueTask<bool> SendAsync(string kind, string name) =>
+        _link.SendAsync(
+            new Command([kind.ToUpperInvariant(), name]),
+            ReplyParsers.Ignore,
+            CancellationToken.None,
+            new PushConfirmation(kind, name)
+        );
+
+    /// <summary>One channel or pattern, and those of this process who read it.</summary>
+    internal sealed class Topic(string name, bool isPattern)
+    {
+        private readonly Lock _gate = new();
+        private TaskCompletionSource _active = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private bool _wasActive;
+        private bool _missed;
+
+        public string Name { get; } = name;
+
+        public bool IsPattern { get; } = isPattern;
+
+        /// <summary>Replaced as a whole under the hub's gate, read without it.</summary>
+        public RedisSubscription[] Readers { get; set; } = [];
+
+        /// <summary>Ends when Redis has confirmed; begins anew with every connection.</summary>
+        public Task Active
+        {
+            get
+            {
+                lock (_gate)
+                    return _active.Task;
+            }
+        }
+
+        public void Confirmed()
+        {
+            bool missed;
+            lock (_gate)
+            {
+                missed = _missed;
+                _missed = false;
+                _wasActive = true;
+                _active.TrySetResult();
+            }
+
+            if (!missed)
+                return;
+            foreach (var reader in Readers)
+                reader.Interrupt();
+        }
+
+        public void Lost()
+        {
+            lock (_gate)
+            {
+                _missed |= _wasActive;
+                if (_active.Task.IsCompleted)
+                    _active = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            }
+        }
+
+        public void Fail(Exception error)
+        {
+            lock (_gate)
+            {
+                _active.TrySetException(error);
+                _ = _active.Task.Exception;
+            }
+        }
+    }
+}

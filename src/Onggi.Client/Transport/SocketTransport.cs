@@ -1,0 +1,77 @@
+using System.Net.Sockets;
+
+namespace Onggi.Client.Transport;
+
+/// <summary>A TCP connection.</summary>
+internal sealed class SocketTransport(Socket socket) : ITransport
+{
+    public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+
+    public ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        var sending = socket.SendAsync(bytes, SocketFlags.None, cancellationToken);
+        if (!sending.IsCompletedSuccessfully)
+            return SendRestAsync(sending, bytes, cancellationToken);
+        var sent = sending.Result;
+        return sent == bytes.Length ? ValueTask.CompletedTask : SendRestAsync(new ValueTask<int>(sent), bytes, cancellationToken);
+    }
+
+    public void Abort()
+    {
+        // Shutdown first: on Linux it wakes a receive that another thread has under way; disposing alone does so too, but later data could still be read.
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (SocketException)
+        {
+            // Already ended by the other side.
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+
+        socket.Dispose();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Abort();
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask SendRestAsync(ValueTask<int> sending, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        bytes = bytes[await sending.ConfigureAwait(Rt.Capture)..];
+        while (!bytes.IsEmpty)
+            bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, cancellationToken).ConfigureAwait(Rt.Capture)..];
+    }
+}
+
+/// <summary>Opens TCP connections with the settings that a request-reply protocol wants.</summary>
+internal sealed class SocketTransportFactory : ITransportFactory
+{
+    public static readonly SocketTransportFactory Shared = new();
+
+    public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            socket.NoDelay = true;
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+            await socket.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
+            return new SocketTransport(socket);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Onggi.Events;
+
+/// <summary>The events that Onggi itself publishes; every catalog has them.</summary>
+public static class OnggiEventTypes
+{
+    /// <summary>The name of the event that tells of a token that was issued. Reserved: nothing publishes it yet.</summary>
+    public const string AuthTokenIssued = "auth.token_issued";
+
+    /// <summary>The name of the event that tells of a token that was revoked. Reserved: nothing publishes it yet.</summary>
+    public const string AuthTokenRevoked = "auth.token_revoked";
+
+    /// <summary>The name of the event that tells of a session that began. Reserved: nothing publishes it yet.</summary>
+    public const string AuthSessionCreated = "auth.session_created";
+
+    /// <summary>The name of the event that tells of a session that ended by time. Reserved: nothing publishes it yet.</summary>
+    public const string AuthSessionExpired = "auth.session_expired";
+
+    /// <summary>Entries of a cache family were removed: whoever keeps copies in memory drops them.</summary>
+    public static EventType<CacheInvalidated> CacheInvalidated { get; } = new("cache.invalidated");
+
+    /// <summary>A cache family was filled ahead of its readers.</summary>
+    public static EventType<CacheWarmed> CacheWarmed { get; } = new("cache.warmed");
+}
+
+/// <summary>The payload of <c>cache.invalidated</c>.</summary>
+/// <param name="Family">The family's name in the catalog.</param>
+/// <param name="Keys">The names of the keys in Redis.</param>
+public sealed record CacheInvalidated(string Family, IReadOnlyList<string> Keys);
+
+/// <summary>The payload of <c>cache.warmed</c>.</summary>
+/// <param name="Name">The name of the warm-up.</param>
+/// <param name="Family">The family's name in the catalog.</param>
+/// <param name="Count">How many entries were put.</param>
+/// <param name="Seconds">How long it took.</param>
+public sealed record CacheWarmed(string Name, string Family, long Count, double Seconds);
+
+/// <summary>How the library's own payloads, and payloads that stay JSON, are read and written.</summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
+[JsonSerializable(typeof(CacheInvalidated))]
+[JsonSerializable(typeof(CacheWarmed))]
+[JsonSerializable(typeof(JsonElement))]
+internal sealed partial class EventsJson : JsonSerializerContext;

@@ -1,0 +1,121 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
+
+namespace Onggi.Events;
+
+/// <summary>One channel of Redis and the loop that reads it, for as long as anybody wants its events.</summary>
+/// <remarks>
+/// A channel per type, not one pattern: an ACL that names channels then says who may hear what, and nobody is sent what nobody handles.
+/// The client restores the subscription after a lost link. Only a refusal ends it; then this asks again from time to time, because permissions change.
+/// </remarks>
+internal sealed class EventFeed : IAsyncDisposable
+{
+    internal static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
+
+    private static readonly ConfigureAwaitOptions UntilStopped =
+        ConfigureAwaitOptions.SuppressThrowing
+        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
+
+    private readonly RedisClient _redis;
+    private readonly Action<string, RedisMessage> _received;
+    private readonly Action<string> _began;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource<RedisServerException?> _firstAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile RedisSubscription? _subscription;
+    private Task _loop = Task.CompletedTask;
+
+    /// <param name="type">The type whose events it brings.</param>
+    /// <param name="channel">Where they are published.</param>
+    /// <param name="redis">Connected or not.</param>
+    /// <param name="received">Gets each message with the type, on the reading loop.</param>
+    /// <param name="began">Called when Redis has confirmed the subscription for the first time: what was published before did not arrive.</param>
+    /// <param name="logger">Says.</param>
+    /// <param name="time">Measures pauses.</param>
+    public EventFeed(
+        string type,
+        string channel,
+        RedisClient redis,
+        Action<string, RedisMessage> received,
+        Action<string> began,
+        ILogger logger,
+        TimeProvider time
+    )
+    {
+        Type = type;
+        Channel = channel;
+        _redis = redis;
+        _received = received;
+        _began = began;
+        _logger = logger;
+        _time = time;
+    }
+
+    public string Type { get; }
+
+    public string Channel { get; }
+
+    /// <summary>Who handles its events; replaced as a whole under the bus's gate, read without it.</summary>
+    public ImmutableArray<EventSubscription> Subscriptions { get; set; } = [];
+
+    /// <summary>A feature wants it too, so it stays when the last handler leaves.</summary>
+    public bool Stands { get; set; }
+
+    /// <summary>Redis has confirmed the subscription on the present connection.</summary>
+    public bool IsOpen => _subscription?.WhenActiveAsync(CancellationToken.None).IsCompletedSuccessfully == true;
+
+    /// <summary>Completes when Redis has answered for the first time: with <c>null</c>, or with its refusal. It waits as long as Redis is away.</summary>
+    public Task<RedisServerException?> FirstAnswer => _firstAnswer.Task;
+
+    public void Start() => _loop = RunAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
+        await _loop.ConfigureAwait(Rt.Capture);
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                _subscription = _redis.Subscribe(Channel);
+                await using (_subscription.ConfigureAwait(Rt.Capture))
+                    await ReadAsync(_subscription).ConfigureAwait(Rt.Capture);
+                break; // The client was disposed.
+            }
+            catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (RedisServerException refusal)
+            {
+                EventsLog.FeedRefused(_logger, Type, Channel, refusal.Message);
+                _firstAnswer.TrySetResult(refusal);
+            }
+            catch (Exception failure)
+            {
+                EventsLog.FeedFailed(_logger, Type, failure);
+            }
+
+            await Task.Delay(PauseAfterRefusal, _time, _stop.Token).ConfigureAwait(UntilStopped);
+        }
+
+        _firstAnswer.TrySetResult(null);
+    }
+
+    private async Task ReadAsync(RedisSubscription subscription)
+    {
+        await subscription.WhenActiveAsync(_stop.Token).ConfigureAwait(Rt.Capture);
+        EventsLog.FeedOpened(_logger, Type, Channel);
+        _began(Type);
+        _firstAnswer.TrySetResult(null);
+        await foreach (var message in subscription.ReadAllAsync(_stop.Token).ConfigureAwait(Rt.Capture))
+            _received(Type, message);
+    }
+}

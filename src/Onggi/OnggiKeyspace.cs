@@ -1,0 +1,25 @@
+using Onggi.Client;
+using Onggi.Events;
+using Onggi.Keys;
+
+namespace Onggi;
+
+/// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
+public sealed class OnggiKeyspace
+{
+    internal OnggiKeyspace(Keyspace keys, OnggiEvents events, RedisClient redis)
+    {
+        Keys = keys;
+        Events = events;
+        Redis = redis;
+    }
+
+    /// <summary>The catalog for this environment and service: names and rules.</summary>
+    public Keyspace Keys { get; }
+
+    /// <summary>What happened, to and from other services.</summary>
+    public OnggiEvents Events { get; }
+
+    /// <summary>Redis itself, for commands that no part covers.</summary>
+    public RedisClient Redis { get; }
+}

@@ -1,0 +1,68 @@
+using System.Text.Json.Serialization.Metadata;
+using Onggi.Diagnostics;
+using Onggi.Events;
+
+namespace Onggi;
+
+/// <summary>How a service uses the team's Redis. Checked when the host starts; every mistake is in one message.</summary>
+public sealed class OnggiOptions
+{
+    /// <summary>Where Redis is: <c>host:port,password=…,user=…</c> or <c>redis://user:password@host:port/0</c>. Never logged.</summary>
+    /// <value>Default <c>127.0.0.1:6379</c>.</value>
+    public string ConnectionString { get; set; } = "127.0.0.1:6379";
+
+    /// <summary>The name of this service as the catalog has it. It is the source of its events and its name in <c>CLIENT LIST</c>. Required.</summary>
+    public string Service { get; set; } = "";
+
+    /// <summary>Which of the catalog's environments this is.</summary>
+    /// <value>Default <c>null</c>: the one that the catalog names.</value>
+    public string? Environment { get; set; }
+
+    /// <summary>The text of the catalog; generated code has it: <c>options.Catalog = Catalog.Json</c>. This or <see cref="CatalogPath"/> is required.</summary>
+    public string? Catalog { get; set; }
+
+    /// <summary>The catalog's file, where its text is not compiled in. A relative path starts at the current directory.</summary>
+    /// <value>Default <c>null</c>. Not read when <see cref="Catalog"/> is given.</value>
+    public string? CatalogPath { get; set; }
+
+    /// <summary>The secret with which personal identifiers are hashed in key names; the same in all services. Never logged.</summary>
+    /// <value>Default <c>null</c>: enough for catalogs without personal identifiers.</value>
+    public string? PersonalSecret { get; set; }
+
+    /// <summary>How long a caller waits for Redis's answer to one command.</summary>
+    /// <value>Default 2 s.</value>
+    public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long the start of the host waits for Redis, all attempts together.</summary>
+    /// <value>Default 5 s.</value>
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether the host must not start without Redis. When <c>false</c> it starts, says so loudly, and goes on trying.</summary>
+    /// <value>Default <c>false</c>.</value>
+    public bool RequireRedisAtStart { get; set; }
+
+    /// <summary>How events are published and handed to handlers.</summary>
+    public EventOptions Events { get; set; } = new();
+
+    /// <summary>From when on the service calls its Redis degraded.</summary>
+    public HealthOptions Health { get; set; } = new();
+
+    internal IJsonTypeInfoResolver? JsonResolver; // A field: see OnggiJsonOption.
+}
+
+/// <summary>The option that only code can set.</summary>
+/// <remarks>It stands apart because the generator that binds configuration warns of every property whose type it cannot make from text.</remarks>
+public static class OnggiJsonOption
+{
+    extension(OnggiOptions options)
+    {
+        /// <summary>How values and payloads are read and written: your <c>JsonSerializerContext</c>'s <c>Default</c>.</summary>
+        /// <remarks>A context keeps its own options (names, converters, encoder). Several contexts joined by <c>JsonTypeInfoResolver.Combine</c> get those of the web.</remarks>
+        /// <value>Default <c>null</c>: the library's own types only.</value>
+        public IJsonTypeInfoResolver? Json
+        {
+            get => options.JsonResolver;
+            set => options.JsonResolver = value;
+        }
+    }
+}
