@@ -83,7 +83,8 @@ public class LayerRules
             {
                 ["Onggi", "Client", "RedisClient"] => "RedisClient",
                 // Options choose the transport; subscriptions are handed out by the hub that fills them.
-                ["Onggi", "Client", "RedisClientOptions" or "RedisSubscription"] => "Routing",
+                ["Onggi", "Client", "RedisClientOptions" or "ConnectionString"] => "Transport",
+                ["Onggi", "Client", "RedisSubscription"] => "Routing",
                 ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => "Commands",
                 // Meters and log lines stand beside the transport: they see what a connection tells of its commands.
                 ["Onggi", "Client", "Diagnostics", ..] => "Transport",
