@@ -4,11 +4,7 @@ using System.Text.Json.Serialization;
 namespace PhoneBill.Contracts;
 
 /// <summary>How every type of the catalog is written as JSON: camelCase, by generated code. What lacks a field is not taken for the type.</summary>
-[JsonSourceGenerationOptions(
-    JsonSerializerDefaults.Web,
-    RespectNullableAnnotations = true,
-    RespectRequiredConstructorParameters = true
-)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(Customer))]
 [JsonSerializable(typeof(Product))]
 [JsonSerializable(typeof(Permissions))]

@@ -27,7 +27,8 @@ public sealed record Answer(int Status, string Tier, double Milliseconds, string
         }
     }
 
-    public override string ToString() => IsOk ? $"{Status}, tier {(Tier.Length == 0 ? "none" : Tier)}" : $"{Status} {Field("title")}: {Field("detail")}";
+    public override string ToString() =>
+        IsOk ? $"{Status}, tier {(Tier.Length == 0 ? "none" : Tier)}" : $"{Status} {Field("title")}: {Field("detail")}";
 }
 
 /// <summary>Calls services as any client would: HTTP, JSON, a bearer token.</summary>

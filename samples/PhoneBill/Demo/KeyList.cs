@@ -26,12 +26,18 @@ public static class KeyList
                 .DistinctBy(one => one.Key)
                 .GroupBy(one => one.Family)
                 .OrderBy(group => group.Key)
-                .Select(group => new KeyGroup(group.Key, group.Count(), Range([.. group.Select(one => one.TimeToLive)]), group.Min(one => one.Key)!)),
+                .Select(group => new KeyGroup(
+                    group.Key,
+                    group.Count(),
+                    Range([.. group.Select(one => one.TimeToLive)]),
+                    group.Min(one => one.Key)!
+                )),
         ];
     }
 
     private static string FamilyOf(Keyspace keyspace, string key) =>
-        keyspace.FamilyOf(key)?.Family.Name ?? (key.StartsWith($"{keyspace.Prefix}events:", StringComparison.Ordinal) ? "(events)" : "(nobody's)");
+        keyspace.FamilyOf(key)?.Family.Name
+        ?? (key.StartsWith($"{keyspace.Prefix}events:", StringComparison.Ordinal) ? "(events)" : "(nobody's)");
 
     private static string Range(TimeSpan?[] times)
     {

@@ -41,9 +41,7 @@ public sealed class Report(IAnsiConsole console)
         _steps.Add(step);
         var mark = step.Ok ? "[green]✓[/]" : "[red]✗[/]";
         var tier = step.Tier is null ? "" : $" [{ColorOf(step.Tier)}]{step.Tier}[/]";
-        console.MarkupLine(
-            $"  {mark} {Markup.Escape(step.Title)} [bold]{Milliseconds(step)}[/]{tier} [grey]{Markup.Escape(step.Note)}[/]"
-        );
+        console.MarkupLine($"  {mark} {Markup.Escape(step.Title)} [bold]{Milliseconds(step)}[/]{tier} [grey]{Markup.Escape(step.Note)}[/]");
         foreach (var missed in step.Missed)
             console.MarkupLine($"      [red]{Markup.Escape(missed)}[/]");
     }
@@ -61,7 +59,12 @@ public sealed class Report(IAnsiConsole console)
         var list = new Table().Title("Keys in Redis").RoundedBorder().AddColumns("Family", "Keys", "Time to live", "For example");
         list.Columns[1].RightAligned();
         foreach (var group in keys)
-            list.AddRow(Markup.Escape(group.Family), group.Count.ToString(CultureInfo.InvariantCulture), group.TimeToLive, Markup.Escape(group.Example));
+            list.AddRow(
+                Markup.Escape(group.Family),
+                group.Count.ToString(CultureInfo.InvariantCulture),
+                group.TimeToLive,
+                Markup.Escape(group.Example)
+            );
         console.Write(list);
     }
 
@@ -74,7 +77,11 @@ public sealed class Report(IAnsiConsole console)
             table.AddRow(service.Name, service.Url, pages);
         }
 
-        table.AddRow("redis", $"127.0.0.1:{stage.Ports.Redis}", "password in " + Markup.Escape(Path.Combine(stage.Directory, "redis.conf")));
+        table.AddRow(
+            "redis",
+            $"127.0.0.1:{stage.Ports.Redis}",
+            "password in " + Markup.Escape(Path.Combine(stage.Directory, "redis.conf"))
+        );
         console.Write(table);
     }
 
@@ -100,8 +107,7 @@ public sealed class Report(IAnsiConsole console)
         await writer.WriteLineAsync(JsonSerializer.Serialize(document, Json));
     }
 
-    private static string Milliseconds(Step step) =>
-        step.Milliseconds >= 10 ? $"{step.Milliseconds:0} ms" : $"{step.Milliseconds:0.0} ms";
+    private static string Milliseconds(Step step) => step.Milliseconds >= 10 ? $"{step.Milliseconds:0} ms" : $"{step.Milliseconds:0.0} ms";
 
     private static string ColorOf(string tier) =>
         tier switch

@@ -205,7 +205,11 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         var answer = await BillAsync(_ports.BillInquiry, line);
         step.Saw(answer);
         step.Expect(answer.Status == 503 && answer.Field("detail").Contains("KOS", StringComparison.Ordinal), "503 that names KOS", answer);
-        step.Expect(answer.Milliseconds < within.TotalMilliseconds, $"an answer within {within.TotalSeconds} s", $"{answer.Milliseconds:0} ms");
+        step.Expect(
+            answer.Milliseconds < within.TotalMilliseconds,
+            $"an answer within {within.TotalSeconds} s",
+            $"{answer.Milliseconds:0} ms"
+        );
         step.Note = answer.Field("detail");
     }
 

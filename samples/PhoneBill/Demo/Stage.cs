@@ -40,8 +40,7 @@ public sealed class Stage : IAsyncDisposable
     public static async Task<int> RunAsync(DemoOptions options, CancellationToken cancellationToken)
     {
         new Ports(options.RedisPort, options.PortBase).EnsureFree();
-        // Nothing but the JSON may stand on standard output when it is asked for.
-        var console = options.Json ? AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(TextWriter.Null) }) : AnsiConsole.Console;
+        var console = ConsoleFor(options);
         var report = new Report(console);
 
         await using var stage = new Stage(options);
@@ -68,8 +67,7 @@ public sealed class Stage : IAsyncDisposable
     }
 
     /// <summary>The commands that a warm-up script would send: where each is answered, and its name.</summary>
-    public IEnumerable<(int Port, string Name)> WarmUps =>
-        [(Ports.Auth, "products"), (Ports.Auth, "codes"), (Ports.BillInquiry, "config")];
+    public IEnumerable<(int Port, string Name)> WarmUps => [(Ports.Auth, "products"), (Ports.Auth, "codes"), (Ports.BillInquiry, "config")];
 
     public async ValueTask DisposeAsync()
     {
@@ -86,33 +84,59 @@ public sealed class Stage : IAsyncDisposable
         }
     }
 
-    private async Task StartAsync(IAnsiConsole console, CancellationToken cancellationToken) =>
+    private static IAnsiConsole ConsoleFor(DemoOptions options) =>
+        AnsiConsole.Create(
+            new()
+            {
+                // Nothing but the JSON may stand on standard output when it is asked for.
+                Out = new AnsiConsoleOutput(options.Json ? TextWriter.Null : Console.Out),
+                Ansi = options.Json || Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
+                Interactive = options.Json || Console.IsOutputRedirected ? InteractionSupport.No : InteractionSupport.Detect,
+            }
+        );
+
+    private async Task StartAsync(IAnsiConsole console, CancellationToken cancellationToken)
+    {
+        if (!console.Profile.Capabilities.Interactive)
+        {
+            await StartAllAsync((_, work) => work(), cancellationToken);
+            return;
+        }
+
         await console
             .Progress()
-            .HideCompleted(false)
             .AutoClear(true)
             .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ElapsedTimeColumn())
-            .StartAsync(async progress =>
-            {
-                await DoAsync($"Redis on {Ports.Redis}", async () => await Redis.StartAsync(cancellationToken));
-                await WriteSettingsAsync(cancellationToken);
-                Start("kos", "Kos", Ports.Kos);
-                Start("auth", "Auth", Ports.Auth);
-                Start("users", "Users", Ports.Users);
-                Start("bill-inquiry", "BillInquiry", Ports.BillInquiry);
-                Start("bill-inquiry-replica", "BillInquiry", Ports.BillInquiryReplica);
-                Start("product-change", "ProductChange", Ports.ProductChange);
-                await Task.WhenAll(
-                    _services.Select(service => DoAsync($"{service.Name} on {service.Url}", () => service.WaitUntilHealthyAsync(_http, cancellationToken)))
-                );
+            .StartAsync(progress =>
+                StartAllAsync(
+                    async (what, work) =>
+                    {
+                        var task = progress.AddTask(Markup.Escape(what), maxValue: 1);
+                        await work();
+                        task.Increment(1);
+                    },
+                    cancellationToken
+                )
+            );
+    }
 
-                async Task DoAsync(string what, Func<Task> work)
-                {
-                    var task = progress.AddTask(Markup.Escape(what), maxValue: 1);
-                    await work();
-                    task.Increment(1);
-                }
-            });
+    /// <summary>Redis first, then everything else at once; each piece of work is handed to <paramref name="show"/> with what to call it.</summary>
+    private async Task StartAllAsync(Func<string, Func<Task>, Task> show, CancellationToken cancellationToken)
+    {
+        await show($"Redis on {Ports.Redis}", () => Redis.StartAsync(cancellationToken));
+        await WriteSettingsAsync(cancellationToken);
+        Start("kos", "Kos", Ports.Kos);
+        Start("auth", "Auth", Ports.Auth);
+        Start("users", "Users", Ports.Users);
+        Start("bill-inquiry", "BillInquiry", Ports.BillInquiry);
+        Start("bill-inquiry-replica", "BillInquiry", Ports.BillInquiryReplica);
+        Start("product-change", "ProductChange", Ports.ProductChange);
+        await Task.WhenAll(
+            _services.Select(service =>
+                show($"{service.Name} on {service.Url}", () => service.WaitUntilHealthyAsync(_http, cancellationToken))
+            )
+        );
+    }
 
     private void Start(string name, string project, int port) => _services.Add(ServiceProcess.Start(name, project, port, Directory));
 

@@ -18,13 +18,25 @@ public sealed class Story(Stage stage, Report report)
         await StepAsync("bill.first", "First bill: nobody has it, KOS is asked", scenes.FirstBillAsync);
         await StepAsync("bill.second", "Second, once memory has let go of it: from Redis", step => scenes.BillFromRedisAsync(step, first));
         await StepAsync("bill.third", "Third, right after: from memory", step => scenes.BillFromMemoryAsync(step, first));
-        await StepAsync("replica.first", "The other replica, which never asked KOS: from Redis", step => scenes.BillFromRedisAsync(step, replica));
+        await StepAsync(
+            "replica.first",
+            "The other replica, which never asked KOS: from Redis",
+            step => scenes.BillFromRedisAsync(step, replica)
+        );
         await StepAsync("replica.second", "The other replica again: from memory", step => scenes.BillFromMemoryAsync(step, replica));
 
         report.Say("One service writes, the others let go of what they cached");
         await StepAsync("product.change", "ProductChange gives the line another product", scenes.ChangeProductAsync);
-        await StepAsync("product.seen", "BillInquiry makes a new bill: KOS is asked again", step => scenes.NewBillAsync(step, first, "loader"));
-        await StepAsync("product.replica", "The other replica has the new bill from Redis", step => scenes.NewBillAsync(step, replica, "redis"));
+        await StepAsync(
+            "product.seen",
+            "BillInquiry makes a new bill: KOS is asked again",
+            step => scenes.NewBillAsync(step, first, "loader")
+        );
+        await StepAsync(
+            "product.replica",
+            "The other replica has the new bill from Redis",
+            step => scenes.NewBillAsync(step, replica, "redis")
+        );
         await StepAsync("user.updated", "Users changes an address; Auth had that user in memory", scenes.UpdateUserAsync);
 
         report.Say("KOS is down");
