@@ -39,7 +39,7 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         {
             var answer = await _caller.SendAsync(HttpMethod.Post, port, $"/api/cache/warmup/{name}", null, cancellationToken);
             step.Expect(answer.IsOk, $"200 for the warm-up '{name}'", answer);
-            step.Details[name] = answer.Field("count");
+            step.Details[name] = answer.Field("stored");
         }
 
         step.Note = string.Join(", ", step.Details.Select(detail => $"{detail.Value} {detail.Key}"));
