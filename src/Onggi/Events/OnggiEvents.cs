@@ -189,7 +189,10 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. It needs no connection yet.</summary>
     internal void Listen()
     {
-        var types = _keyspace.Families.SelectMany(family => family.InvalidatedBy).Append(OnggiEventTypes.CacheInvalidated.Name).Distinct();
+        var types = _keyspace
+            .Events.Where(settings => settings.Families.Count > 0)
+            .Select(settings => settings.Type)
+            .Append(OnggiEventTypes.CacheInvalidated.Name);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -266,7 +269,13 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         try
         {
             var (sequence, receivers) = await _redis
-                .EvalAsync(PublishScript, [HeadOf(type.Name)], [ChannelOf(type.Name), id, envelope], PublishReply, cancellationToken)
+                .EvalAsync(
+                    PublishScript,
+                    [HeadOf(type.Name)],
+                    [_keyspace.ChannelOf(type.Name), id, envelope],
+                    PublishReply,
+                    cancellationToken
+                )
                 .ConfigureAwait(Rt.Capture);
             _metrics.Published(type.Name);
             return new EventReceipt(id, sequence, receivers);
@@ -452,7 +461,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         if (_feeds.TryGetValue(type, out var feed))
             return feed;
-        feed = new EventFeed(type, ChannelOf(type), _redis, Receive, TellInterrupted, _logger, _time);
+        feed = new EventFeed(type, _keyspace.ChannelOf(type), _redis, Receive, TellInterrupted, _logger, _time);
         _feeds.Add(type, feed);
         feed.Start();
         return feed;
@@ -485,7 +494,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             return _feeds.ContainsKey(type);
     }
 
-    private IEnumerable<string> KnownTypes() => _keyspace.Families.SelectMany(family => family.InvalidatedBy).Distinct();
+    private IEnumerable<string> KnownTypes() => _keyspace.Events.Select(settings => settings.Type).Concat(BuiltIns.Events);
 
     private void MustBeKnown(string type)
     {
@@ -495,8 +504,6 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
                 nameof(type)
             );
     }
-
-    private string ChannelOf(string type) => $"{_keyspace.Prefix}events:global:{type}";
 
     private string HeadOf(string type) => $"{_keyspace.Prefix}events:head:{type}";
 }

@@ -134,7 +134,10 @@ public sealed class EventHandlerTests
     {
         await using var bus = new TestBus();
         var seen = Channel.CreateUnbounded<Event<UserUpdated>>();
-        await using var subscription = await bus.Events.SubscribeAsync(TestBus.UserUpdated, (user, _) => seen.Writer.WriteAsync(user));
+        await using var subscription = await bus.Events.SubscribeAsync(
+            TestBus.UserUpdated,
+            (user, stop) => seen.Writer.WriteAsync(user, stop)
+        );
 
         bus.Receive("user.updated", """{"id":"odd","source":"go","data":{"userId":{"secret":1}}}""");
         bus.Receive("user.updated", """{"id":"none","data":null}""");
@@ -156,7 +159,10 @@ public sealed class EventHandlerTests
         var time = new ManualTimeProvider();
         await using var bus = new TestBus(time: time);
         var seen = Channel.CreateUnbounded<Event<UserUpdated>>();
-        await using var subscription = await bus.Events.SubscribeAsync(TestBus.UserUpdated, (user, _) => seen.Writer.WriteAsync(user));
+        await using var subscription = await bus.Events.SubscribeAsync(
+            TestBus.UserUpdated,
+            (user, stop) => seen.Writer.WriteAsync(user, stop)
+        );
 
         bus.Receive("user.updated", "{}");
 
@@ -168,7 +174,7 @@ public sealed class EventHandlerTests
     {
         await using var bus = new TestBus();
         var seen = Channel.CreateUnbounded<Event<JsonElement>>();
-        await using var subscription = await bus.Events.SubscribeAllAsync((user, _) => seen.Writer.WriteAsync(user));
+        await using var subscription = await bus.Events.SubscribeAllAsync((user, stop) => seen.Writer.WriteAsync(user, stop));
 
         bus.Receive("user.updated", 1);
         bus.Receive("user.deleted", 2);

@@ -31,7 +31,10 @@ public sealed class LuaScriptTests
     [MemberData(nameof(Names))]
     public void No_script_asks_for_a_clock_of_the_client_or_a_key_it_was_not_given(string name)
     {
-        var code = string.Join('\n', LuaScript.Source(name).Split('\n').Where(static line => !line.TrimStart().StartsWith("--", StringComparison.Ordinal)));
+        var code = string.Join(
+            '\n',
+            LuaScript.Source(name).Split('\n').Where(static line => !line.TrimStart().StartsWith("--", StringComparison.Ordinal))
+        );
 
         Assert.DoesNotContain("os.time", code, StringComparison.Ordinal);
         Assert.DoesNotContain("math.random", code, StringComparison.Ordinal);
