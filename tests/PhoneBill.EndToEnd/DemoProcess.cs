@@ -1,9 +1,9 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
+using Onggi.Testing;
 
 namespace PhoneBill.EndToEnd;
 
@@ -55,7 +55,10 @@ internal sealed partial class DemoProcess : IAsyncDisposable
             $"{slash}tests{slash}PhoneBill.EndToEnd{slash}bin{slash}",
             $"{slash}samples{slash}PhoneBill{slash}Demo{slash}bin{slash}"
         );
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(output, "PhoneBill.Demo.dll"), "--redis-port", $"{redisPort}", "--port-base", $"{portBase}", .. arguments])
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [Path.Combine(output, "PhoneBill.Demo.dll"), "--redis-port", $"{redisPort}", "--port-base", $"{portBase}", .. arguments]
+        )
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
@@ -120,28 +123,21 @@ internal sealed partial class DemoProcess : IAsyncDisposable
 
     private static (int Redis, int Base) FreePorts()
     {
-        var redis = FreePort();
+        var redis = LoopbackPorts.Free();
         while (true)
         {
-            var portBase = FreePort() - 1;
-            if (portBase <= 64_000 && Offsets.All(offset => portBase + offset != redis && IsFree(portBase + offset)))
+            var portBase = LoopbackPorts.Free();
+            if (Offsets.All(offset => portBase + offset != redis && IsFree(portBase + offset)))
                 return (redis, portBase);
         }
     }
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     private static bool IsFree(int port)
     {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            using var listener = new TcpListener(IPAddress.Loopback, port);
-            listener.Start();
+            probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
             return true;
         }
         catch (SocketException)

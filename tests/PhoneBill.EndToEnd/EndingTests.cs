@@ -1,5 +1,5 @@
 using System.Net;
-using System.Net.Sockets;
+using Onggi.Testing;
 
 namespace PhoneBill.EndToEnd;
 
@@ -8,11 +8,10 @@ public sealed class EndingTests
     [Fact]
     public async Task A_busy_port_is_named_with_the_option_that_chooses_another()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var busy = ((IPEndPoint)listener.LocalEndpoint).Port;
+        using var listener = LoopbackPorts.Listen();
+        var busy = ((IPEndPoint)listener.LocalEndPoint!).Port;
 
-        await using var demo = DemoProcess.StartOn(busy, 30_000, "--once");
+        await using var demo = DemoProcess.StartOn(busy, busy + 100, "--once");
 
         Assert.Equal(2, await demo.ExitAsync());
         Assert.Contains($"Port {busy} on 127.0.0.1 is in use", demo.Errors, StringComparison.Ordinal);
