@@ -26,7 +26,7 @@ public static class PhoneBillHost
             {
                 onggi.Service = service;
                 onggi.Catalog = Catalog.Json;
-                onggi.Json = PhoneBillJson.Default;
+                onggi.Json = PhoneBillJson.Readable;
             }
         );
         builder.Services.AddOnggiHealthChecks();
