@@ -1,9 +1,10 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Onggi;
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
@@ -41,6 +42,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton(MakeEvents);
             services.TryAddSingleton<IEventSource>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
+            services.TryAddSingleton(MakeCache);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -59,8 +61,12 @@ public static class OnggiServiceCollectionExtensions
         var options = Options(provider);
         var redis = RedisClientOptions.Parse(options.ConnectionString);
         redis.ClientName ??= options.Service;
-        redis.CommandTimeout = options.CommandTimeout;
-        redis.ConnectTimeout = options.ConnectTimeout;
+        // What the connection string says of time-outs holds, unless the options say something else.
+        var defaults = new OnggiOptions();
+        if (options.CommandTimeout != defaults.CommandTimeout)
+            redis.CommandTimeout = options.CommandTimeout;
+        if (options.ConnectTimeout != defaults.ConnectTimeout)
+            redis.ConnectTimeout = options.ConnectTimeout;
         return new RedisClient(redis, provider.GetRequiredService<ILoggerFactory>(), provider.GetRequiredService<TimeProvider>());
     }
 
@@ -70,14 +76,28 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<Keyspace>(),
             Options(provider).Events,
             Options(provider).Json,
-            provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(),
+            provider.GetRequiredService<IMeterFactory>(),
             provider.GetRequiredService<ILogger<OnggiEvents>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
+    private static OnggiCache MakeCache(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Cache,
+            Options(provider).Json,
+            provider.GetRequiredService<IEventSource>(),
+            provider.GetRequiredService<IEventSink>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiCache>>(),
             provider.GetRequiredService<TimeProvider>()
         );
 
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
+            provider.GetRequiredService<OnggiCache>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<RedisClient>()
         );

@@ -36,7 +36,7 @@ public static class CodeEndpoints
                 await using var db = await OpenAsync(provider, cancellationToken);
                 var groups = (await db.Codes.ToListAsync(cancellationToken)).GroupBy(row => row.Group);
                 var codes = groups.Select(group =>
-                    Entry(Keys.CommonCodes(group.Key), new CommonCodes(group.Key, group.ToDictionary(row => row.Code, row => row.Name)))
+                    Entry(Keys.Codes(group.Key), new CommonCodes(group.Key, group.ToDictionary(row => row.Code, row => row.Name)))
                 );
                 return await provider
                     .GetRequiredService<OnggiCache>()

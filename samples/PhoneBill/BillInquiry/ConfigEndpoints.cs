@@ -26,7 +26,7 @@ public static class ConfigEndpoints
                 await using var db = await databases.CreateDbContextAsync(cancellationToken);
                 var systems = (await db.Settings.ToListAsync(cancellationToken)).GroupBy(row => row.System);
                 var configs = systems.Select(system => new KeyValuePair<CacheKey<SystemConfig>, SystemConfig?>(
-                    Keys.SystemConfig(system.Key),
+                    Keys.Config(system.Key),
                     new SystemConfig(system.Key, system.ToDictionary(row => row.Name, row => row.Value))
                 ));
                 var cache = provider.GetRequiredService<OnggiCache>();

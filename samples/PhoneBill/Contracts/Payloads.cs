@@ -16,8 +16,8 @@ public sealed record CustomerUpdated(string LineNumber);
 /// <param name="RequestId">The legacy system's answer that this bill was made from.</param>
 public sealed record ProductChanged(string LineNumber, string ProductCode, string PreviousProductCode, string Month, string RequestId);
 
-/// <summary><c>product.updated</c>: a product's own name or fee is not what it was.</summary>
-public sealed record ProductUpdated(string ProductCode);
+/// <summary><c>product.updated</c>: a product's own name or fee is not what it was, and so are the lists that have it.</summary>
+public sealed record ProductUpdated(string ProductCode, IReadOnlyList<string> CustomerTypes);
 
 /// <summary><c>permission.changed</c>: a user may do more or less.</summary>
 public sealed record PermissionChanged(string UserId);

@@ -1,14 +1,11 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace PhoneBill.Contracts;
 
 /// <summary>How every type of the catalog is written as JSON: camelCase, by generated code. What lacks a field is not taken for the type.</summary>
-[JsonSourceGenerationOptions(
-    JsonSerializerDefaults.Web,
-    RespectNullableAnnotations = true,
-    RespectRequiredConstructorParameters = true
-)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(Customer))]
 [JsonSerializable(typeof(Product))]
 [JsonSerializable(typeof(Permissions))]
@@ -28,4 +25,16 @@ namespace PhoneBill.Contracts;
 [JsonSerializable(typeof(LineStatusChanged))]
 [JsonSerializable(typeof(KosProductChange))]
 [JsonSerializable(typeof(KosReceipt))]
-public sealed partial class PhoneBillJson : JsonSerializerContext;
+public sealed partial class PhoneBillJson : JsonSerializerContext
+{
+    /// <summary>The same, with 한글 as it is read and not as <c>\uD55C\uAE00</c>: what stands in Redis is for people too.</summary>
+    public static PhoneBillJson Readable { get; } =
+        new(
+            new JsonSerializerOptions(JsonSerializerDefaults.Web)
+            {
+                Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+                RespectNullableAnnotations = true,
+                RespectRequiredConstructorParameters = true,
+            }
+        );
+}

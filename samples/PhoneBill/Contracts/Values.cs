@@ -23,11 +23,18 @@ public sealed record KosResponse(string RequestId, string SvcNo, string BillYm, 
 /// <summary>A user of these services.</summary>
 public sealed record User(string Id, string Name, string Email, string Role);
 
-/// <summary>One page of users.</summary>
-public sealed record UserList(int Page, int Total, IReadOnlyList<User> Users);
+/// <summary>A list of users.</summary>
+public sealed record UserList(IReadOnlyList<User> Users);
 
 /// <summary>A month's bill of a line; amounts are in won.</summary>
-public sealed record Bill(string LineNumber, string Month, string ProductCode, string ProductName, IReadOnlyList<Charge> Charges, int Total);
+public sealed record Bill(
+    string LineNumber,
+    string Month,
+    string ProductCode,
+    string ProductName,
+    IReadOnlyList<Charge> Charges,
+    int Total
+);
 
 /// <summary>One row of a bill; discounts are negative.</summary>
 public sealed record Charge(string Name, int Amount);

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -25,13 +24,8 @@ public sealed class RedisServer(int port, string directory) : IAsyncDisposable
     {
         var configuration = Path.Combine(directory, "redis.conf");
         await PrivateFile.WriteAsync(configuration, Configuration(), cancellationToken);
-        var start = new ProcessStartInfo("sh", ["-c", Keeper, "sh", "redis-server", configuration])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
         EnsureInstalled();
-        _keeper = Process.Start(start)!;
+        _keeper = Programs.Start(Programs.Piped("sh", "-c", Keeper, "sh", "redis-server", configuration), "");
         _pid = int.Parse(await _keeper.StandardOutput.ReadLineAsync(cancellationToken) ?? "0", CultureInfo.InvariantCulture);
 
         try
@@ -59,17 +53,11 @@ public sealed class RedisServer(int port, string directory) : IAsyncDisposable
 
     private static void EnsureInstalled()
     {
-        try
-        {
-            using var version = Process.Start(new ProcessStartInfo("redis-server", "--version") { RedirectStandardOutput = true })!;
-            version.WaitForExit();
-        }
-        catch (Win32Exception)
-        {
-            throw new DemoException(
-                "redis-server is not installed. Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis; Windows: use WSL."
-            );
-        }
+        using var version = Programs.Start(
+            Programs.Piped("redis-server", "--version"),
+            "Debian and Ubuntu: apt-get install redis-server; macOS: brew install redis; Windows: use WSL."
+        );
+        version.WaitForExit();
     }
 
     private async Task EndKeeperAsync()

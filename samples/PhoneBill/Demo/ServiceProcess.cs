@@ -23,20 +23,16 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// <summary>Starts the service from its build output, which lies beside ours.</summary>
     public static ServiceProcess Start(string name, string project, int port, string directory)
     {
-        var dll = Path.Combine(AppContext.BaseDirectory.Replace($"{Path.DirectorySeparatorChar}Demo{Path.DirectorySeparatorChar}bin", $"{Path.DirectorySeparatorChar}{project}{Path.DirectorySeparatorChar}bin"), $"PhoneBill.{project}.dll");
+        var slash = Path.DirectorySeparatorChar;
+        var output = AppContext.BaseDirectory.Replace($"{slash}Demo{slash}bin{slash}", $"{slash}{project}{slash}bin{slash}");
+        var dll = Path.Combine(output, $"PhoneBill.{project}.dll");
         if (!File.Exists(dll))
             throw new DemoException($"{dll} is missing. Build it first: dotnet build samples/PhoneBill/Demo");
 
         var url = $"http://127.0.0.1:{port}";
         var log = Path.Combine(directory, $"{name}.log");
         var settings = Path.Combine(directory, "settings.json");
-        var start = new ProcessStartInfo("dotnet", [dll, "--urls", url, "--PhoneBill:Settings", settings])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        var process = Process.Start(start)!;
+        var process = Process.Start(Programs.Piped("dotnet", dll, "--urls", url, "--PhoneBill:Settings", settings))!;
         var writer = TextWriter.Synchronized(new StreamWriter(log) { AutoFlush = true });
         process.OutputDataReceived += (_, line) => writer.WriteLine(line.Data);
         process.ErrorDataReceived += (_, line) => writer.WriteLine(line.Data);
@@ -88,6 +84,9 @@ public sealed class ServiceProcess : IAsyncDisposable
     private string LastLines()
     {
         using var reader = new StreamReader(new FileStream(_log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-        return string.Join('\n', reader.ReadToEnd().Trim().Split('\n').TakeLast(8));
+        var lines = reader.ReadToEnd().Trim().Split('\n');
+        // The message of what ended it stands above its long trace.
+        var message = Array.FindIndex(lines, line => line.StartsWith("Unhandled exception", StringComparison.Ordinal));
+        return string.Join('\n', message < 0 ? lines.TakeLast(8) : lines.Skip(message).Take(4));
     }
 }

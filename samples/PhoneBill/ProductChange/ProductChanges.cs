@@ -1,19 +1,12 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
-using Onggi.Caching;
 using Onggi.Events;
 using PhoneBill.Contracts;
 
 namespace PhoneBill.ProductChange;
 
 /// <summary>The writes: KOS first, then our database, then the events that drop every cached copy. Each can safely be repeated.</summary>
-public sealed class ProductChanges(
-    IDbContextFactory<PhoneBillDb> databases,
-    CachedReads reads,
-    KosClient kos,
-    OnggiCache cache,
-    OnggiEvents events
-)
+public sealed class ProductChanges(IDbContextFactory<PhoneBillDb> databases, CachedReads reads, KosClient kos, OnggiEvents events)
 {
     public async Task<IResult> ChangeLineAsync(string lineNumber, string productCode, CancellationToken cancellationToken)
     {
@@ -30,7 +23,10 @@ public sealed class ProductChanges(
         if (available.Products.All(product => product.Code != productCode))
         {
             var codes = string.Join(", ", available.Products.Select(product => product.Code));
-            return Inputs.Problem("This product cannot be had", $"'{productCode}' is not for {line.CustomerType} customers. Write one of: {codes}.");
+            return Inputs.Problem(
+                "This product cannot be had",
+                $"'{productCode}' is not for {line.CustomerType} customers. Write one of: {codes}."
+            );
         }
 
         if (await kos.ChangeProductAsync(lineNumber, productCode, cancellationToken) is not { } receipt)
@@ -65,9 +61,13 @@ public sealed class ProductChanges(
         (product.Name, product.MonthlyFee) = (edit.Name, edit.MonthlyFee);
         await db.SaveChangesAsync(cancellationToken);
 
-        await events.PublishAsync(EventTypes.ProductUpdated, new ProductUpdated(code), cancellationToken: CancellationToken.None);
-        await cache.InvalidateManyAsync([.. Seed.CustomerTypes.Select(Keys.AvailableProducts)], CancellationToken.None);
-        return TypedResults.Ok(product.ToProduct());
+        var updated = product.ToProduct();
+        await events.PublishAsync(
+            EventTypes.ProductUpdated,
+            new ProductUpdated(code, updated.CustomerTypes),
+            cancellationToken: CancellationToken.None
+        );
+        return TypedResults.Ok(updated);
     }
 
     private static ProblemHttpResult Conflict(string detail) =>

@@ -15,7 +15,10 @@ public static class ProductEndpoints
         api.MapGet(
             "/{code}",
             async (string code, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
-                http.Answer(await reads.ProductAsync(code, cancellationToken), $"There is no product '{code}'. GET /api/products lists all.")
+                http.Answer(
+                    await reads.ProductAsync(code, cancellationToken),
+                    $"There is no product '{code}'. GET /api/products lists all."
+                )
         );
 
         api.MapGet(

@@ -34,7 +34,7 @@ internal sealed class MetricFamily
     private readonly int _maxSeries;
     private readonly double[] _bounds;
     private readonly double _scale;
-    private readonly bool _absolute;
+    private readonly bool _isLastWord;
     private TagSets _tagSets;
     private long _dropped;
 
@@ -47,8 +47,9 @@ internal sealed class MetricFamily
             ? $"The instrument {instrument.Name} of the meter {Meter}."
             : instrument.Description;
         IsObservable = instrument.IsObservable;
-        // An observable instrument and a gauge say how much it is; counters and up-down counters say by how much it changed.
-        _absolute = IsObservable || IsGauge(instrument);
+        // A gauge says how much it is now, the last word counts. Counters say by how much it changed; observable ones begin at nothing
+        // with each look and say the whole, so that what two instruments of the same name say adds up.
+        _isLastWord = IsGauge(instrument);
         _maxSeries = maxSeries;
         _bounds = kind == MetricKind.Histogram ? Bounds(instrument) : [];
         _tagSets = NewTagSets();
@@ -75,7 +76,7 @@ internal sealed class MetricFamily
             return Interlocked.Increment(ref _dropped);
         if (Kind == MetricKind.Histogram)
             series.Observe(value * _scale);
-        else if (_absolute)
+        else if (_isLastWord)
             series.Set(value * _scale);
         else
             series.Add(value * _scale);
@@ -107,5 +108,6 @@ internal sealed class MetricFamily
     }
 
     private static bool IsGauge(Instrument instrument) =>
-        instrument is Gauge<double> or Gauge<long> or Gauge<int> or Gauge<float> or Gauge<short> or Gauge<byte> or Gauge<decimal>;
+        instrument.GetType() is { IsGenericType: true } type
+        && (type.GetGenericTypeDefinition() == typeof(Gauge<>) || type.GetGenericTypeDefinition() == typeof(ObservableGauge<>));
 }

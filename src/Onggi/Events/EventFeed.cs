@@ -5,30 +5,41 @@ using Onggi.Client;
 namespace Onggi.Events;
 
 /// <summary>One channel of Redis and the loop that reads it, for as long as anybody wants its events.</summary>
-/// <remarks>A channel per type, not one pattern: an ACL that names channels then says who may hear what, and nobody is sent what nobody handles.</remarks>
+/// <remarks>
+/// A channel per type, not one pattern: an ACL that names channels then says who may hear what, and nobody is sent what nobody handles.
+/// The client restores the subscription after a lost link. Only a refusal ends it; then this asks again from time to time, because permissions change.
+/// </remarks>
 internal sealed class EventFeed : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    internal static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
 
     private static readonly ConfigureAwaitOptions UntilStopped =
         ConfigureAwaitOptions.SuppressThrowing
         | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
 
     private readonly RedisClient _redis;
-    private readonly Action<EventFeed, RedisMessage> _received;
+    private readonly Action<string, RedisMessage> _received;
+    private readonly Action<string> _began;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
-    private readonly TaskCompletionSource<RedisException?> _firstAttempt = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<RedisServerException?> _firstAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile RedisSubscription? _subscription;
     private Task _loop = Task.CompletedTask;
-    private volatile bool _isOpen;
 
+    /// <param name="type">The type whose events it brings.</param>
+    /// <param name="channel">Where they are published.</param>
+    /// <param name="redis">Connected or not.</param>
+    /// <param name="received">Gets each message with the type, on the reading loop.</param>
+    /// <param name="began">Called when Redis has confirmed the subscription for the first time: what was published before did not arrive.</param>
+    /// <param name="logger">Says.</param>
+    /// <param name="time">Measures pauses.</param>
     public EventFeed(
         string type,
         string channel,
         RedisClient redis,
-        Action<EventFeed, RedisMessage> received,
+        Action<string, RedisMessage> received,
+        Action<string> began,
         ILogger logger,
         TimeProvider time
     )
@@ -37,6 +48,7 @@ internal sealed class EventFeed : IAsyncDisposable
         Channel = channel;
         _redis = redis;
         _received = received;
+        _began = began;
         _logger = logger;
         _time = time;
     }
@@ -45,17 +57,17 @@ internal sealed class EventFeed : IAsyncDisposable
 
     public string Channel { get; }
 
-    /// <summary>Who handles its events; changed under the bus's gate, read without.</summary>
+    /// <summary>Who handles its events; replaced as a whole under the bus's gate, read without it.</summary>
     public ImmutableArray<EventSubscription> Subscriptions { get; set; } = [];
 
     /// <summary>A feature wants it too, so it stays when the last handler leaves.</summary>
     public bool Stands { get; set; }
 
-    /// <summary>Redis has confirmed the subscription (and restores it by itself after a lost link).</summary>
-    public bool IsOpen => _isOpen;
+    /// <summary>Redis has confirmed the subscription on the present connection.</summary>
+    public bool IsOpen => _subscription?.WhenActiveAsync(CancellationToken.None).IsCompletedSuccessfully == true;
 
-    /// <summary>Completes when Redis has answered, or could not be asked, for the first time: with what went wrong, or <c>null</c>.</summary>
-    public Task<RedisException?> FirstAttempt => _firstAttempt.Task;
+    /// <summary>Completes when Redis has answered for the first time: with <c>null</c>, or with its refusal. It waits as long as Redis is away.</summary>
+    public Task<RedisServerException?> FirstAnswer => _firstAnswer.Task;
 
     public void Start() => _loop = RunAsync();
 
@@ -68,63 +80,42 @@ internal sealed class EventFeed : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        var pause = FirstPause;
-        for (var attempt = 1; !_stop.IsCancellationRequested; attempt++)
+        while (!_stop.IsCancellationRequested)
         {
             try
             {
-                var subscription = await _redis.SubscribeAsync(Channel, _stop.Token).ConfigureAwait(Rt.Capture);
-                await using (subscription.ConfigureAwait(Rt.Capture))
-                {
-                    Opened(attempt);
-                    pause = FirstPause;
-                    await foreach (var message in subscription.ReadAllAsync(_stop.Token).ConfigureAwait(Rt.Capture))
-                        _received(this, message);
-                }
-
-                Failed(null);
+                _subscription = _redis.Subscribe(Channel);
+                await using (_subscription.ConfigureAwait(Rt.Capture))
+                    await ReadAsync(_subscription).ConfigureAwait(Rt.Capture);
+                break; // The client was disposed.
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
                 break;
             }
+            catch (RedisServerException refusal)
+            {
+                EventsLog.FeedRefused(_logger, Type, Channel, refusal.Message);
+                _firstAnswer.TrySetResult(refusal);
+            }
             catch (Exception failure)
             {
-                Failed(failure);
+                EventsLog.FeedFailed(_logger, Type, failure);
             }
 
-            _isOpen = false;
-            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(UntilStopped);
-            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            await Task.Delay(PauseAfterRefusal, _time, _stop.Token).ConfigureAwait(UntilStopped);
         }
 
-        _isOpen = false;
-        _firstAttempt.TrySetResult(null);
+        _firstAnswer.TrySetResult(null);
     }
 
-    private void Opened(int attempt)
+    private async Task ReadAsync(RedisSubscription subscription)
     {
-        _isOpen = true;
+        await subscription.WhenActiveAsync(_stop.Token).ConfigureAwait(Rt.Capture);
         EventsLog.FeedOpened(_logger, Type, Channel);
-        _firstAttempt.TrySetResult(null);
-        if (attempt > 1)
-            _received(
-                this,
-                new RedisMessage
-                {
-                    Channel = "",
-                    Payload = default,
-                    Interrupted = true,
-                }
-            );
-    }
-
-    private void Failed(Exception? failure)
-    {
-        if (failure is RedisServerException { IsTransient: false } refused)
-            EventsLog.FeedRefused(_logger, Type, Channel, refused.Message);
-        else
-            EventsLog.FeedFailed(_logger, Type, failure?.Message ?? "the client is closed.", failure is RedisException ? null : failure);
-        _firstAttempt.TrySetResult(failure as RedisException);
+        _began(Type);
+        _firstAnswer.TrySetResult(null);
+        await foreach (var message in subscription.ReadAllAsync(_stop.Token).ConfigureAwait(Rt.Capture))
+            _received(Type, message);
     }
 }

@@ -11,9 +11,12 @@ internal static partial class EventsLog
     [LoggerMessage(
         7001,
         LogLevel.Warning,
-        "Not listening to events of type {Type} yet: {Reason} Trying again; until then such events do not arrive here."
+        "Not listening to events of type {Type} yet: Redis is away. It begins by itself when Redis is back; until then such events do not arrive here."
     )]
-    public static partial void FeedFailed(ILogger logger, string type, string reason, Exception? exception);
+    public static partial void FeedWaiting(ILogger logger, string type);
+
+    [LoggerMessage(7011, LogLevel.Error, "Reading events of type {Type} failed; trying again in a moment.")]
+    public static partial void FeedFailed(ILogger logger, string type, Exception exception);
 
     [LoggerMessage(
         7002,

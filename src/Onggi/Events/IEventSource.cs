@@ -38,7 +38,7 @@ public interface IEventSource
     /// <returns>Dispose it to stop.</returns>
     IDisposable OnReceived(Action<EventNotice> handler);
 
-    /// <summary>Runs when events can have been missed (link lost and back, or a slow reader). It comes once for each type concerned and must not block.</summary>
+    /// <summary>Runs when events can have been missed: listening began just now, the link was lost and is back, or this process read too slowly. It comes once for each type concerned and must not block.</summary>
     /// <returns>Dispose it to stop.</returns>
     IDisposable OnInterrupted(Action handler);
 }

@@ -31,7 +31,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     private readonly RedisClient _redis;
     private readonly Keyspace _keyspace;
     private readonly EventOptions _options;
-    private readonly OnggiJson _json;
+    private readonly EventJson _json;
     private readonly EventsMetrics _metrics;
     private readonly ILogger<OnggiEvents> _logger;
     private readonly TimeProvider _time;
@@ -61,7 +61,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _redis = redis;
         _keyspace = keyspace;
         _options = options;
-        _json = new OnggiJson(EventsJson.Default, json);
+        _json = new EventJson(BuiltInEventsJson.Default, json);
         _metrics = new EventsMetrics(meters);
         _logger = logger;
         _time = time;
@@ -186,28 +186,44 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
     }
 
-    /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. Returns when Redis has confirmed or could not be asked; then it goes on trying.</summary>
-    internal async ValueTask StartAsync(CancellationToken cancellationToken)
+    /// <summary>Checks at start that every payload of the catalog that this program has can be written and read.</summary>
+    /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
+    internal void VerifyTypes()
     {
-        string[] types =
-        [
-            .. _keyspace.Families.SelectMany(family => family.InvalidatedBy).Append(OnggiEventTypes.CacheInvalidated.Name).Distinct(),
-        ];
-        EventFeed[] feeds;
+        var missing = _json.Missing(_keyspace.Events.Select(settings => (settings.PayloadType, $"the payload of {settings.Type}")));
+        if (missing.Count > 0)
+            throw new InvalidOperationException(
+                $"The catalog names {missing.Count} payload type(s) that the JsonSerializerContext in OnggiOptions.Json does not know. Add to it:"
+                    + string.Concat(missing.Select(static line => Environment.NewLine + "  " + line))
+            );
+    }
+
+    /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. It needs no connection yet.</summary>
+    internal void Listen()
+    {
+        var types = _keyspace
+            .Events.Where(settings => settings.Families.Count > 0)
+            .Select(settings => settings.Type)
+            .Append(OnggiEventTypes.CacheInvalidated.Name);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            feeds = [.. types.Select(FeedOf)];
-            foreach (var feed in feeds)
-                feed.Stands = true;
+            foreach (var type in types)
+                FeedOf(type).Stands = true;
         }
+    }
 
-        // What goes wrong is logged by the feed, which goes on trying.
-        await FirstFailureAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture);
+    /// <summary>Returns when Redis has confirmed what is listened to, or has refused it, or is away for longer than the time to connect. What is wrong is logged; listening goes on.</summary>
+    internal async ValueTask WhenListeningAsync(CancellationToken cancellationToken)
+    {
+        EventFeed[] feeds;
+        lock (_gate)
+            feeds = [.. _feeds.Values];
+        await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Takes what a channel brought. Runs on the reading loop of that channel.</summary>
-    internal void Receive(string type, in RedisMessage message)
+    internal void Receive(string type, RedisMessage message)
     {
         if (message.Interrupted)
         {
@@ -265,7 +281,13 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         try
         {
             var (sequence, receivers) = await _redis
-                .EvalAsync(PublishScript, [HeadOf(type.Name)], [ChannelOf(type.Name), id, envelope], PublishReply, cancellationToken)
+                .EvalAsync(
+                    PublishScript,
+                    [HeadOf(type.Name)],
+                    [_keyspace.ChannelOf(type.Name), id, envelope],
+                    PublishReply,
+                    cancellationToken
+                )
                 .ConfigureAwait(Rt.Capture);
             _metrics.Published(type.Name);
             return new EventReceipt(id, sequence, receivers);
@@ -330,8 +352,8 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
 
         try
         {
-            if (await FirstFailureAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { IsTransient: false } refused)
-                throw refused;
+            if (await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { } refusal)
+                throw refusal;
             return subscription;
         }
         catch
@@ -341,17 +363,22 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         }
     }
 
-    private static async ValueTask<RedisException?> FirstFailureAsync(EventFeed[] feeds, CancellationToken cancellationToken)
+    /// <summary>Waits until Redis has confirmed all feeds; its refusal where it refuses one, <c>null</c> also when it is away for longer than we wait.</summary>
+    private async ValueTask<RedisServerException?> FirstRefusalAsync(EventFeed[] feeds, CancellationToken cancellationToken)
     {
-        RedisException? first = null;
-        foreach (var feed in feeds)
+        try
         {
-            var failure = await feed.FirstAttempt.WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-            if (first is null or { IsTransient: true })
-                first = failure ?? first;
+            var answers = await Task.WhenAll(feeds.Select(feed => feed.FirstAnswer))
+                .WaitAsync(_redis.Options.ConnectTimeout, _time, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+            return answers.FirstOrDefault(answer => answer is not null);
         }
-
-        return first;
+        catch (TimeoutException)
+        {
+            foreach (var feed in feeds.Where(feed => !feed.FirstAnswer.IsCompleted))
+                EventsLog.FeedWaiting(_logger, feed.Type);
+            return null;
+        }
     }
 
     private Event<TData> ToEvent<TData>(EventEnvelope envelope, string type, JsonTypeInfo<TData> json) =>
@@ -417,6 +444,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _metrics.Interrupted(type);
         if (isFirst)
             EventsLog.Interrupted(_logger, type);
+        TellInterrupted(type);
+    }
+
+    private void TellInterrupted(string type)
+    {
         foreach (var handler in _interrupted.Handlers)
         {
             try
@@ -441,7 +473,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         if (_feeds.TryGetValue(type, out var feed))
             return feed;
-        feed = new EventFeed(type, ChannelOf(type), _redis, (from, message) => Receive(from.Type, message), _logger, _time);
+        feed = new EventFeed(type, _keyspace.ChannelOf(type), _redis, Receive, TellInterrupted, _logger, _time);
         _feeds.Add(type, feed);
         feed.Start();
         return feed;
@@ -474,7 +506,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             return _feeds.ContainsKey(type);
     }
 
-    private IEnumerable<string> KnownTypes() => _keyspace.Families.SelectMany(family => family.InvalidatedBy).Distinct();
+    private IEnumerable<string> KnownTypes() => _keyspace.Events.Select(settings => settings.Type).Concat(BuiltIns.Events);
 
     private void MustBeKnown(string type)
     {
@@ -484,8 +516,6 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
                 nameof(type)
             );
     }
-
-    private string ChannelOf(string type) => $"{_keyspace.Prefix}events:global:{type}";
 
     private string HeadOf(string type) => $"{_keyspace.Prefix}events:head:{type}";
 }

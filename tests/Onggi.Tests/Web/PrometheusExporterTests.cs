@@ -222,6 +222,17 @@ public sealed class PrometheusExporterTests : IDisposable
     }
 
     [Fact]
+    public void Observable_counters_of_the_same_name_add_up()
+    {
+        var exporter = Export();
+        Factory.Create("Onggi.One").CreateObservableUpDownCounter("onggi.x", () => 2);
+        Factory.Create("Onggi.Two").CreateObservableUpDownCounter("onggi.x", () => 3);
+
+        Assert.Contains("onggi_x 5\n", Text(exporter));
+        Assert.Contains("onggi_x 5\n", Text(exporter));
+    }
+
+    [Fact]
     public void An_observable_that_fails_does_not_hide_the_others()
     {
         var exporter = Export();

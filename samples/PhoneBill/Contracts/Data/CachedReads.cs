@@ -55,7 +55,7 @@ public sealed class CachedReads(OnggiCache cache, IDbContextFactory<PhoneBillDb>
 
     public ValueTask<CacheResult<CommonCodes>> CodesAsync(string group, CancellationToken cancellationToken) =>
         ReadAsync(
-            Keys.CommonCodes(group),
+            Keys.Codes(group),
             async (db, ct) =>
             {
                 var names = await db.Codes.Where(code => code.Group == group).ToDictionaryAsync(code => code.Code, code => code.Name, ct);
@@ -66,7 +66,7 @@ public sealed class CachedReads(OnggiCache cache, IDbContextFactory<PhoneBillDb>
 
     public ValueTask<CacheResult<SystemConfig>> ConfigAsync(string system, CancellationToken cancellationToken) =>
         ReadAsync(
-            Keys.SystemConfig(system),
+            Keys.Config(system),
             async (db, ct) =>
             {
                 var values = await db.Settings.Where(row => row.System == system).ToDictionaryAsync(row => row.Name, row => row.Value, ct);

@@ -29,7 +29,8 @@ public static class CacheAnswers
                 {
                     var took = time.GetElapsedTime(began).TotalMilliseconds.ToString("0.0", CultureInfo.InvariantCulture);
                     var tier = context.Response.Headers[TierHeader];
-                    context.Response.Headers["Server-Timing"] = tier.Count == 0 ? $"total;dur={took}" : $"cache;desc={tier}, total;dur={took}";
+                    context.Response.Headers["Server-Timing"] =
+                        tier.Count == 0 ? $"total;dur={took}" : $"cache;desc={tier}, total;dur={took}";
                     return Task.CompletedTask;
                 });
                 return next(context);

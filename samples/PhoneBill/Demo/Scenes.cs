@@ -1,0 +1,236 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Onggi.Keys;
+using PhoneBill.Contracts;
+
+namespace PhoneBill.Demo;
+
+/// <summary>The steps of the story: each makes real calls and says what it expects of the answers.</summary>
+public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
+{
+    private const string User = "lee.manager";
+
+    // Memory serves an entry for at most one second; an invalidation must be seen everywhere by then, and is much earlier.
+    private static readonly TimeSpan MemoryTime = TimeSpan.FromSeconds(1);
+
+    private static readonly LineRow[] Lines =
+    [
+        .. Seed.Lines().Where(line => line is { State: "active", CustomerType: "general", ProductCode: not "5G-PREMIER" }),
+    ];
+
+    private readonly Ports _ports = stage.Ports;
+    private readonly Caller _caller = new(stage.Http);
+    private readonly string _month = Months.Current(TimeProvider.System);
+
+    private static LineRow Line => Lines[0];
+
+    public async Task LogInAsync(Step step)
+    {
+        var body = new { userId = User, password = Seed.Password };
+        var answer = await _caller.SendAsync(HttpMethod.Post, _ports.Auth, "/api/login", body, cancellationToken);
+        step.Saw(answer);
+        step.Expect(answer.IsOk, "200 and a token", answer);
+        step.Note = $"{answer.Field("user.name")}, {answer.Field("user.role")}";
+        _caller.Token = answer.Field("token");
+    }
+
+    public async Task WarmUpAsync(Step step)
+    {
+        foreach (var (port, name) in stage.WarmUps)
+        {
+            var answer = await _caller.SendAsync(HttpMethod.Post, port, $"/api/cache/warmup/{name}", null, cancellationToken);
+            step.Expect(answer.IsOk, $"200 for the warm-up '{name}'", answer);
+            step.Details[name] = int.TryParse(answer.Field("stored"), out var stored) ? stored : 0;
+        }
+
+        step.Note = string.Join(", ", step.Details.Select(detail => $"{detail.Value} {detail.Key}"));
+    }
+
+    public async Task FirstBillAsync(Step step)
+    {
+        var calls = await KosBillCallsAsync();
+        var answer = await BillAsync(_ports.BillInquiry);
+        step.Saw(answer);
+        step.Expect(answer.IsOk && answer.Tier == "loader", "200, tier loader", answer);
+        await ExpectKosCallsAsync(step, calls, more: 1);
+        step.Note = $"{answer.Field("productName")}, {answer.Field("total")} won";
+    }
+
+    public async Task BillFromRedisAsync(Step step, int port)
+    {
+        var calls = await KosBillCallsAsync();
+        var answer = await BillAsync(port);
+        var began = Stopwatch.GetTimestamp();
+        while (answer.Tier == "memory" && Stopwatch.GetElapsedTime(began) < 3 * MemoryTime)
+            answer = await BillAsync(port);
+
+        step.Saw(answer);
+        step.Expect(answer.IsOk && answer.Tier == "redis", "200, tier redis", answer);
+        await ExpectKosCallsAsync(step, calls, more: 0);
+    }
+
+    public async Task BillFromMemoryAsync(Step step, int port)
+    {
+        var answer = await BillAsync(port);
+        step.Saw(answer);
+        step.Expect(answer.IsOk && answer.Tier == "memory", "200, tier memory", answer);
+    }
+
+    public async Task ChangeProductAsync(Step step)
+    {
+        // Both replicas have the old bill in memory when the change is made.
+        await Task.WhenAll(FreshInMemoryAsync(_ports.BillInquiry), FreshInMemoryAsync(_ports.BillInquiryReplica));
+
+        var path = $"/api/lines/{Line.LineNumber}/product";
+        var answer = await _caller.SendAsync(
+            HttpMethod.Post,
+            _ports.ProductChange,
+            path,
+            new { productCode = "5G-PREMIER" },
+            cancellationToken
+        );
+        step.Saw(answer);
+        step.Expect(answer.IsOk, "200", answer);
+        step.Note = $"{Line.ProductCode} → 5G-PREMIER, KOS receipt {answer.Field("receiptNo")}";
+    }
+
+    public async Task NewBillAsync(Step step, int port, string tier)
+    {
+        var calls = await KosBillCallsAsync();
+        var (answer, waited) = await UntilAsync(() => BillAsync(port), bill => bill.Field("productCode") == "5G-PREMIER");
+        step.Saw(answer);
+        step.Expect(answer.Field("productCode") == "5G-PREMIER", "the new product on the bill", answer.Field("productCode"));
+        step.Expect(answer.Tier == tier, $"tier {tier}", answer);
+        await ExpectKosCallsAsync(step, calls, more: tier == "loader" ? 1 : 0);
+        Told(step, waited);
+        step.Note = $"{answer.Field("productName")}, {answer.Field("total")} won; {step.Note}";
+    }
+
+    public async Task UpdateUserAsync(Step step)
+    {
+        var email = $"lee.{Random.Shared.Next(100_000)}@phonebill.example";
+        var (before, _) = await UntilAsync(MeAsync, user => user.Tier == "memory");
+        step.Expect(before.Tier == "memory", "Auth to have the user in memory", before);
+
+        var body = new
+        {
+            name = "이매니저",
+            email,
+            role = "manager",
+        };
+        var change = await _caller.SendAsync(HttpMethod.Put, _ports.Users, $"/api/users/{User}", body, cancellationToken);
+        step.Expect(change.IsOk, "200 for the change", change);
+
+        var (answer, waited) = await UntilAsync(MeAsync, user => user.Field("email") == email);
+        step.Saw(answer);
+        step.Expect(answer.Field("email") == email, $"the address {email} at Auth", answer.Field("email"));
+        step.Expect(answer.Tier is "loader" or "redis", "tier loader or redis", answer);
+        var list = await _caller.GetAsync(_ports.Users, "/api/users", cancellationToken);
+        step.Expect(list.Text.Contains(email, StringComparison.Ordinal), "the new address in the list of users too", list);
+        Told(step, waited);
+    }
+
+    public async Task CachedWithoutKosAsync(Step step)
+    {
+        await KosModeAsync("fail");
+        var answer = await BillAsync(_ports.BillInquiry);
+        step.Saw(answer);
+        step.Expect(answer is { IsOk: true, Tier: "memory" or "redis" }, "200, tier memory or redis", answer);
+    }
+
+    public Task UncachedWhileKosFailsAsync(Step step) => UncachedAsync(step, "fail", Lines[1], within: TimeSpan.FromSeconds(1));
+
+    public Task UncachedWhileKosHangsAsync(Step step) => UncachedAsync(step, "hang", Lines[2], within: TimeSpan.FromSeconds(4));
+
+    public async Task KosIsBackAsync(Step step)
+    {
+        await KosModeAsync("ok");
+        var answer = await BillAsync(_ports.BillInquiry, Lines[1]);
+        step.Saw(answer);
+        step.Expect(answer.IsOk && answer.Tier == "loader", "200, tier loader", answer);
+    }
+
+    public async Task RedisOutageAsync(Step step)
+    {
+        string[] paths = [.. Lines.Take(3).Select(PathOf)];
+        await new Outage(stage, _caller, paths).RunAsync(step, cancellationToken);
+    }
+
+    public async Task ForeignReaderAsync(Step step)
+    {
+        var bill = await BillAsync(_ports.BillInquiry);
+        var keyspace = Keyspace.Load(Catalog.Json, personalSecret: stage.PersonalSecret);
+        var key = keyspace.WireName(Keys.Bill(Line.LineNumber, _month).Entry);
+        var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.Password, key, cancellationToken);
+        step.Expect(JsonNode.DeepEquals(Parse(json), Parse(bill.Text)), $"the bill as the service answers it: {bill.Text}", json);
+        step.Note = $"GET {key} → {json}";
+    }
+
+    private static JsonNode? Parse(string json) => json.StartsWith('{') ? JsonNode.Parse(json) : null;
+
+    private static string Seen(TimeSpan waited) =>
+        waited == TimeSpan.Zero ? "at once" : $"{waited.TotalMilliseconds:0} ms after the change was answered";
+
+    private static void Told(Step step, TimeSpan waited)
+    {
+        step.Expect(waited <= MemoryTime, "no old answer later than 1 s after the change", $"one after {waited.TotalMilliseconds:0} ms");
+        step.Details["oldAnswersForMs"] = Math.Round(waited.TotalMilliseconds);
+        step.Note = $"new value seen {Seen(waited)}";
+    }
+
+    /// <summary>Asks until the answer is the new one; how long that took, zero when the first one was.</summary>
+    private static async Task<(Answer Answer, TimeSpan Waited)> UntilAsync(Func<Task<Answer>> ask, Predicate<Answer> isNew)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var answer = await ask();
+        if (isNew(answer))
+            return (answer, TimeSpan.Zero);
+        while (!isNew(answer) && Stopwatch.GetElapsedTime(began) < 3 * MemoryTime)
+            answer = await ask();
+        return (answer, Stopwatch.GetElapsedTime(began));
+    }
+
+    /// <summary>Waits until memory has just taken the bill from Redis, so that it would keep it for the longest time.</summary>
+    private async Task FreshInMemoryAsync(int port)
+    {
+        var began = Stopwatch.GetTimestamp();
+        while ((await BillAsync(port)).Tier == "memory" && Stopwatch.GetElapsedTime(began) < 3 * MemoryTime)
+            await Task.Delay(20, cancellationToken);
+    }
+
+    private async Task UncachedAsync(Step step, string mode, LineRow line, TimeSpan within)
+    {
+        await KosModeAsync(mode);
+        var answer = await BillAsync(_ports.BillInquiry, line);
+        step.Saw(answer);
+        step.Expect(answer.Status == 503 && answer.Field("detail").Contains("KOS", StringComparison.Ordinal), "503 that names KOS", answer);
+        step.Expect(
+            answer.Milliseconds < within.TotalMilliseconds,
+            $"an answer within {within.TotalSeconds} s",
+            $"{answer.Milliseconds:0} ms"
+        );
+        step.Note = answer.Field("detail");
+    }
+
+    private Task<Answer> BillAsync(int port, LineRow? line = null) => _caller.GetAsync(port, PathOf(line ?? Line), cancellationToken);
+
+    private Task<Answer> MeAsync() => _caller.GetAsync(_ports.Auth, "/api/me", cancellationToken);
+
+    private string PathOf(LineRow line) => $"/api/bills/{line.LineNumber}/{_month}";
+
+    private Task<Answer> KosModeAsync(string mode) =>
+        _caller.SendAsync(HttpMethod.Post, _ports.Kos, $"/admin/mode/{mode}", null, cancellationToken);
+
+    private async Task<int> KosBillCallsAsync()
+    {
+        var answer = await _caller.GetAsync(_ports.Kos, "/admin/calls", cancellationToken);
+        return int.TryParse(answer.Field("byOperation.bill"), out var calls) ? calls : 0;
+    }
+
+    private async Task ExpectKosCallsAsync(Step step, int before, int more)
+    {
+        var calls = await KosBillCallsAsync() - before;
+        step.Details["kosCalls"] = calls;
+        step.Expect(calls == more, $"{more} calls of KOS", calls);
+    }
+}

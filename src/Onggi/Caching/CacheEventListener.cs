@@ -1,0 +1,175 @@
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
+using Onggi.Events;
+using Onggi.Keys;
+
+namespace Onggi.Caching;
+
+/// <summary>Lets events change the cache, as the catalog's <c>invalidatedBy</c> says.</summary>
+/// <remarks>
+/// <list type="bullet">
+/// <item>Before this process publishes an event, the entries that it invalidates are removed from Redis, confirmed: a failure fails the publish.</item>
+/// <item>When an event arrives, they are dropped from memory and their running loads are not stored. Own events come back, too; they need nothing more.</item>
+/// <item>When it was published without Onggi, nobody has removed the entries from Redis yet: this process does so in the background, as every other does.</item>
+/// <item>When events can have been missed, memory is emptied.</item>
+/// </list>
+/// </remarks>
+internal sealed class CacheEventListener : IAsyncDisposable
+{
+    private readonly Keyspace _keyspace;
+    private readonly CacheFamilies _families;
+    private readonly MemoryTier _memory;
+    private readonly LoadFlights _flights;
+    private readonly EntryWriter _writer;
+    private readonly ILogger _logger;
+    private readonly LogThrottle _interruptions;
+    private readonly LogThrottle _incomplete;
+    private readonly IDisposable[] _handlers;
+    private readonly CancellationTokenSource _stopping = new();
+
+    // Guards the set of removals that run in the background.
+    private readonly Lock _gate = new();
+    private readonly HashSet<Task> _removals = [];
+
+    public CacheEventListener(
+        Keyspace keyspace,
+        CacheFamilies families,
+        MemoryTier memory,
+        LoadFlights flights,
+        EntryWriter writer,
+        IEventSource events,
+        ILogger logger,
+        TimeProvider time
+    )
+    {
+        _keyspace = keyspace;
+        _families = families;
+        _memory = memory;
+        _flights = flights;
+        _writer = writer;
+        _logger = logger;
+        _interruptions = new LogThrottle(time);
+        _incomplete = new LogThrottle(time);
+        _handlers = [events.OnPublishing(OnPublishingAsync), events.OnReceived(OnReceived), events.OnInterrupted(OnInterrupted)];
+    }
+
+    /// <summary>Stops listening and ends what runs in the background.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var handler in _handlers)
+            handler.Dispose();
+        await _stopping.CancelAsync().ConfigureAwait(Rt.Capture);
+        Task[] removals;
+        lock (_gate)
+            removals = [.. _removals];
+        await Task.WhenAll(removals).ConfigureAwait(Rt.Capture);
+        _stopping.Dispose();
+    }
+
+    private async ValueTask OnPublishingAsync(EventNotice notice, CancellationToken cancellationToken)
+    {
+        var names = EntriesOf(notice);
+        if (names.Length > 0)
+            await _writer.RemoveAsync(names, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    private void OnReceived(EventNotice notice)
+    {
+        if (notice.IsOwn)
+            return;
+        try
+        {
+            var names = notice.Type == OnggiEventTypes.CacheInvalidated.Name ? KeysIn(notice) : EntriesOf(notice);
+            foreach (var name in names)
+            {
+                _flights.Doom(name, byOthers: true);
+                _memory.Drop(name);
+            }
+
+            if (notice.IsForeign && names.Length > 0)
+                RemoveInBackground(notice.Type, names);
+        }
+        catch (Exception error)
+        {
+            // The top of the receiving loop as far as the cache goes: the payload is another program's.
+            CacheLog.EventNotApplied(_logger, error, notice.Type);
+        }
+    }
+
+    private void OnInterrupted()
+    {
+        _flights.DoomAll();
+        _memory.Clear();
+        // It comes once for each channel.
+        if (_interruptions.MayLog(out _))
+            CacheLog.Interrupted(_logger);
+    }
+
+    private string[] EntriesOf(EventNotice notice)
+    {
+        var missing = new List<string>();
+        var entries = _keyspace.InvalidatedBy(notice.Type, notice.Data, notice.Metadata, missing);
+        if (missing.Count > 0 && _incomplete.MayLog(out var suppressed))
+            CacheLog.EventIncomplete(_logger, notice.Type, string.Join(" ", missing), suppressed);
+        var names = new string[entries.Count];
+        for (var i = 0; i < names.Length; i++)
+        {
+            names[i] = _keyspace.WireName(entries[i]);
+            _families.Of(entries[i].Family).CountInvalidation();
+        }
+
+        return names;
+    }
+
+    /// <summary>The names in a <c>cache.invalidated</c>, as far as they are names of cache entries: whoever sends it must not reach further.</summary>
+    private string[] KeysIn(EventNotice notice)
+    {
+        if (notice.Data.ValueKind != JsonValueKind.Object || !notice.Data.TryGetProperty("keys", out var keys))
+            return [];
+        var names = new List<string>(keys.GetArrayLength());
+        foreach (var key in keys.EnumerateArray())
+        {
+            if (key.GetString() is not { } name || _keyspace.FamilyOf(name) is not { Kind: "cache" } settings)
+                continue;
+            names.Add(name);
+            _families.Of(settings.Family).CountInvalidation();
+        }
+
+        return [.. names];
+    }
+
+    private void RemoveInBackground(string type, string[] names)
+    {
+        lock (_gate)
+        {
+            if (_stopping.IsCancellationRequested)
+                return;
+            var removal = RemoveAsync(type, names);
+            if (removal.IsCompleted)
+                return;
+            _removals.Add(removal);
+            _ = ForgetAsync(removal);
+        }
+    }
+
+    private async Task RemoveAsync(string type, string[] names)
+    {
+        try
+        {
+            await _writer.RemoveAsync(names, _stopping.Token).ConfigureAwait(Rt.Capture);
+            CacheLog.ForeignEventApplied(_logger, type, names.Length);
+        }
+        catch (Exception error) when (error is RedisException or OperationCanceledException or ObjectDisposedException)
+        {
+            CacheLog.EventNotApplied(_logger, error, type);
+        }
+    }
+
+    private async Task ForgetAsync(Task removal)
+    {
+        await removal.ConfigureAwait(Rt.Capture);
+        lock (_gate)
+            _removals.Remove(removal);
+    }
+}

@@ -1,0 +1,87 @@
+using System.Collections.Concurrent;
+using Onggi.Keys;
+
+namespace Onggi.Caching;
+
+/// <summary>One family as the cache sees it: its rules from the catalog, and its counts.</summary>
+internal sealed class CacheFamily(FamilySettings settings, TimeProvider time)
+{
+    private long _memoryHits;
+    private long _redisHits;
+    private long _misses;
+    private long _errors;
+    private long _loads;
+    private long _loadFailures;
+    private long _storeFailures;
+    private long _invalidations;
+
+    public FamilySettings Settings { get; } = settings;
+
+    public string Name => Settings.Family.Name;
+
+    /// <summary>Lets one complaint about unreadable values a second through.</summary>
+    public LogThrottle Unreadable { get; } = new(time);
+
+    public void CountMemoryHit() => Interlocked.Increment(ref _memoryHits);
+
+    public void CountRedisHit() => Interlocked.Increment(ref _redisHits);
+
+    public void CountMiss() => Interlocked.Increment(ref _misses);
+
+    public void CountError() => Interlocked.Increment(ref _errors);
+
+    public void CountLoad() => Interlocked.Increment(ref _loads);
+
+    public void CountLoadFailure() => Interlocked.Increment(ref _loadFailures);
+
+    public void CountStoreFailure() => Interlocked.Increment(ref _storeFailures);
+
+    public void CountInvalidation() => Interlocked.Increment(ref _invalidations);
+
+    public CacheStatistics Snapshot() =>
+        new()
+        {
+            MemoryHits = Volatile.Read(ref _memoryHits),
+            RedisHits = Volatile.Read(ref _redisHits),
+            Misses = Volatile.Read(ref _misses),
+            Errors = Volatile.Read(ref _errors),
+            Loads = Volatile.Read(ref _loads),
+            LoadFailures = Volatile.Read(ref _loadFailures),
+            StoreFailures = Volatile.Read(ref _storeFailures),
+            Invalidations = Volatile.Read(ref _invalidations),
+        };
+}
+
+/// <summary>The families that were used so far.</summary>
+internal sealed class CacheFamilies(Keyspace keyspace, TimeProvider time)
+{
+    private readonly ConcurrentDictionary<KeyFamily, CacheFamily> _families = new();
+
+    public ICollection<CacheFamily> All => _families.Values;
+
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public CacheFamily Of(string name) =>
+        keyspace.Families.FirstOrDefault(settings => settings.Family.Name == name) is { } known
+            ? Of(known.Family)
+            : throw new KeyNotFoundException(
+                $"The catalog has no family \"{name}\"; it has {string.Join(", ", keyspace.Families.Select(static settings => settings.Family.Name))}."
+            );
+
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public CacheFamily Of(KeyFamily family) =>
+        _families.TryGetValue(family, out var known)
+            ? known
+            : _families.GetOrAdd(
+                family,
+                static (key, own) => new CacheFamily(own.Keyspace.SettingsOf(key), own.Time),
+                (Keyspace: keyspace, Time: time)
+            );
+}
+
+/// <summary>A key with all that is needed to ask Redis for it. Made only when memory has no answer.</summary>
+/// <param name="Key">The key as the caller gave it.</param>
+/// <param name="WireName">Its name in Redis.</param>
+/// <param name="Family">Its family's rules and counts.</param>
+/// <param name="Codec">How its value becomes JSON and back.</param>
+/// <typeparam name="T">The type of the value.</typeparam>
+internal readonly record struct CacheEntry<T>(CacheKey<T> Key, string WireName, CacheFamily Family, CacheCodec<T> Codec);

@@ -1,0 +1,166 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Events;
+using Onggi.Keys;
+
+namespace Onggi.Caching;
+
+/// <summary>Fills entries ahead of their readers, in batches that leave room for everybody else's commands.</summary>
+internal sealed class EntryWarmer(
+    EntryReader reader,
+    EntryWriter writer,
+    EntryLoader loader,
+    RedisWatch watch,
+    IEventSink events,
+    ILogger logger,
+    TimeProvider time
+)
+{
+    private const int BatchEntries = 256;
+    private const int BatchBytes = 4 << 20;
+
+    /// <summary>Stores what a source yields.</summary>
+    public async ValueTask<WarmReport> WarmAsync<T>(
+        string name,
+        IAsyncEnumerable<KeyValuePair<CacheKey<T>, T?>> values,
+        IProgress<WarmProgress>? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        var run = new Run(name, total: null, progress, time);
+        var batch = new List<(string WireName, byte[] Json, TimeSpan TimeToLive)>();
+        var bytes = 0;
+        await foreach (var (key, value) in values.WithCancellation(cancellationToken).ConfigureAwait(Rt.Capture))
+        {
+            var entry = reader.Resolve(key);
+            run.Meet(entry.Family.Name);
+            if (TryEncode(name, entry, value) is not { } json)
+            {
+                run.Add(done: 1, failed: 1);
+                continue;
+            }
+
+            var timeToLive = loader.TimeToLive(entry, value, ttl: null);
+            if (timeToLive <= TimeSpan.Zero)
+            {
+                run.Add(done: 1, failed: 0);
+                continue;
+            }
+
+            batch.Add((entry.WireName, json, timeToLive));
+            bytes += json.Length;
+            if (batch.Count < BatchEntries && bytes < BatchBytes)
+                continue;
+            await StoreAsync(run, batch, cancellationToken).ConfigureAwait(Rt.Capture);
+            bytes = 0;
+        }
+
+        await StoreAsync(run, batch, cancellationToken).ConfigureAwait(Rt.Capture);
+        return await EndAsync(run, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Loads and stores those of the keys that Redis does not hold.</summary>
+    public async ValueTask<WarmReport> PrefetchAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> load,
+        IProgress<WarmProgress>? progress,
+        CancellationToken cancellationToken
+    )
+    {
+        var run = new Run("prefetch", keys.Count, progress, time);
+        foreach (var chunk in keys.Chunk(BatchEntries))
+        {
+            run.Meet(chunk[0].Family.Name);
+            var tally = new StoreTally();
+            await loader.GetOrLoadManyAsync(chunk, load, tally, cancellationToken).ConfigureAwait(Rt.Capture);
+            run.Stored += tally.Stored;
+            run.Add(done: chunk.Length, failed: tally.NotStored);
+        }
+
+        return await EndAsync(run, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    private async ValueTask StoreAsync(
+        Run run,
+        List<(string WireName, byte[] Json, TimeSpan TimeToLive)> batch,
+        CancellationToken cancellationToken
+    )
+    {
+        if (batch.Count == 0)
+            return;
+        var failed = batch.Count;
+        if (!watch.MayAsk())
+            CacheLog.WarmFailed(logger, run.Name, failed, run.Families, "Redis does not answer.");
+        else
+        {
+            var failures = await writer.SetManyAsync(batch, cancellationToken).ConfigureAwait(Rt.Capture);
+            failed = failures.Count(static failure => failure is not null);
+            if (Array.Find(failures, static failure => failure is not null) is { } first)
+                CacheLog.WarmFailed(logger, run.Name, failed, run.Families, first.Message);
+        }
+
+        run.Stored += batch.Count - failed;
+        run.Add(done: batch.Count, failed);
+        batch.Clear();
+    }
+
+    private byte[]? TryEncode<T>(string name, in CacheEntry<T> entry, T? value)
+    {
+        try
+        {
+            return writer.Encode(entry, value);
+        }
+        catch (Exception error)
+        {
+            // The serializer runs the user's own code; one bad value must not end the warming of the others.
+            CacheLog.WarmFailed(
+                logger,
+                name,
+                1,
+                entry.Family.Name,
+                error is ArgumentException ? error.Message : $"it cannot be written as JSON ({error.GetType().Name})."
+            );
+            return null;
+        }
+    }
+
+    private async ValueTask<WarmReport> EndAsync(Run run, CancellationToken cancellationToken)
+    {
+        var report = new WarmReport(run.Name, run.Stored, run.Failed, run.Elapsed);
+        CacheLog.Warmed(logger, run.Name, run.Stored, run.Failed, run.Elapsed);
+        await events
+            .NotifyAsync(
+                OnggiEventTypes.CacheWarmed,
+                new CacheWarmed(run.Name, run.Families, run.Stored, run.Elapsed.TotalSeconds),
+                cancellationToken
+            )
+            .ConfigureAwait(Rt.Capture);
+        return report;
+    }
+
+    /// <summary>One warm-up while it runs.</summary>
+    private sealed class Run(string name, long? total, IProgress<WarmProgress>? progress, TimeProvider time)
+    {
+        private readonly SortedSet<string> _families = new(StringComparer.Ordinal);
+        private readonly long _started = time.GetTimestamp();
+        private long _done;
+
+        public string Name => name;
+
+        public long Stored { get; set; }
+
+        public long Failed { get; private set; }
+
+        public string Families => string.Join(",", _families);
+
+        public TimeSpan Elapsed => time.GetElapsedTime(_started);
+
+        public void Meet(string family) => _families.Add(family);
+
+        public void Add(long done, long failed)
+        {
+            _done += done;
+            Failed += failed;
+            progress?.Report(new WarmProgress(name, _done, Failed, total));
+        }
+    }
+}

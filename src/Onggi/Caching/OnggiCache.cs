@@ -1,0 +1,309 @@
+using System.Diagnostics.Metrics;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
+using Onggi.Events;
+using Onggi.Keys;
+
+namespace Onggi.Caching;
+
+/// <summary>The team's cache in the shared Redis, with a moment of this process's memory in front of it. Values are plain JSON under the key's own name.</summary>
+/// <remarks>
+/// <para>What a caller sees when things go wrong. <c>Get…</c> and <c>GetOrLoad…</c> never throw because of Redis; <c>Set…</c> and <c>Invalidate…</c> do,
+/// because a change that was not made must be known.</para>
+/// <list type="table">
+/// <listheader><term>Redis is…</term><description>get · get or load · set · invalidate</description></listheader>
+/// <item><term>slow or hanging</term><description>a miss after the command time-out · the loader's value after at most one time-out, nothing stored · <see cref="RedisTimeoutException"/> ·
+/// <see cref="InvalidationUnconfirmedException"/>. Once Redis has answered nothing for a whole time-out, one read per second asks it and the others skip it at once.</description></item>
+/// <item><term>gone</term><description>a miss at once · the loader's value at once, kept in memory for up to 1 s · <see cref="RedisConnectionException"/> · tried again until the
+/// command time-out, then <see cref="InvalidationUnconfirmedException"/></description></item>
+/// <item><term>full (<c>OOM</c>)</term><description>as usual · the loader's value, not stored (log, metric) · <see cref="RedisServerException"/> · as usual: removing frees</description></item>
+/// <item><term>restarted empty</term><description>memory is emptied; misses · loads · as usual · as usual</description></item>
+/// <item><term>failed over</term><description>as gone, then as usual. What the new primary had not received yet is lost; a removal among it comes undone until the entry's time to live ends.</description></item>
+/// <item><term>well, but we were paused</term><description>memory entries have ended by the clock; replies that arrived meanwhile are read first.</description></item>
+/// <item><term>holding something else</term><description>bytes that are not JSON, JSON of another shape, a key of another type, more than <see cref="CacheOptions.MaxValueBytes"/>: a miss with a log line ·
+/// the loader's value, which overwrites it · overwritten · removed</description></item>
+/// </list>
+/// <para>Each call is one round trip when memory has no answer; a load is two.</para>
+/// </remarks>
+public sealed class OnggiCache : IAsyncDisposable
+{
+    private readonly CacheFamilies _families;
+    private readonly MemoryTier _memory;
+    private readonly CacheJson _json;
+    private readonly Keyspace _keyspace;
+    private readonly EntryReader _reader;
+    private readonly EntryLoader _loader;
+    private readonly EntryWriter _writer;
+    private readonly EntryWarmer _warmer;
+    private readonly CacheEventListener _listener;
+
+    internal OnggiCache(
+        RedisClient redis,
+        Keyspace keyspace,
+        CacheOptions options,
+        IJsonTypeInfoResolver? json,
+        IEventSource events,
+        IEventSink sink,
+        IMeterFactory meters,
+        ILogger<OnggiCache> logger,
+        TimeProvider time
+    )
+        : this(new CacheStore(redis, options.MaxValueBytes), keyspace, options, json, events, sink, meters, logger, time) { }
+
+    internal OnggiCache(
+        ICacheStore store,
+        Keyspace keyspace,
+        CacheOptions options,
+        IJsonTypeInfoResolver? json,
+        IEventSource events,
+        IEventSink sink,
+        IMeterFactory meters,
+        ILogger<OnggiCache> logger,
+        TimeProvider time
+    )
+    {
+        _keyspace = keyspace;
+        _families = new CacheFamilies(keyspace, time);
+        _json = new CacheJson(json, options);
+        _memory = new MemoryTier(options, time);
+        var flights = new LoadFlights();
+        var watch = new RedisWatch(store, time);
+        var metrics = new CacheMetrics(meters, _families, _memory);
+        _reader = new EntryReader(keyspace, _families, _json, _memory, store, watch, logger, time);
+        _writer = new EntryWriter(options, _memory, flights, store, sink, time);
+        _loader = new EntryLoader(keyspace, options, _reader, flights, _memory, store, metrics, logger, time);
+        _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
+        _listener = new CacheEventListener(keyspace, _families, _memory, flights, _writer, events, logger, time);
+    }
+
+    /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    public ValueTask<CacheResult<T>> GetAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
+        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
+
+    /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
+    /// <remarks>
+    /// All callers of this process who miss at the same time share one load. It belongs to none of them: a caller who is cancelled stops waiting,
+    /// and the load is cancelled when the last has left. So the loader must not use what ends with one request (make a scope inside). When the
+    /// key is invalidated meanwhile, those who wait get the value, but it is stored nowhere.
+    /// </remarks>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="loader">Asks the source; <c>null</c> means that the thing does not exist, which is remembered for the family's negative time to live.</param>
+    /// <param name="cancellationToken">Ends this caller's wait.</param>
+    /// <returns>The value; <c>null</c> when the thing does not exist.</returns>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    /// <exception cref="Exception">Whatever the loader throws goes to everybody who waits for it. It is not remembered.</exception>
+    public ValueTask<T?> GetOrLoadAsync<T>(
+        CacheKey<T> key,
+        Func<LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) => GetOrLoadAsync(key, loader, static (load, context) => load(context), cancellationToken);
+
+    /// <summary>As <see cref="GetOrLoadAsync{T}"/>, with what the loader needs handed over, so that a hit allocates nothing.</summary>
+    /// <inheritdoc cref="GetOrLoadAsync{T}"/>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="state">What the loader needs.</param>
+    /// <param name="loader">Asks the source; <c>null</c> means that the thing does not exist.</param>
+    /// <param name="cancellationToken">Ends this caller's wait.</param>
+    public ValueTask<T?> GetOrLoadAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) => _reader.TryMemory(key, out var result) ? new(result.Value) : LoadValueAsync(key, state, loader, cancellationToken);
+
+    /// <summary>As <see cref="GetOrLoadAsync{T}"/>; the result also tells where the value came from.</summary>
+    /// <inheritdoc cref="GetOrLoadAsync{T}"/>
+    public ValueTask<CacheResult<T>> GetOrLoadResultAsync<T>(
+        CacheKey<T> key,
+        Func<LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) => GetOrLoadResultAsync(key, loader, static (load, context) => load(context), cancellationToken);
+
+    /// <summary>As <see cref="GetOrLoadAsync{TState, T}"/>; the result also tells where the value came from.</summary>
+    /// <inheritdoc cref="GetOrLoadAsync{TState, T}"/>
+    public ValueTask<CacheResult<T>> GetOrLoadResultAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) => _reader.TryMemory(key, out var result) ? new(result) : _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
+
+    /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for up to 1 s.</summary>
+    /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync"/> after the commit.</remarks>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="value">The value; <c>null</c> remembers that the thing does not exist, for the family's negative time to live.</param>
+    /// <param name="ttl">How long it is fresh; <c>null</c> leaves it to the catalog.</param>
+    /// <param name="cancellationToken">Ends the wait; the value may be stored all the same.</param>
+    /// <exception cref="ArgumentException">The JSON is larger than <see cref="CacheOptions.MaxValueBytes"/>, or the time is not positive. Nothing was sent.</exception>
+    /// <exception cref="RedisException">Redis refused or did not answer; <see cref="RedisException.Sent"/> says whether the value can be stored.</exception>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
+    public async ValueTask SetAsync<T>(CacheKey<T> key, T? value, TimeSpan? ttl = null, CancellationToken cancellationToken = default)
+    {
+        if (ttl is { } given)
+            ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(given, TimeSpan.Zero, nameof(ttl));
+        var entry = _reader.Resolve(key);
+        await _writer
+            .SetAsync(entry.WireName, _writer.Encode(entry, value), _loader.TimeToLive(entry, value, ttl), cancellationToken)
+            .ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Removes the entry and tells the other processes to drop it from memory. Call it after the change is committed. Two round trips.</summary>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="cancellationToken">Ends the wait; the entry may be removed all the same.</param>
+    /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm it within the command time-out: readers may get the old value. Make the call again.</exception>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public ValueTask InvalidateAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
+        _writer.InvalidateAsync(_families.Of(key.Family), [_keyspace.WireName(key.Entry)], cancellationToken);
+
+    /// <summary>What memory or Redis has for the keys, each of which is in the result. At most one round trip, of one MGET per 256 keys.</summary>
+    /// <inheritdoc cref="GetAsync{T}"/>
+    /// <param name="keys">From the generated <c>Keys</c>; one that comes twice is asked for once.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask<IReadOnlyDictionary<CacheKey<T>, CacheResult<T>>> GetManyAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        var results = new Dictionary<CacheKey<T>, CacheResult<T>>(keys.Count);
+        await _reader.ReadManyAsync(keys, results, cancellationToken).ConfigureAwait(Rt.Capture);
+        return results;
+    }
+
+    /// <summary>The values of the keys; one call of the loader gets those that neither memory nor Redis has, and that nobody else is loading. At most two round trips.</summary>
+    /// <inheritdoc cref="GetOrLoadAsync{T}"/>
+    /// <param name="keys">From the generated <c>Keys</c>; one that comes twice is asked for once.</param>
+    /// <param name="loader">Asks the source for the keys it is given; one that it leaves out does not exist, which is remembered. (For a type without null it stays a miss.)</param>
+    /// <param name="cancellationToken">Ends this caller's wait.</param>
+    /// <returns>A result for each key.</returns>
+    public async ValueTask<IReadOnlyDictionary<CacheKey<T>, CacheResult<T>>> GetOrLoadManyAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        ArgumentNullException.ThrowIfNull(loader);
+        return await _loader.GetOrLoadManyAsync(keys, loader, tally: null, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Puts many values, in commands that go out together.</summary>
+    /// <param name="values">Each as in <see cref="SetAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the wait; some of the values may be stored.</param>
+    /// <exception cref="ArgumentException">One value is larger than <see cref="CacheOptions.MaxValueBytes"/>. Nothing was sent.</exception>
+    /// <exception cref="RedisException">The first failure; the other values were tried all the same.</exception>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
+    public async ValueTask SetManyAsync<T>(IReadOnlyDictionary<CacheKey<T>, T?> values, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        var commands = new List<(string, byte[], TimeSpan)>(values.Count);
+        foreach (var (key, value) in values)
+        {
+            var entry = _reader.Resolve(key);
+            commands.Add((entry.WireName, _writer.Encode(entry, value), _loader.TimeToLive(entry, value, ttl: null)));
+        }
+
+        var failures = await _writer.SetManyAsync(commands, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (Array.Find(failures, static failure => failure is not null) is { } first)
+            throw first;
+    }
+
+    /// <summary>Removes many entries and tells the other processes, as <see cref="InvalidateAsync"/>; one UNLINK and one notice per 256 keys.</summary>
+    /// <param name="keys">From the generated <c>Keys</c>.</param>
+    /// <param name="cancellationToken">Ends the wait; entries may be removed all the same.</param>
+    /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm all of it. Make the call again.</exception>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public async ValueTask InvalidateManyAsync<T>(IReadOnlyCollection<CacheKey<T>> keys, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        foreach (var family in keys.Distinct().GroupBy(static key => key.Family))
+        {
+            string[] names = [.. family.Select(key => _keyspace.WireName(key.Entry))];
+            await _writer.InvalidateAsync(_families.Of(family.Key), names, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+    }
+
+    /// <summary>Stores all that a source yields, in batches, and publishes <c>cache.warmed</c>. Entries that are there already are overwritten.</summary>
+    /// <remarks>What Redis does not take is counted and logged, and the rest goes on.</remarks>
+    /// <param name="name">What logs, progress and the event call it.</param>
+    /// <param name="values">The entries; they may belong to several families.</param>
+    /// <param name="progress">Told after each batch; <c>null</c> for none.</param>
+    /// <param name="cancellationToken">Ends the warming; what was stored stays.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    /// <exception cref="Exception">Whatever the source throws.</exception>
+    public ValueTask<WarmReport> WarmAsync<T>(
+        string name,
+        IAsyncEnumerable<KeyValuePair<CacheKey<T>, T?>> values,
+        IProgress<WarmProgress>? progress = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(values);
+        return _warmer.WarmAsync(name, values, progress, cancellationToken);
+    }
+
+    /// <summary>Loads those of the keys that Redis does not hold, in batches, so that their readers find them; publishes <c>cache.warmed</c>.</summary>
+    /// <inheritdoc cref="GetOrLoadManyAsync{T}"/>
+    /// <param name="keys">From the generated <c>Keys</c>.</param>
+    /// <param name="loader">As in <see cref="GetOrLoadManyAsync{T}"/>; at most 256 keys at a time.</param>
+    /// <param name="progress">Told after each batch; <c>null</c> for none.</param>
+    /// <param name="cancellationToken">Ends the prefetching; what was stored stays.</param>
+    /// <returns>What was done: <c>Stored</c> counts only what was not there.</returns>
+    public ValueTask<WarmReport> PrefetchAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        IProgress<WarmProgress>? progress = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(keys);
+        ArgumentNullException.ThrowIfNull(loader);
+        return _warmer.PrefetchAsync(keys, loader, progress, cancellationToken);
+    }
+
+    /// <summary>Counts since this process started. No round trip.</summary>
+    /// <param name="family">The family's name in the catalog; <c>null</c> for all together.</param>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public CacheStatistics Statistics(string? family = null)
+    {
+        var counts = family is null
+            ? _families.All.Select(static one => one.Snapshot()).Aggregate(new CacheStatistics(), static (sum, one) => sum.Plus(one))
+            : _families.Of(family).Snapshot();
+        return counts with { MemoryEntries = _memory.Count, MemoryBytes = _memory.Bytes };
+    }
+
+    /// <summary>Stops listening to events and empties memory. Loads that run go on for those who wait for them.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _listener.DisposeAsync().ConfigureAwait(Rt.Capture);
+        _memory.Dispose();
+    }
+
+    /// <summary>Checks at start that every value type of the catalog can be written and read.</summary>
+    /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
+    internal void VerifyTypes() => _json.VerifyTypes(_keyspace);
+
+    private async ValueTask<CacheResult<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return (await _reader.ReadAsync(_reader.Resolve(key), cancellationToken).ConfigureAwait(Rt.Capture)).Result;
+    }
+
+    private async ValueTask<T?> LoadValueAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    ) => (await _loader.GetOrLoadAsync(key, state, loader, cancellationToken).ConfigureAwait(Rt.Capture)).Value;
+}

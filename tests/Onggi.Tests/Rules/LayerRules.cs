@@ -1,0 +1,125 @@
+namespace Onggi.Tests.Rules;
+
+/// <summary>Who may see whom inside Onggi.Client and inside Onggi: the table of docs/ARCHITECTURE.md, read from the compiled code.</summary>
+public class LayerRules
+{
+    // From the ground up. Each sees those before it, never those after it.
+    private static readonly string[] ClientLayers = ["Resp", "Connections", "Transport", "Routing", "RedisClient", "Commands"];
+
+    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Batches", "Memory"];
+
+    // The one seam between features: Events offers it, any feature may use it.
+    private static readonly string[] Seam =
+    [
+        "Onggi.Events.IEventSink",
+        "Onggi.Events.IEventSource",
+        "Onggi.Events.EventNotice",
+        "Onggi.Events.EventType`1",
+        "Onggi.Events.OnggiEventTypes",
+        "Onggi.Events.CacheInvalidated",
+        "Onggi.Events.CacheWarmed",
+    ];
+
+    [Fact]
+    public void Inside_the_client_nothing_sees_what_is_above_it()
+    {
+        var uses = UsesIn("Onggi.Client.dll");
+
+        Repository.AssertNone(
+            from use in uses
+            let user = ClientLayer(use.From)
+            let used = ClientLayer(use.To)
+            // What has no layer (arguments, errors, options) is ground that all stand on; of the layers it may see only Resp.
+            where used > Math.Max(user, 0)
+            select $"{use.From} uses {use.To}"
+        );
+    }
+
+    [Fact]
+    public void Inside_Onggi_features_do_not_see_each_other()
+    {
+        var uses = UsesIn("Onggi.dll");
+
+        Repository.AssertNone(
+            from use in uses
+            let user = Feature(use.From)
+            let used = Feature(use.To)
+            where user is not null && used is not null && user != used && !Seam.Contains(use.To)
+            select $"{use.From} uses {use.To}"
+        );
+    }
+
+    [Fact]
+    public void Inside_Onggi_keys_and_scripts_see_no_feature_and_no_feature_sees_the_host()
+    {
+        var uses = UsesIn("Onggi.dll");
+
+        Repository.AssertNone(uses.Where(use => OnggiLayer(use.To) > OnggiLayer(use.From)).Select(use => $"{use.From} uses {use.To}"));
+    }
+
+    [Fact]
+    public void The_reader_of_uses_sees_fields_calls_and_generic_arguments()
+    {
+        var uses = TypeUses.Read(typeof(LayerRules).Assembly.Location).Where(use => use.From == typeof(Sample).FullName).ToList();
+
+        Assert.Equal(
+            [nameof(SeenAsArgument), nameof(SeenInBody), nameof(SeenInField)],
+            uses.Select(use => use.To.Split('.')[^1]).Where(name => name.StartsWith("Seen", StringComparison.Ordinal)).Order()
+        );
+    }
+
+    private static IReadOnlyCollection<TypeUse> UsesIn(string assembly)
+    {
+        var uses = TypeUses.Read(Path.Combine(AppContext.BaseDirectory, assembly));
+        Assert.NotEmpty(uses);
+        return uses;
+    }
+
+    /// <summary>The place in <see cref="ClientLayers"/>, -1 for the ground.</summary>
+    private static int ClientLayer(string type) =>
+        Array.IndexOf(
+            ClientLayers,
+            type.Split('.') switch
+            {
+                ["Onggi", "Client", "RedisClient"] => "RedisClient",
+                // Options choose the transport; subscriptions are handed out by the hub that fills them.
+                ["Onggi", "Client", "RedisClientOptions" or "ConnectionString"] => "Transport",
+                ["Onggi", "Client", "RedisSubscription"] => "Routing",
+                ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => "Commands",
+                // Meters and log lines stand beside the transport: they see what a connection tells of its commands.
+                ["Onggi", "Client", "Diagnostics", ..] => "Transport",
+                ["Onggi", "Client", var layer, ..] => layer,
+                _ => "",
+            }
+        );
+
+    private static string? Feature(string type) => type.Split('.') is ["Onggi", var name, _, ..] && Features.Contains(name) ? name : null;
+
+    // Keys, Scripts, the features side by side, and the host's entry types (namespace Onggi) that see them all.
+    private static int OnggiLayer(string type) =>
+        type.Split('.') switch
+        {
+            ["Onggi", "Keys", _, ..] => 0,
+            ["Onggi", "Scripts", _, ..] => 1,
+            // How values become JSON and back is the same for all features.
+            ["Onggi", "OnggiJson"] => 1,
+            ["Onggi", var name, _, ..] when Features.Contains(name) => 2,
+            _ => 3,
+        };
+}
+
+internal sealed class Sample
+{
+    private readonly SeenInField _field = new();
+
+    public object Body() => (_field, SeenInBody.Text(), new List<SeenAsArgument>().Count);
+}
+
+internal sealed class SeenInField;
+
+internal static class SeenInBody
+{
+    public static string Text() => "";
+}
+
+internal sealed class SeenAsArgument;
