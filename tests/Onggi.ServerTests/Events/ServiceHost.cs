@@ -103,6 +103,14 @@ internal sealed class ServiceHost : IAsyncDisposable, ILoggerProvider, ILogger
         return awaited.Task.WaitAsync(Patience);
     }
 
+    /// <summary>Ends when Redis has confirmed every channel that this service wants.</summary>
+    public async Task ListeningAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        for (; !Events.IsListening; await Task.Yield())
+            patience.Token.ThrowIfCancellationRequested();
+    }
+
     public Task StopAsync() => _host.StopAsync().WaitAsync(Patience);
 
     public async ValueTask DisposeAsync() => await ((IAsyncDisposable)_host).DisposeAsync();
