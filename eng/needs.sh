@@ -43,7 +43,7 @@ need_redis() {
 }
 
 # build PROJECT ASSEMBLY FOLDER...: builds PROJECT, unless ASSEMBLY is there and nothing under the FOLDERs changed since the last build.
-# All that it prints goes to standard error. No compiler server and no build nodes: when it ends, nothing of it keeps running.
+# Says so on standard error, and shows the output only when it fails. No compiler server and no build nodes: when it ends, nothing of it keeps running.
 build() {
   local project=$1 assembly=$2 started=$1/obj/build.started ended=$1/obj/build.ended
   shift 2
@@ -56,7 +56,10 @@ build() {
   say "building $project"
   mkdir -p "$project/obj"
   touch "$started"
-  MSBUILDDISABLENODEREUSE=1 dotnet build "$project" -c Release -p:UseSharedCompilation=false --nologo \
-    --verbosity quiet "-consoleLoggerParameters:ErrorsOnly;NoSummary" >&2
+  local output
+  if ! output=$(MSBUILDDISABLENODEREUSE=1 dotnet build "$project" -c Release -p:UseSharedCompilation=false --nologo -v quiet 2>&1); then
+    printf '%s\n' "$output" >&2
+    die "$project does not build"
+  fi
   touch "$ended"
 }
