@@ -35,7 +35,7 @@ internal sealed class KeyShape
             Ttl = ttl,
             IdleTtl = resolved.Idle?.Value,
             MaxTtl = KindRules.TtlBounds(model)?.Most ?? ttl,
-            Grace = resolved.Grace?.Value ?? TimeSpan.Zero,
+            Grace = Least(resolved.Grace?.Value ?? TimeSpan.Zero, ttl),
             NegativeTtl = Least(resolved.NegativeTtl?.Value ?? KindRules.DefaultNegativeTtl, ttl),
             Jitter = resolved.Jitter?.Value ?? 0,
             Share = resolved.Share?.Value,
