@@ -1,3 +1,4 @@
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
@@ -7,15 +8,19 @@ namespace Onggi;
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiEvents events, RedisClient redis)
+    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, RedisClient redis)
     {
         Keys = keys;
+        Cache = cache;
         Events = events;
         Redis = redis;
     }
 
     /// <summary>The catalog for this environment and service: names and rules.</summary>
     public Keyspace Keys { get; }
+
+    /// <summary>Values that can be had again from elsewhere, kept where everybody can read them.</summary>
+    public OnggiCache Cache { get; }
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }

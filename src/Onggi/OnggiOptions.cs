@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization.Metadata;
+using Onggi.Caching;
 using Onggi.Diagnostics;
 using Onggi.Events;
 
@@ -40,6 +41,9 @@ public sealed class OnggiOptions
     /// <summary>Whether the host must not start without Redis. When <c>false</c> it starts, says so loudly, and goes on trying.</summary>
     /// <value>Default <c>false</c>.</value>
     public bool RequireRedisAtStart { get; set; }
+
+    /// <summary>How this process caches.</summary>
+    public CacheOptions Cache { get; set; } = new();
 
     /// <summary>How events are published and handed to handlers.</summary>
     public EventOptions Events { get; set; } = new();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
@@ -17,6 +18,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckConnection(options, result);
         CheckService(options, result);
         CheckCatalog(options, result);
+        CheckCache(options, result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();
@@ -61,6 +63,15 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
                 $"is \"{options.Service}\", but Redis takes no spaces or special characters in the name of a connection. Write letters, digits and hyphens, for example \"bill-inquiry\".",
                 nameof(OnggiOptions.Service)
             );
+    }
+
+    private static void CheckCache(OnggiOptions options, ValidateOptionsResultBuilder result)
+    {
+        var cache = new ValidateOptionsResultBuilder();
+        CacheOptionsValidator.Check(options.Cache, cache);
+        // Its own messages begin with "Property MemoryTtl: …"; here they say where the option stands.
+        foreach (var mistake in cache.Build().Failures ?? [])
+            result.AddError(mistake.Replace("Property ", $"Property {nameof(OnggiOptions.Cache)}:", StringComparison.Ordinal));
     }
 
     private static void CheckCatalog(OnggiOptions options, ValidateOptionsResultBuilder result)

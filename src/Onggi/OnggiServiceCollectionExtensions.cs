@@ -1,9 +1,10 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Onggi;
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
@@ -41,6 +42,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton(MakeEvents);
             services.TryAddSingleton<IEventSource>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
+            services.TryAddSingleton(MakeCache);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -74,14 +76,28 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<Keyspace>(),
             Options(provider).Events,
             Options(provider).Json,
-            provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>(),
+            provider.GetRequiredService<IMeterFactory>(),
             provider.GetRequiredService<ILogger<OnggiEvents>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
+    private static OnggiCache MakeCache(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Cache,
+            Options(provider).Json,
+            provider.GetRequiredService<IEventSource>(),
+            provider.GetRequiredService<IEventSink>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiCache>>(),
             provider.GetRequiredService<TimeProvider>()
         );
 
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
+            provider.GetRequiredService<OnggiCache>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<RedisClient>()
         );

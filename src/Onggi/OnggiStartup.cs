@@ -31,11 +31,14 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
         _time = time;
     }
 
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks types that the catalog names; the message lists the lines to add.</exception>
     /// <exception cref="OnggiStartException">Redis cannot be reached and <see cref="OnggiOptions.RequireRedisAtStart"/> is set.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var keys = _keyspace.Keys;
         StartupLog.Starting(_logger, _options.Service, keys.System, keys.Environment, keys.Families.Count, Endpoint);
+        _keyspace.Cache.VerifyTypes();
+        _keyspace.Events.VerifyTypes();
         _keyspace.Events.Listen();
         try
         {

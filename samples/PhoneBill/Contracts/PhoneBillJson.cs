@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -24,4 +25,16 @@ namespace PhoneBill.Contracts;
 [JsonSerializable(typeof(LineStatusChanged))]
 [JsonSerializable(typeof(KosProductChange))]
 [JsonSerializable(typeof(KosReceipt))]
-public sealed partial class PhoneBillJson : JsonSerializerContext;
+public sealed partial class PhoneBillJson : JsonSerializerContext
+{
+    /// <summary>The same, with 한글 as it is read and not as <c>\uD55C\uAE00</c>: what stands in Redis is for people too.</summary>
+    public static PhoneBillJson Readable { get; } =
+        new(
+            new JsonSerializerOptions(JsonSerializerDefaults.Web)
+            {
+                Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+                RespectNullableAnnotations = true,
+                RespectRequiredConstructorParameters = true,
+            }
+        );
+}

@@ -18,7 +18,7 @@ public static class KeyList
 
         var found = new List<(string Family, string Key, TimeSpan? TimeToLive)>();
         await foreach (var key in redis.ScanAsync("*", cancellationToken: cancellationToken))
-            found.Add((FamilyOf(keyspace, key), key, await redis.TimeToLiveAsync(key, cancellationToken)));
+            found.Add((keyspace.FamilyOf(key)?.Family.Name ?? "(nobody's)", key, await redis.TimeToLiveAsync(key, cancellationToken)));
 
         return
         [
@@ -34,10 +34,6 @@ public static class KeyList
                 )),
         ];
     }
-
-    private static string FamilyOf(Keyspace keyspace, string key) =>
-        keyspace.FamilyOf(key)?.Family.Name
-        ?? (key.StartsWith($"{keyspace.Prefix}events:", StringComparison.Ordinal) ? "(events)" : "(nobody's)");
 
     private static string Range(TimeSpan?[] times)
     {

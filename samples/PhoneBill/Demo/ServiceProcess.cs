@@ -84,6 +84,9 @@ public sealed class ServiceProcess : IAsyncDisposable
     private string LastLines()
     {
         using var reader = new StreamReader(new FileStream(_log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-        return string.Join('\n', reader.ReadToEnd().Trim().Split('\n').TakeLast(8));
+        var lines = reader.ReadToEnd().Trim().Split('\n');
+        // The message of what ended it stands above its long trace.
+        var message = Array.FindIndex(lines, line => line.StartsWith("Unhandled exception", StringComparison.Ordinal));
+        return string.Join('\n', message < 0 ? lines.TakeLast(8) : lines.Skip(message).Take(4));
     }
 }

@@ -84,16 +84,23 @@ public sealed class Stage : IAsyncDisposable
         }
     }
 
-    private static IAnsiConsole ConsoleFor(DemoOptions options) =>
-        AnsiConsole.Create(
+    private static IAnsiConsole ConsoleFor(DemoOptions options)
+    {
+        if (!options.Json && !Console.IsOutputRedirected)
+            return AnsiConsole.Console;
+
+        // Nothing but the JSON may stand on standard output when it is asked for.
+        var console = AnsiConsole.Create(
             new()
             {
-                // Nothing but the JSON may stand on standard output when it is asked for.
                 Out = new AnsiConsoleOutput(options.Json ? TextWriter.Null : Console.Out),
-                Ansi = options.Json || Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect,
-                Interactive = options.Json || Console.IsOutputRedirected ? InteractionSupport.No : InteractionSupport.Detect,
+                Ansi = AnsiSupport.No,
+                Interactive = InteractionSupport.No,
             }
         );
+        console.Profile.Width = 160;
+        return console;
+    }
 
     private async Task StartAsync(IAnsiConsole console, CancellationToken cancellationToken)
     {

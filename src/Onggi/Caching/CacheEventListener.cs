@@ -24,6 +24,7 @@ internal sealed class CacheEventListener : IAsyncDisposable
     private readonly EntryWriter _writer;
     private readonly ILogger _logger;
     private readonly LogThrottle _interruptions;
+    private readonly LogThrottle _incomplete;
     private readonly IDisposable[] _handlers;
     private readonly CancellationTokenSource _stopping = new();
 
@@ -49,6 +50,7 @@ internal sealed class CacheEventListener : IAsyncDisposable
         _writer = writer;
         _logger = logger;
         _interruptions = new LogThrottle(time);
+        _incomplete = new LogThrottle(time);
         _handlers = [events.OnPublishing(OnPublishingAsync), events.OnReceived(OnReceived), events.OnInterrupted(OnInterrupted)];
     }
 
@@ -106,7 +108,10 @@ internal sealed class CacheEventListener : IAsyncDisposable
 
     private string[] EntriesOf(EventNotice notice)
     {
-        var entries = _keyspace.InvalidatedBy(notice.Type, notice.Data, notice.Metadata);
+        var missing = new List<string>();
+        var entries = _keyspace.InvalidatedBy(notice.Type, notice.Data, notice.Metadata, missing);
+        if (missing.Count > 0 && _incomplete.MayLog(out var suppressed))
+            CacheLog.EventIncomplete(_logger, notice.Type, string.Join(" ", missing), suppressed);
         var names = new string[entries.Count];
         for (var i = 0; i < names.Length; i++)
         {

@@ -60,6 +60,14 @@ internal sealed class CacheFamilies(Keyspace keyspace, TimeProvider time)
     public ICollection<CacheFamily> All => _families.Values;
 
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    public CacheFamily Of(string name) =>
+        keyspace.Families.FirstOrDefault(settings => settings.Family.Name == name) is { } known
+            ? Of(known.Family)
+            : throw new KeyNotFoundException(
+                $"The catalog has no family \"{name}\"; it has {string.Join(", ", keyspace.Families.Select(static settings => settings.Family.Name))}."
+            );
+
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     public CacheFamily Of(KeyFamily family) =>
         _families.TryGetValue(family, out var known)
             ? known

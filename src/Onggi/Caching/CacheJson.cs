@@ -46,7 +46,7 @@ internal sealed class CacheJson
         var missing = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var family in keyspace.Families)
         {
-            if (family.ValueType is { } name && FindType(name) is { } type && !Knows(type))
+            if (family.ValueType is { } name && ValueTypeFinder.Find(name) is { } type && !Knows(type))
                 missing.Add($"[JsonSerializable(typeof({CSharpName(type)}))]   // the values of the family {family.Family.Name}");
         }
 
@@ -101,23 +101,6 @@ internal sealed class CacheJson
             if (property is { IsRequired: true, AssociatedParameter: { IsNullable: true, IsMemberInitializer: false } })
                 property.IsRequired = false;
         }
-    }
-
-    /// <summary>The type of that full name among those that are loaded; <c>null</c> when there is none, or when the name is of a generic type.</summary>
-    [UnconditionalSuppressMessage(
-        "Trimming",
-        "IL2026",
-        Justification = "A type that trimming removed has no key in this program and no value to write; leaving it out of the check loses nothing."
-    )]
-    private static Type? FindType(string fullName)
-    {
-        foreach (var assembly in AppDomain.CurrentDomain.GetAssemblies())
-        {
-            if (!assembly.IsDynamic && assembly.GetType(fullName, throwOnError: false) is { } type)
-                return type;
-        }
-
-        return null;
     }
 
     /// <summary>The type as one writes it in C#: <c>System.Collections.Generic.List&lt;Shop.Product&gt;</c>.</summary>

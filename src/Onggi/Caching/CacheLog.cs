@@ -61,4 +61,11 @@ internal static partial class CacheLog
 
     [LoggerMessage(2010, LogLevel.Warning, "Warming {Name} went on without {Count} entries of {Family}: {Reason}")]
     public static partial void WarmFailed(ILogger logger, string name, int count, string family, string reason);
+
+    [LoggerMessage(
+        2011,
+        LogLevel.Warning,
+        "The event {Type} does not name all entries that it invalidates; those stay as they are: {Missing} {Suppressed} more such events since the last such line."
+    )]
+    public static partial void EventIncomplete(ILogger logger, string type, string missing, long suppressed);
 }

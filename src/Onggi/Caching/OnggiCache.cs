@@ -279,7 +279,7 @@ public sealed class OnggiCache : IAsyncDisposable
     {
         var counts = family is null
             ? _families.All.Select(static one => one.Snapshot()).Aggregate(new CacheStatistics(), static (sum, one) => sum.Plus(one))
-            : _families.Of(new KeyFamily(family)).Snapshot();
+            : _families.Of(family).Snapshot();
         return counts with { MemoryEntries = _memory.Count, MemoryBytes = _memory.Bytes };
     }
 

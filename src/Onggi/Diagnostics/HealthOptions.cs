@@ -10,8 +10,8 @@ public sealed class HealthOptions
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>From which round trip on Redis is degraded.</summary>
-    /// <value>Default 50 ms.</value>
-    public TimeSpan SlowerThan { get; set; } = TimeSpan.FromMilliseconds(50);
+    /// <value>Default 100 ms.</value>
+    public TimeSpan SlowerThan { get; set; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>From which share of <c>maxmemory</c> on Redis is degraded, 0 to 1.</summary>
     /// <value>Default 0.9.</value>
@@ -34,7 +34,7 @@ internal static class HealthOptionsValidator
             );
         if (options.SlowerThan <= TimeSpan.Zero || options.SlowerThan >= options.Timeout)
             result.AddError(
-                $"is {options.SlowerThan}, but must be above 00:00:00 and below Timeout ({options.Timeout}), or nothing could be slow before it is down. Write for example 00:00:00.050.",
+                $"is {options.SlowerThan}, but must be above 00:00:00 and below Timeout ({options.Timeout}), or nothing could be slow before it is down. Write for example 00:00:00.100.",
                 $"{path}:{nameof(HealthOptions.SlowerThan)}"
             );
         if (options.MemoryAbove is not (> 0 and <= 1))

@@ -42,4 +42,4 @@ public sealed record CacheWarmed(string Name, string Family, long Count, double 
 [JsonSerializable(typeof(CacheInvalidated))]
 [JsonSerializable(typeof(CacheWarmed))]
 [JsonSerializable(typeof(JsonElement))]
-internal sealed partial class EventsJson : JsonSerializerContext;
+internal sealed partial class BuiltInEventsJson : JsonSerializerContext;

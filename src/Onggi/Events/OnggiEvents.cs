@@ -31,7 +31,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     private readonly RedisClient _redis;
     private readonly Keyspace _keyspace;
     private readonly EventOptions _options;
-    private readonly OnggiJson _json;
+    private readonly EventJson _json;
     private readonly EventsMetrics _metrics;
     private readonly ILogger<OnggiEvents> _logger;
     private readonly TimeProvider _time;
@@ -61,7 +61,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _redis = redis;
         _keyspace = keyspace;
         _options = options;
-        _json = new OnggiJson(EventsJson.Default, json);
+        _json = new EventJson(BuiltInEventsJson.Default, json);
         _metrics = new EventsMetrics(meters);
         _logger = logger;
         _time = time;
@@ -184,6 +184,18 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
 
         await Task.WhenAll(feeds.Select(feed => feed.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
         await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Checks at start that every payload of the catalog that this program has can be written and read.</summary>
+    /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
+    internal void VerifyTypes()
+    {
+        var missing = _json.Missing(_keyspace.Events.Select(settings => (settings.PayloadType, $"the payload of {settings.Type}")));
+        if (missing.Count > 0)
+            throw new InvalidOperationException(
+                $"The catalog names {missing.Count} payload type(s) that the JsonSerializerContext in OnggiOptions.Json does not know. Add to it:"
+                    + string.Concat(missing.Select(static line => Environment.NewLine + "  " + line))
+            );
     }
 
     /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. It needs no connection yet.</summary>

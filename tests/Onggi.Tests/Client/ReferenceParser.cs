@@ -92,6 +92,7 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         }
 
         var type = Peek();
+        Insist(type != ';');
         var line = Line()[1..];
         switch (type)
         {
@@ -169,10 +170,8 @@ internal sealed partial class ReferenceParser(byte[] bytes)
         var whole = new StringBuilder();
         while (true)
         {
-            Peek();
-            var line = LineOfAnyType();
-            Insist(line[0] == ';');
-            line = line[1..];
+            Insist(Peek() == ';');
+            var line = Line()[1..];
             if (Number(line, MaxLength) == 0)
                 return whole.ToString();
             whole.Append(Body(line));
@@ -214,12 +213,7 @@ internal sealed partial class ReferenceParser(byte[] bytes)
     // The type byte and what follows up to the line's end.
     private string Line()
     {
-        Insist("+-:(,#_$!=*~%>|.".Contains((char)bytes[_position], StringComparison.Ordinal));
-        return LineOfAnyType();
-    }
-
-    private string LineOfAnyType()
-    {
+        Insist("+-:(,#_$!=*~%>|.;".Contains((char)bytes[_position], StringComparison.Ordinal));
         var end = Array.IndexOf(bytes, (byte)'\r', _position);
         Insist((end < 0 ? bytes.Length : end) - _position <= MaxLine);
         if (end < 0 || end + 1 == bytes.Length)
@@ -243,7 +237,7 @@ internal sealed partial class ReferenceParser(byte[] bytes)
     private static partial Regex Digits();
 
     [GeneratedRegex(
-        "^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|-?nan)\\z",
+        "^([+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?|-?inf|[+-]?(?i:nan|infinity))\\z",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
         1000
     )]

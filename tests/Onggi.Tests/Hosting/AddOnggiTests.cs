@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
@@ -25,6 +26,7 @@ public sealed class AddOnggiTests
         Assert.Same(services.GetRequiredService<Keyspace>(), keyspace.Keys);
         Assert.Same(services.GetRequiredService<RedisClient>(), keyspace.Redis);
         Assert.Same(services.GetRequiredService<OnggiEvents>(), keyspace.Events);
+        Assert.Same(services.GetRequiredService<OnggiCache>(), keyspace.Cache);
         Assert.Same(services.GetRequiredService<IEventSource>(), keyspace.Events);
         Assert.Same(services.GetRequiredService<IEventSink>(), keyspace.Events);
         Assert.NotNull(services.GetRequiredService<OnggiHealth>());
@@ -113,6 +115,35 @@ public sealed class AddOnggiTests
         Assert.Contains("RequireRedisAtStart", failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("hush", failure.ToString(), StringComparison.Ordinal);
         Assert.IsAssignableFrom<RedisException>(failure.InnerException);
+    }
+
+    [Fact]
+    public async Task A_host_whose_context_lacks_types_of_the_catalog_does_not_start_and_lists_the_lines_to_add()
+    {
+        using var events = Host(static options =>
+        {
+            ConfigureWithoutRedis(options);
+            options.Catalog = TestBus.CatalogJson.Replace(
+                "\"user.deleted\": { \"payload\": \"Onggi.Tests.Events.UserUpdated\"",
+                "\"user.deleted\": { \"payload\": \"Onggi.Tests.Events.NobodyKnowsMe\"",
+                StringComparison.Ordinal
+            );
+        });
+        using var cache = Host(static options =>
+        {
+            ConfigureWithoutRedis(options);
+            options.Json = null;
+        });
+
+        var payloads = await Assert.ThrowsAsync<InvalidOperationException>(() => events.StartAsync());
+        var values = await Assert.ThrowsAsync<InvalidOperationException>(() => cache.StartAsync());
+
+        Assert.Contains(
+            "[JsonSerializable(typeof(Onggi.Tests.Events.NobodyKnowsMe))]   // the payload of user.deleted",
+            payloads.Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains("[JsonSerializable(typeof(Onggi.Tests.Events.UserUpdated))]", values.Message, StringComparison.Ordinal);
     }
 
     private static void Configure(OnggiOptions options)

@@ -23,6 +23,7 @@ public sealed class OnggiOptionsTests
                     ["Onggi:CommandTimeout"] = "00:00:01.5",
                     ["Onggi:RequireRedisAtStart"] = "true",
                     ["Onggi:Events:QueueLength"] = "7",
+                    ["Onggi:Cache:MemoryMaxEntries"] = "12",
                     ["Onggi:Health:SlowerThan"] = "00:00:00.010",
                 }
             )
@@ -47,6 +48,7 @@ public sealed class OnggiOptionsTests
         Assert.True(options.RequireRedisAtStart);
         Assert.Equal(7, options.Events.QueueLength);
         Assert.Equal(TimeSpan.FromMilliseconds(10), options.Health.SlowerThan);
+        Assert.Equal(12, options.Cache.MemoryMaxEntries);
         Assert.Same(TestJson.Default, options.Json);
     }
 
@@ -65,6 +67,7 @@ public sealed class OnggiOptionsTests
             options.Events.DrainTimeout = TimeSpan.FromHours(1);
             options.Health.SlowerThan = TimeSpan.FromSeconds(2);
             options.Health.MemoryAbove = 90;
+            options.Cache.MemoryTtl = TimeSpan.FromMinutes(1);
         });
 
         string[] names =
@@ -79,6 +82,7 @@ public sealed class OnggiOptionsTests
             "Events:DrainTimeout",
             "Health:SlowerThan",
             "Health:MemoryAbove",
+            "Cache:MemoryTtl",
         ];
         Assert.Equal(names.Length, mistakes.Count);
         foreach (var name in names)

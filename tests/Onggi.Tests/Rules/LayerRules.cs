@@ -101,6 +101,8 @@ public class LayerRules
         {
             ["Onggi", "Keys", _, ..] => 0,
             ["Onggi", "Scripts", _, ..] => 1,
+            // How values become JSON and back is the same for all features.
+            ["Onggi", "OnggiJson"] => 1,
             ["Onggi", var name, _, ..] when Features.Contains(name) => 2,
             _ => 3,
         };

@@ -26,7 +26,7 @@ public static class PhoneBillHost
             {
                 onggi.Service = service;
                 onggi.Catalog = Catalog.Json;
-                onggi.Json = PhoneBillJson.Default;
+                onggi.Json = PhoneBillJson.Readable;
             }
         );
         builder.Services.AddOnggiHealthChecks();
@@ -75,7 +75,7 @@ public static class PhoneBillHost
         app.UseAuthorization();
         app.MapOnggiHealth("/health");
         app.MapOnggiMetrics("/metrics");
-        app.MapOnggiWarmUp();
+        app.MapOnggiWarmUp().RequireAuthorization();
         await app.Services.GetRequiredService<IDbContextFactory<PhoneBillDb>>().EnsureSeededAsync(app.Lifetime.ApplicationStopping);
         return app;
     }

@@ -1,11 +1,12 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 
-namespace Onggi;
+namespace Onggi.Events;
 
 /// <summary>Finds how a type is read and written: first among the library's own types, then as the user's <see cref="JsonSerializerContext"/> says.</summary>
-internal sealed class OnggiJson
+internal sealed class EventJson
 {
     private readonly JsonSerializerContext _own;
     private readonly IJsonTypeInfoResolver? _user;
@@ -13,7 +14,7 @@ internal sealed class OnggiJson
 
     /// <param name="own">The types of the feature itself.</param>
     /// <param name="user">The user's resolver; <c>null</c> for none.</param>
-    public OnggiJson(JsonSerializerContext own, IJsonTypeInfoResolver? user)
+    public EventJson(JsonSerializerContext own, IJsonTypeInfoResolver? user)
     {
         _own = own;
         _user = user;
@@ -33,6 +34,29 @@ internal sealed class OnggiJson
             $"The JSON form of {typeof(T)} is not known. Add [JsonSerializable(typeof({typeof(T).Name}))] to your JsonSerializerContext"
                 + (_user is null ? " and hand it over: options.Json = YourContext.Default." : ".")
         );
+
+    /// <summary>Which types that the catalog names cannot be written and read, as the lines to add. Types that this program does not have cannot be missing.</summary>
+    /// <param name="named">The full names, and what each is.</param>
+    public IReadOnlyList<string> Missing(IEnumerable<(string? Type, string Use)> named) =>
+        [
+            .. named
+                .Where(one => one.Type is not null && FindType(one.Type) is { } type && (_own.GetTypeInfo(type) ?? OfUser(type)) is null)
+                .Select(one => $"[JsonSerializable(typeof({one.Type!.Replace('+', '.')}))]   // {one.Use}")
+                .Order(StringComparer.Ordinal),
+        ];
+
+    /// <summary>The type of that full name among those that are loaded; <c>null</c> when there is none.</summary>
+    [UnconditionalSuppressMessage(
+        "Trimming",
+        "IL2026",
+        Justification = "A type that trimming removed is neither written nor read by this program; leaving it out of the check loses nothing."
+    )]
+    private static Type? FindType(string fullName) =>
+        AppDomain
+            .CurrentDomain.GetAssemblies()
+            .Where(assembly => !assembly.IsDynamic)
+            .Select(assembly => assembly.GetType(fullName, throwOnError: false))
+            .FirstOrDefault(type => type is not null);
 
     private JsonTypeInfo? OfUser(Type type)
     {
