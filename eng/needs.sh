@@ -41,3 +41,25 @@ need_redis() {
     *) die "redis-server is not on PATH. On Windows run this inside WSL, where it is: sudo apt-get install redis-server" ;;
   esac
 }
+
+# build PROJECT ASSEMBLY FOLDER...: builds PROJECT, unless ASSEMBLY is there and nothing under the FOLDERs changed since the last build.
+# Says so on standard error, and shows the output only when it fails. No compiler server and no build nodes: when it ends, nothing of it keeps running.
+build() {
+  local project=$1 assembly=$2 started=$1/obj/build.started ended=$1/obj/build.ended
+  shift 2
+  # Files are compared with the start, so that what changes during a build is built next time; folders with the end, since a build makes some.
+  if [ -f "$assembly" ] && [ -f "$ended" ] &&
+    [ -z "$(find "$@" ./*.props global.json \( -name bin -o -name obj \) -prune -o \
+      \( -type f -newer "$started" -o -type d -newer "$ended" \) -print -quit)" ]; then
+    return
+  fi
+  say "building $project"
+  mkdir -p "$project/obj"
+  touch "$started"
+  local output
+  if ! output=$(MSBUILDDISABLENODEREUSE=1 dotnet build "$project" -c Release -p:UseSharedCompilation=false --nologo -v quiet 2>&1); then
+    printf '%s\n' "$output" >&2
+    die "$project does not build"
+  fi
+  touch "$ended"
+}

@@ -1,17 +1,14 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Text;
 using Onggi.Testing;
 
 namespace PhoneBill.EndToEnd;
 
 /// <summary>The demonstration as its users start it: a process, on ports that are free, with a temporary directory of its own.</summary>
-internal sealed partial class DemoProcess : IAsyncDisposable
+internal sealed class DemoProcess : IAsyncDisposable
 {
-    public const int Interrupt = 2;
-
     private static readonly int[] Offsets = [1, 2, 3, 4, 10, 103];
 
     private readonly Process _process;
@@ -74,7 +71,13 @@ internal sealed partial class DemoProcess : IAsyncDisposable
         return demo;
     }
 
-    public void Send(int signal) => Assert.Equal(0, Kill(_process.Id, signal));
+    /// <summary>What Ctrl-C does.</summary>
+    public void Interrupt()
+    {
+        using var kill = Process.Start("kill", ["-INT", $"{_process.Id}"]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
 
     public void KillHard() => _process.Kill();
 
@@ -113,7 +116,7 @@ internal sealed partial class DemoProcess : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Send(Interrupt);
+            Interrupt();
             await ExitAsync();
         }
 
@@ -159,7 +162,4 @@ internal sealed partial class DemoProcess : IAsyncDisposable
         if (line is null || line.Contains("All is up", StringComparison.Ordinal))
             _up.TrySetResult();
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int processId, int signal);
 }

@@ -26,7 +26,7 @@ public sealed class EndingTests
         while (demo.Children().Count < 4)
             await Task.Delay(10);
 
-        demo.Send(DemoProcess.Interrupt);
+        demo.Interrupt();
 
         Assert.Equal(130, await demo.ExitAsync());
         Assert.Empty(demo.Children());

@@ -31,13 +31,14 @@ public sealed class Outage(Stage stage, Caller caller, string[] paths)
         await stage.Redis.StartAsync(cancellationToken);
         var back = Stopwatch.GetTimestamp();
         var recovered = await RecoveryAsync(back, cancellationToken);
+        var connected = await AllConnectedAsync(back, cancellationToken);
         await ending.CancelAsync();
         await Task.WhenAll(callers);
 
-        Judge(step, killed, recovered);
+        Judge(step, killed, recovered, connected);
     }
 
-    private void Judge(Step step, long killed, TimeSpan? recovered)
+    private void Judge(Step step, long killed, TimeSpan? recovered, TimeSpan? connected)
     {
         var errors = _seen.Where(one => !one.Answer.IsOk).ToList();
         var wrong = _seen.Count(one => one.Answer.IsOk && !one.IsRight);
@@ -47,14 +48,17 @@ public sealed class Outage(Stage stage, Caller caller, string[] paths)
         step.Expect(errors.Count == 0, "no errors", $"{errors.Count}, for example {errors.FirstOrDefault().Answer}");
         step.Expect(wrong == 0, "no wrong answers", wrong);
         step.Expect(recovered is not null, $"answers from Redis again within {Patience.TotalSeconds} s", "none");
+        step.Expect(connected is not null, $"every service to call Redis healthy again within {Patience.TotalSeconds} s", "one does not");
         step.Details["requests"] = _seen.Count;
         step.Details["slower"] = slower;
         step.Details["errors"] = errors.Count;
         step.Details["wrong"] = wrong;
         step.Details["slowestMs"] = Math.Round(slowest);
         step.Details["recoveredMs"] = Math.Round(recovered?.TotalMilliseconds ?? -1);
+        step.Details["connectedMs"] = Math.Round(connected?.TotalMilliseconds ?? -1);
         step.Note =
-            $"{_seen.Count} requests, {slower} slower than {Slow} ms (the slowest {slowest:0} ms), {errors.Count} errors, {wrong} wrong answers; answers from Redis again {recovered?.TotalMilliseconds:0} ms after it was back";
+            $"{_seen.Count} requests, {slower} slower than {Slow} ms (the slowest {slowest:0} ms), {errors.Count} errors, {wrong} wrong answers; "
+            + $"the first answer from Redis {recovered?.TotalMilliseconds:0} ms after it was back, all services connected after {connected?.TotalMilliseconds:0} ms";
     }
 
     private async Task AskAsync(int port, string path, string right, CancellationToken cancellationToken)
@@ -95,5 +99,21 @@ public sealed class Outage(Stage stage, Caller caller, string[] paths)
         }
 
         return null;
+    }
+
+    /// <summary>How long after its return all services said by themselves that Redis is well; <c>null</c> when one did not in time.</summary>
+    private async Task<TimeSpan?> AllConnectedAsync(long back, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        try
+        {
+            await Task.WhenAll(stage.Services.Select(service => service.WaitUntilHealthyAsync(stage.Http, patience.Token)));
+            return Stopwatch.GetElapsedTime(back);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 }

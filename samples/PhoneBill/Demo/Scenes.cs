@@ -161,7 +161,9 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         var bill = await BillAsync(_ports.BillInquiry);
         var keyspace = Keyspace.Load(Catalog.Json, personalSecret: stage.PersonalSecret);
         var key = keyspace.WireName(Keys.Bill(Line.LineNumber, _month).Entry);
+        var began = Stopwatch.GetTimestamp();
         var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.Password, key, cancellationToken);
+        step.Milliseconds = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         step.Expect(JsonNode.DeepEquals(Parse(json), Parse(bill.Text)), $"the bill as the service answers it: {bill.Text}", json);
         step.Note = $"GET {key} → {json}";
     }

@@ -37,7 +37,7 @@ public class EndpointTests
     public async Task A_server_that_is_nearly_full_is_degraded_and_still_200()
     {
         // Less than an empty server needs.
-        await using var redis = await RedisServerProcess.StartAsync(new() { Flags = ["--maxmemory", "500kb"] });
+        await using var redis = await RedisServerProcess.StartAsync("--maxmemory", "500kb");
         await using var app = await StartAsync(redis);
         using var client = Client(app);
 
