@@ -1,5 +1,8 @@
 using System.Text.Json;
 
+// One demonstration at a time: each is seven processes, and the story tells how long things take.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
 namespace PhoneBill.EndToEnd;
 
 /// <summary>The story is told once; each fact looks at another part of it.</summary>
@@ -17,6 +20,7 @@ public sealed class ToldStory : IAsyncLifetime
         ExitCode = await demo.ExitAsync();
         Errors = demo.Errors;
         Left = [.. demo.Children(), .. Directory.EnumerateFileSystemEntries(demo.Temp, "phonebill-*")];
+        Assert.True(demo.Output.Trim().Length > 0, $"The demonstration printed nothing (exit code {ExitCode}): {Errors}");
         Document = JsonDocument.Parse(demo.Output).RootElement;
     }
 

@@ -13,6 +13,9 @@ namespace Onggi.Testing;
 /// </remarks>
 public sealed class FakeRedis : IAsyncDisposable
 {
+    // A client that comes back without end is turned away, before it fills the memory.
+    private const int MostConnections = 1000;
+
     private readonly Lock _gate = new();
     private readonly Socket _listener = LoopbackPorts.Listen();
     private readonly CancellationTokenSource _end = new();
@@ -92,6 +95,12 @@ public sealed class FakeRedis : IAsyncDisposable
             catch (Exception ended) when (ended is OperationCanceledException or SocketException or ObjectDisposedException)
             {
                 return;
+            }
+
+            if (Connections >= MostConnections)
+            {
+                socket.Dispose();
+                continue;
             }
 
             socket.NoDelay = true;

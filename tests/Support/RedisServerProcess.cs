@@ -39,7 +39,7 @@ public sealed class RedisServerProcess : IAsyncDisposable
     // shell that waits for a child cannot read; background commands get no standard input, hence the copy under number 3.
     private const string Watchdog = """
         trap '' INT; dir=$1; shift
-        exec 3<&0
+        exec 3<&0 2>/dev/null
         "$@" </dev/null >>"$dir/output" 2>&1 3<&- & server=$!
         (cat <&3 >/dev/null; : >"$dir/abandoned"; kill -KILL $server) >/dev/null 2>&1 & reader=$!
         echo $server
