@@ -1,1 +1,3 @@
-return 0;
+using Onggi.Cli;
+
+return await OnggiTool.RunAsync(args, Console.Out, Console.Error).ConfigureAwait(false);

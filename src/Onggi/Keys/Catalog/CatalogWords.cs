@@ -52,12 +52,13 @@ internal static class CatalogWords
         return false;
     }
 
-    /// <summary>A duration in the catalog's spelling, in the largest unit that divides it.</summary>
+    /// <summary>A duration in the catalog's spelling, in the largest unit that divides it; one day is 24h, as people say it.</summary>
     public static string Spell(TimeSpan duration)
     {
         for (var i = Units.Length - 1; i > 0; i--)
         {
-            if (duration.Ticks >= Units[i].Ticks && duration.Ticks % Units[i].Ticks == 0)
+            var isOneDay = Units[i].Ticks == duration.Ticks && Units[i].Ticks == TimeSpan.TicksPerDay;
+            if (duration.Ticks >= Units[i].Ticks && duration.Ticks % Units[i].Ticks == 0 && !isOneDay)
                 return (duration.Ticks / Units[i].Ticks).ToString(CultureInfo.InvariantCulture) + Units[i].Unit;
         }
 

@@ -58,7 +58,7 @@ internal sealed class JsonNode
 
     /// <summary>A mark on a part of a text: a node that begins <paramref name="start"/> characters into it, where the file spells the text without escapes.</summary>
     public JsonNode Part(int start, int length) =>
-        Kind != JsonNodeKind.Text || Length != Text.Length + 2
+        Kind != JsonNodeKind.Text || Text.Length == 0 || Length != Text.Length + 2
             ? this
             : new JsonNode(Kind, Offset + 1 + start, Line, Column + 1 + start)
             {

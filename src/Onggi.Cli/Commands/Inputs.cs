@@ -1,0 +1,89 @@
+using System.CommandLine;
+using Onggi.Client;
+using Onggi.Keys;
+
+namespace Onggi.Cli.Commands;
+
+/// <summary>The options and arguments that several commands share, and what they stand for.</summary>
+internal static class Inputs
+{
+    public const string DefaultCatalog = "keyspace.json";
+    public const string RedisVariable = "ONGGI_REDIS";
+
+    public static Argument<string> CatalogFile() => new("FILE") { Description = "The catalog.", DefaultValueFactory = _ => DefaultCatalog };
+
+    public static Option<string?> Environment() =>
+        new("--environment", "-e")
+        {
+            Description = "The environment to look through; the catalog's default one otherwise.",
+            HelpName = "NAME",
+        };
+
+    public static Option<bool> Json() => new("--json") { Description = "Writes JSON for programs instead of a table for people." };
+
+    public static Option<string?> Redis() =>
+        new("--redis", "-r")
+        {
+            Description =
+                $"The Redis to ask: host:port,password=… or redis://user:password@host:port. Otherwise the variable {RedisVariable}, otherwise 127.0.0.1:6379. Prefer the variable for passwords: other users see command lines.",
+            HelpName = "CONNECTION",
+        };
+
+    /// <summary>Refuses numbers outside the bounds; what is no number is refused before.</summary>
+    public static void Bound(Option<int> option, int least, int most) =>
+        option.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+            {
+                if (int.TryParse(token.Value, out var value) && (value < least || value > most))
+                    result.AddError($"{option.Name} is {least} to {most}, not {value}.");
+            }
+        });
+
+    /// <summary>The file's text.</summary>
+    /// <exception cref="ToolException">It cannot be read.</exception>
+    public static string ReadCatalog(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (Exception problem) when (problem is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ToolException($"there is no file {file}. Name the catalog, usually {DefaultCatalog}.");
+        }
+    }
+
+    /// <summary>The catalog, bound; without the secret, since a tool only reads names.</summary>
+    /// <exception cref="ToolException">It has mistakes.</exception>
+    public static Keyspace LoadKeyspace(string file, string? environment)
+    {
+        try
+        {
+            return Keyspace.Load(ReadCatalog(file), environment, service: null, personalSecret: null, needsSecret: false);
+        }
+        catch (CatalogException problem)
+        {
+            throw new ToolException($"{file}: {problem.Message}");
+        }
+    }
+
+    /// <summary>Connects to the Redis that was named, or to the environment's, or to the local one.</summary>
+    /// <exception cref="ToolException">The connection string is none.</exception>
+    /// <exception cref="RedisException">Redis cannot be reached or refuses.</exception>
+    public static async Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken)
+    {
+        RedisClientOptions options;
+        try
+        {
+            options = RedisClientOptions.Parse(connection ?? System.Environment.GetEnvironmentVariable(RedisVariable) ?? "127.0.0.1:6379");
+        }
+        catch (FormatException problem)
+        {
+            throw new ToolException(problem.Message);
+        }
+
+        options.ClientName ??= "onggi-cli";
+        return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
+    }
+}

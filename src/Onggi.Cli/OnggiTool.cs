@@ -1,0 +1,81 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using Onggi.Cli.Commands;
+using Onggi.Client;
+using Onggi.Keys;
+
+namespace Onggi.Cli;
+
+/// <summary>The <c>onggi</c> command: what it knows, and what its exit codes say.</summary>
+/// <remarks>0: done, all well. 1: done, and something is wrong with what was looked at. 2: it could not be done. 130: stopped by Ctrl-C.</remarks>
+internal static class OnggiTool
+{
+    public const int Ok = 0;
+    public const int Wrong = 1;
+    public const int Failed = 2;
+    public const int Stopped = 130;
+
+    /// <summary>Runs one command line and gives its exit code.</summary>
+    public static async Task<int> RunAsync(
+        string[] args,
+        TextWriter output,
+        TextWriter error,
+        CancellationToken cancellationToken = default
+    )
+    {
+        var parsed = Root(new ToolOutput(output, error)).Parse(args.Length == 0 ? ["--help"] : args);
+        if (parsed.Action is ParseErrorAction wrong)
+            wrong.ShowHelp = false;
+        var invocation = new InvocationConfiguration
+        {
+            Output = output,
+            Error = error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = TimeSpan.FromSeconds(2),
+        };
+        try
+        {
+            var code = await parsed.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
+            if (parsed.Errors.Count == 0)
+                return code;
+            await error.WriteLineAsync($"Try: {NameOf(parsed.CommandResult.Command)} --help").ConfigureAwait(false);
+            return Failed;
+        }
+        catch (OperationCanceledException)
+        {
+            await error.WriteLineAsync("onggi: stopped.").ConfigureAwait(false);
+            return Stopped;
+        }
+        catch (Exception problem)
+            when (problem is ToolException or CatalogException or RedisException or IOException or UnauthorizedAccessException)
+        {
+            await error.WriteLineAsync($"onggi: {problem.Message}").ConfigureAwait(false);
+            return Failed;
+        }
+    }
+
+    private static Command Root(ToolOutput output) =>
+        new(
+            "onggi",
+            "Looks after a team's shared Redis: its catalog of keys, and what is in it.\n\n"
+                + "Exit codes: 0 all well; 1 something is wrong with what was looked at; 2 it could not be done; 130 stopped by Ctrl-C."
+        )
+        {
+            new HelpOption(),
+            new VersionOption(),
+            CatalogCommands.Create(output),
+            KeysCommand.Create(output),
+            PingCommand.Create(output),
+        };
+
+    private static string NameOf(Command command)
+    {
+        var parent = command.Parents.OfType<Command>().FirstOrDefault();
+        return parent is null ? command.Name : $"{NameOf(parent)} {command.Name}";
+    }
+}
+
+/// <summary>What was asked for cannot be done; the message says why and what to do.</summary>
+/// <param name="message">All of that.</param>
+internal sealed class ToolException(string message) : Exception(message);
