@@ -14,6 +14,7 @@ public static class CodeEndpoints
                 async (string group, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
                     http.Answer(await reads.CodesAsync(group, cancellationToken), $"There are no codes '{group}'.")
             )
+            .Answers<CommonCodes>("A group of codes and what they mean.")
             .RequireAuthorization();
 
     /// <summary><c>POST /api/cache/warmup/products</c> and <c>/codes</c>: what to call after Redis started empty.</summary>

@@ -9,30 +9,33 @@ public static class BillEndpoints
         var api = app.MapGroup("/api").RequireAuthorization().RequirePermission("bill.read");
 
         api.MapGet(
-            "/customers/{lineNumber}",
-            async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
-                Inputs.LineNumber(lineNumber) is { } problem
-                    ? (IResult)problem
-                    : http.Answer(await reads.CustomerAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
-        );
+                "/customers/{lineNumber}",
+                async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                    Inputs.LineNumber(lineNumber) is { } problem
+                        ? (IResult)problem
+                        : http.Answer(await reads.CustomerAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
+            )
+            .Answers<Customer>("The customer who pays for a line (010-NNNN-NNNN).");
 
         api.MapGet(
-            "/lines/{lineNumber}/status",
-            async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
-                Inputs.LineNumber(lineNumber) is { } problem
-                    ? (IResult)problem
-                    : http.Answer(await reads.LineStatusAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
-        );
+                "/lines/{lineNumber}/status",
+                async (string lineNumber, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                    Inputs.LineNumber(lineNumber) is { } problem
+                        ? (IResult)problem
+                        : http.Answer(await reads.LineStatusAsync(lineNumber, cancellationToken), $"There is no line {lineNumber}.")
+            )
+            .Answers<LineStatus>("Whether a line is in use.");
 
         api.MapGet(
-            "/bills/{lineNumber}/{month}",
-            async (string lineNumber, string month, HttpContext http, BillReader bills, CancellationToken cancellationToken) =>
-                (Inputs.LineNumber(lineNumber) ?? Inputs.Month(month)) is { } problem
-                    ? (IResult)problem
-                    : http.Answer(
-                        await bills.GetAsync(lineNumber, month, cancellationToken),
-                        $"The billing system knows no line {lineNumber}."
-                    )
-        );
+                "/bills/{lineNumber}/{month}",
+                async (string lineNumber, string month, HttpContext http, BillReader bills, CancellationToken cancellationToken) =>
+                    (Inputs.LineNumber(lineNumber) ?? Inputs.Month(month)) is { } problem
+                        ? (IResult)problem
+                        : http.Answer(
+                            await bills.GetAsync(lineNumber, month, cancellationToken),
+                            $"The billing system knows no line {lineNumber}."
+                        )
+            )
+            .Answers<Bill>("A line's bill of one month (yyyy-MM).");
     }
 }

@@ -14,6 +14,7 @@ public static class ConfigEndpoints
                 async (string system, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
                     http.Answer(await reads.ConfigAsync(system, cancellationToken), $"There is no configuration '{system}'.")
             )
+            .Answers<SystemConfig>("The settings of a system.")
             .RequireAuthorization();
 
     /// <summary><c>POST /api/cache/warmup/config</c>.</summary>

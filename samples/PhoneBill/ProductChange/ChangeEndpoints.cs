@@ -13,15 +13,17 @@ public static class ChangeEndpoints
         var api = app.MapGroup("/api").RequireAuthorization().RequirePermission("product.change");
 
         api.MapPost(
-            "/lines/{lineNumber}/product",
-            (string lineNumber, ChangeRequest request, ProductChanges changes, CancellationToken cancellationToken) =>
-                changes.ChangeLineAsync(lineNumber, request.ProductCode, cancellationToken)
-        );
+                "/lines/{lineNumber}/product",
+                (string lineNumber, ChangeRequest request, ProductChanges changes, CancellationToken cancellationToken) =>
+                    changes.ChangeLineAsync(lineNumber, request.ProductCode, cancellationToken)
+            )
+            .Answers<KosReceipt>("Gives a line another product; every cached copy of its bill, customer and status is dropped.");
 
         api.MapPut(
-            "/products/{code}",
-            (string code, ProductEdit edit, ProductChanges changes, CancellationToken cancellationToken) =>
-                changes.EditProductAsync(code, edit, cancellationToken)
-        );
+                "/products/{code}",
+                (string code, ProductEdit edit, ProductChanges changes, CancellationToken cancellationToken) =>
+                    changes.EditProductAsync(code, edit, cancellationToken)
+            )
+            .Answers<Product>("Changes a product's name and fee.");
     }
 }

@@ -10,24 +10,26 @@ public static class ProductEndpoints
     {
         var api = app.MapGroup("/api/products").RequireAuthorization();
 
-        api.MapGet("/", ListAsync);
+        api.MapGet("/", ListAsync).Answers<IReadOnlyList<Product>>("All products.");
 
         api.MapGet(
-            "/{code}",
-            async (string code, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
-                http.Answer(
-                    await reads.ProductAsync(code, cancellationToken),
-                    $"There is no product '{code}'. GET /api/products lists all."
-                )
-        );
+                "/{code}",
+                async (string code, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                    http.Answer(
+                        await reads.ProductAsync(code, cancellationToken),
+                        $"There is no product '{code}'. GET /api/products lists all."
+                    )
+            )
+            .Answers<Product>("One product.");
 
         api.MapGet(
-            "/available/{customerType}",
-            async (string customerType, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
-                Inputs.CustomerType(customerType) is { } problem
-                    ? (IResult)problem
-                    : http.Answer(await reads.AvailableProductsAsync(customerType, cancellationToken), "There are none.")
-        );
+                "/available/{customerType}",
+                async (string customerType, HttpContext http, CachedReads reads, CancellationToken cancellationToken) =>
+                    Inputs.CustomerType(customerType) is { } problem
+                        ? (IResult)problem
+                        : http.Answer(await reads.AvailableProductsAsync(customerType, cancellationToken), "There are none.")
+            )
+            .Answers<AvailableProducts>("The products that a type of customer may change to.");
     }
 
     /// <summary>All products: the codes from the database, the products from the cache, in one round trip; only what is missing is queried.</summary>

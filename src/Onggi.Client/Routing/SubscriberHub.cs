@@ -141,20 +141,36 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 
     private async Task AskAsync(Topic topic)
     {
-        try
+        while (IsWanted(topic))
         {
-            await SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name).ConfigureAwait(Rt.Capture);
-            topic.Confirmed();
+            try
+            {
+                await SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name).ConfigureAwait(Rt.Capture);
+                topic.Confirmed();
+                return;
+            }
+            catch (RedisServerException error)
+            {
+                Log.SubscriptionRefused(_logger, topic.Name, error.Message);
+                topic.Fail(error);
+                return;
+            }
+            catch (RedisTimeoutException) when (_link.IsConnected)
+            {
+                // Redis hangs, but the connection may survive that: then nobody else asks again. Confirming twice is harmless.
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                // The connection has gone: when it is back, everything is asked for again.
+                return;
+            }
         }
-        catch (RedisServerException error)
-        {
-            Log.SubscriptionRefused(_logger, topic.Name, error.Message);
-            topic.Fail(error);
-        }
-        catch (Exception error) when (error is RedisException or ObjectDisposedException)
-        {
-            // The connection has gone or hangs: when it is back, everything is asked for again.
-        }
+    }
+
+    private bool IsWanted(Topic topic)
+    {
+        lock (_gate)
+            return _topics.GetValueOrDefault((topic.IsPattern, topic.Name)) == topic;
     }
 
     private ValueTask<bool> SendAsync(string kind, string name) =>

@@ -31,6 +31,7 @@ internal sealed class CacheEventListener : IAsyncDisposable
     // Guards the set of removals that run in the background.
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _removals = [];
+    private bool _disposed;
 
     public CacheEventListener(
         Keyspace keyspace,
@@ -57,6 +58,8 @@ internal sealed class CacheEventListener : IAsyncDisposable
     /// <summary>Stops listening and ends what runs in the background.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+            return;
         foreach (var handler in _handlers)
             handler.Dispose();
         await _stopping.CancelAsync().ConfigureAwait(Rt.Capture);

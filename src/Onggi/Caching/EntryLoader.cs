@@ -204,7 +204,8 @@ internal sealed class EntryLoader(
         }
 
         entry.Family.CountLoad();
-        tally?.Count(await FinishAsync(flight, entry, value, context, redisFailed).ConfigureAwait(Rt.Capture));
+        var stored = await FinishAsync(flight, entry, value, context, redisFailed).ConfigureAwait(Rt.Capture);
+        tally?.Count(stored);
     }
 
     /// <summary>Stores what was loaded, as far as it is to be stored, and hands it out; whether Redis has it.</summary>

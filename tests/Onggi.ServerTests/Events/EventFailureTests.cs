@@ -145,6 +145,39 @@ public sealed class EventFailureTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_subscription_asked_for_while_Redis_hangs_begins_when_it_goes_on()
+    {
+        await using var users = await StartAsync(static options => options.CommandTimeout = TimeSpan.FromMilliseconds(300));
+        _server.Pause();
+        var asking = Heard<UserUpdated>.ByAsync(users, ServiceHost.UserDeleted);
+        // The SUBSCRIBE has timed out by then, but stands in the server's socket.
+        await Assert.ThrowsAsync<RedisTimeoutException>(async () => await users.Redis.PingAsync());
+        _server.Resume();
+        await using var heard = await asking.WaitAsync(ServiceHost.Patience);
+        await users.ListeningAsync();
+
+        await users.Events.PublishAsync(ServiceHost.UserDeleted, Kim);
+
+        Assert.Equal(Kim, (await heard.NextAsync()).Data);
+    }
+
+    [Fact]
+    public async Task A_host_starts_while_Redis_hangs_and_joins_when_it_goes_on()
+    {
+        _server.Pause();
+        await using var users = await StartAsync(static options => options.ConnectTimeout = TimeSpan.FromMilliseconds(300));
+        Assert.Contains(users.Log, static line => line.Id == 7102);
+        await using var heard = await Heard<UserUpdated>.ByAsync(users, ServiceHost.UserUpdated);
+
+        _server.Resume();
+        await users.LoggedAsync(7101);
+        await users.ListeningAsync();
+        await users.Events.PublishAsync(ServiceHost.UserUpdated, Kim);
+
+        Assert.Equal(Kim, (await heard.NextAsync()).Data);
+    }
+
+    [Fact]
     public async Task A_wrong_password_stops_a_host_that_requires_Redis_and_is_never_repeated()
     {
         await using var server = await RedisServerProcess.StartAsync(new RedisServerSettings { Password = "right-password" });

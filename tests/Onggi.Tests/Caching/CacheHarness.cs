@@ -1,0 +1,78 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Onggi.Caching;
+using Onggi.Keys;
+using Onggi.Testing;
+using Onggi.Tests.Events;
+
+namespace Onggi.Tests.Caching;
+
+/// <summary>One node's cache without a server: the store, the events and the clock belong to the test.</summary>
+internal sealed class CacheHarness : IDisposable
+{
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+
+    public CacheHarness(CacheOptions? options = null, string? catalog = null)
+    {
+        Keys = Keyspace.Load(catalog ?? TestKeys.CatalogJson, service: "shop");
+        Cache = new OnggiCache(
+            Store,
+            Keys,
+            options ?? new CacheOptions(),
+            CacheTestJson.Default,
+            Events,
+            Events,
+            Meters,
+            new Logger<OnggiCache>(Log),
+            Time
+        );
+    }
+
+    public Keyspace Keys { get; }
+
+    public FakeStore Store { get; } = new();
+
+    public FakeEvents Events { get; } = new();
+
+    public ManualTimeProvider Time { get; } = new();
+
+    public LogLines Log { get; } = new();
+
+    public IMeterFactory Meters => _services.GetRequiredService<IMeterFactory>();
+
+    public OnggiCache Cache { get; }
+
+    public void Dispose()
+    {
+        // Nothing here waits for a server, so this does not block.
+        Cache.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        _services.Dispose();
+    }
+}
+
+/// <summary>A load that a test starts, holds and ends.</summary>
+internal sealed class Gate<T>
+{
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<T> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _runs;
+
+    public int Runs => Volatile.Read(ref _runs);
+
+    public Task Begun => _begun.Task.WaitAsync(TimeSpan.FromSeconds(20));
+
+    public CancellationToken Token { get; private set; }
+
+    public async ValueTask<T> LoadAsync(LoadContext context)
+    {
+        Interlocked.Increment(ref _runs);
+        Token = context.CancellationToken;
+        _begun.TrySetResult();
+        return await _end.Task;
+    }
+
+    public void Release(T value) => _end.SetResult(value);
+
+    public void Fail(Exception error) => _end.SetException(error);
+}

@@ -1,0 +1,155 @@
+using Onggi.Caching;
+using Onggi.Client;
+using Onggi.Events;
+using Onggi.Keys;
+
+namespace Onggi.Tests.Caching;
+
+public sealed class WarmTests : IDisposable
+{
+    private readonly CacheHarness _node = new();
+    private readonly List<WarmProgress> _steps = [];
+
+    private OnggiCache Cache => _node.Cache;
+
+    private FakeStore Store => _node.Store;
+
+    public void Dispose() => _node.Dispose();
+
+    [Fact]
+    public async Task Warming_stores_all_in_batches_tells_its_progress_and_publishes_the_end()
+    {
+        var report = await Cache.WarmAsync("texts", Texts(600), new Steps(_steps));
+
+        Assert.Equal(("texts", 600L, 0L), (report.Name, report.Stored, report.Failed));
+        Assert.Equal([256L, 512L, 600L], _steps.Select(step => step.Done));
+        Assert.All(_steps, step => Assert.Null(step.Total));
+        Assert.Equal("\"599\"", Store["test:text:599"]);
+        var warmed = Assert.IsType<CacheWarmed>(Assert.Single(_node.Events.Notified));
+        Assert.Equal(("texts", "text", 600L), (warmed.Name, warmed.Family, warmed.Count));
+    }
+
+    [Fact]
+    public async Task Only_a_bounded_number_of_commands_waits_at_a_time()
+    {
+        var most = 0;
+        var waiting = 0;
+        Store.Answering = async _ =>
+        {
+            most = Math.Max(most, Interlocked.Increment(ref waiting));
+            await Task.Yield();
+            Interlocked.Decrement(ref waiting);
+        };
+
+        await Cache.WarmAsync("texts", Texts(2000));
+
+        Assert.InRange(most, 1, 256);
+    }
+
+    [Fact]
+    public async Task What_Redis_refuses_is_counted_and_the_rest_goes_on()
+    {
+        Store.Answering = static command =>
+            command.Contains(":1 ", StringComparison.Ordinal)
+                ? throw new RedisServerException("OOM command not allowed when used memory > 'maxmemory'.")
+                : Task.CompletedTask;
+
+        var report = await Cache.WarmAsync("texts", Texts(10), new Steps(_steps));
+
+        Assert.Equal((9L, 1L), (report.Stored, report.Failed));
+        Assert.Equal(1, _steps[^1].Failed);
+        Assert.Contains(_node.Log.All, line => line.Id == 2010);
+    }
+
+    [Fact]
+    public async Task A_value_that_cannot_be_stored_is_counted_and_the_rest_goes_on()
+    {
+        using var node = new CacheHarness(new CacheOptions { MaxValueBytes = 100 });
+
+        var report = await node.Cache.WarmAsync("texts", Of([("a", new string('x', 200)), ("b", "small")]));
+
+        Assert.Equal((1L, 1L), (report.Stored, report.Failed));
+    }
+
+    [Fact]
+    public async Task Without_Redis_warming_fails_fast_and_says_so()
+    {
+        Store.IsKnownDown = true;
+
+        var report = await Cache.WarmAsync("texts", Texts(600));
+
+        Assert.Equal((0L, 600L), (report.Stored, report.Failed));
+        Assert.Empty(Store.Commands);
+    }
+
+    [Fact]
+    public async Task Warming_ends_when_it_is_cancelled()
+    {
+        using var cancel = new CancellationTokenSource();
+        Store.Answering = _ =>
+        {
+            cancel.Cancel();
+            return Task.CompletedTask;
+        };
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Cache.WarmAsync("texts", Texts(600), null, cancel.Token).AsTask());
+
+        Assert.InRange(Store.Count("SET"), 1, 256);
+        Assert.Empty(_node.Events.Notified);
+    }
+
+    [Fact]
+    public async Task Prefetching_loads_what_is_not_there_and_nothing_else()
+    {
+        Store["test:text:1"] = "\"here\"";
+        var asked = 0;
+
+        var report = await Cache.PrefetchAsync(
+            [.. Enumerable.Range(0, 300).Select(i => TestKeys.Text(i.ToString()))],
+            (keys, _) =>
+            {
+                asked += keys.Count;
+                return new(keys.ToDictionary(key => key, key => (string?)"loaded"));
+            },
+            new Steps(_steps)
+        );
+
+        Assert.Equal(299, asked);
+        Assert.Equal((299L, 0L), (report.Stored, report.Failed));
+        Assert.Equal([(256L, 300L), (300L, 300L)], _steps.Select(step => (step.Done, step.Total!.Value)));
+        Assert.Equal("\"here\"", Store["test:text:1"]);
+        Assert.IsType<CacheWarmed>(Assert.Single(_node.Events.Notified));
+    }
+
+    [Fact]
+    public async Task Prefetching_counts_what_Redis_did_not_take()
+    {
+        Store.Answering = static command =>
+            command.StartsWith("SET", StringComparison.Ordinal) ? throw new RedisServerException("OOM full") : Task.CompletedTask;
+
+        var report = await Cache.PrefetchAsync(
+            [TestKeys.Text("a"), TestKeys.Text("b")],
+            static (keys, _) => new(keys.ToDictionary(key => key, key => (string?)"loaded"))
+        );
+
+        Assert.Equal((0L, 2L), (report.Stored, report.Failed));
+    }
+
+    private static IAsyncEnumerable<KeyValuePair<CacheKey<string>, string?>> Texts(int count) =>
+        Of(Enumerable.Range(0, count).Select(i => (i.ToString(), i.ToString())));
+
+    private static async IAsyncEnumerable<KeyValuePair<CacheKey<string>, string?>> Of(IEnumerable<(string Id, string Value)> values)
+    {
+        foreach (var (id, value) in values)
+        {
+            await Task.Yield();
+            yield return new(TestKeys.Text(id), value);
+        }
+    }
+
+    // Progress<T> reports on the thread pool, some time; a test wants it here and now.
+    private sealed class Steps(List<WarmProgress> steps) : IProgress<WarmProgress>
+    {
+        public void Report(WarmProgress value) => steps.Add(value);
+    }
+}
