@@ -28,6 +28,9 @@ internal sealed class BenchRun
     /// <summary>Ends the run: what was started is stopped.</summary>
     public CancellationToken Stop { get; init; }
 
+    /// <summary>How busy the machine was before the run; <c>null</c> where that is not known.</summary>
+    public string? LoadBefore { get; } = Machine.Load();
+
     /// <summary>The version of the Redis that took part; <c>null</c> when none did.</summary>
     public string? Redis { get; set; }
 

@@ -69,6 +69,10 @@ internal sealed class BenchResult(IBench bench, BenchRun run, IReadOnlyList<Row>
                 CultureInfo.InvariantCulture,
                 $"* Versions: {string.Join(", ", _versions.Select(version => $"{version.Name} {version.Version}"))}"
             )
+            .AppendLine(
+                CultureInfo.InvariantCulture,
+                $"* Other work on the machine when it began (load average of the last minute): {run.LoadBefore ?? "not known"}"
+            )
             .AppendLine();
         page.AppendLine($"| {string.Join(" | ", Headings)} |").AppendLine("|---|---:|---|---|---:|---:|---|---|");
         foreach (var row in rows)

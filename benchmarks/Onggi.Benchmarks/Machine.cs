@@ -18,6 +18,13 @@ internal static class Machine
         );
     }
 
+    /// <summary>How many processes wanted a processor during the last minute, on average; <c>null</c> where the system does not tell.</summary>
+    public static string? Load()
+    {
+        const string Info = "/proc/loadavg";
+        return File.Exists(Info) ? File.ReadAllText(Info).Split(' ')[0] : null;
+    }
+
     /// <summary>What took part, with its version.</summary>
     public static IReadOnlyList<(string Name, string Version)> Versions(string? redis)
     {
