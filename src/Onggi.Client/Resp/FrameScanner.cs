@@ -22,6 +22,9 @@ internal sealed class FrameScanner(RespLimits limits)
     private int _searched;
     private bool _inStreamedString;
 
+    // An attribute has just ended: what it describes must follow.
+    private bool _attributed;
+
     /// <summary>Whether the frame under way is a push.</summary>
     public bool IsPush { get; private set; }
 
@@ -60,6 +63,7 @@ internal sealed class FrameScanner(RespLimits limits)
         _searched = 0;
         _depth = 0;
         _inStreamedString = false;
+        _attributed = false;
         Needed = 1;
     }
 
@@ -98,18 +102,21 @@ internal sealed class FrameScanner(RespLimits limits)
                 Require(line.IsEmpty, "a null");
                 break;
             case (byte)'$' or (byte)'!' or (byte)'=':
+                _attributed = false;
                 return TryBulk(buffer, type, line, next, out ended);
             case (byte)'*' or (byte)'~' or (byte)'%' or (byte)'>' or (byte)'|':
                 ended = Open(type, line);
                 break;
             case (byte)'.':
-                Require(_depth > 0 && _open[_depth - 1] == Streamed && line.IsEmpty, "the end of a streamed aggregate");
+                Require(_depth > 0 && _open[_depth - 1] == Streamed && line.IsEmpty && !_attributed, "the end of a streamed aggregate");
                 _depth--;
                 break;
             default:
                 throw new RespProtocolException($"0x{type:x2} begins no RESP3 type.");
         }
 
+        // An empty attribute opens nothing, and is followed by its element all the same.
+        _attributed = type == (byte)'|' && line.SequenceEqual("0"u8);
         Advance(next);
         return true;
     }
@@ -126,7 +133,8 @@ internal sealed class FrameScanner(RespLimits limits)
         if (end < 0 || from + end + 1 >= buffer.Length)
         {
             // A wrong type byte is refused at once, not only when its line ends.
-            if (!_inStreamedString && !"+-:(,#_$!=*~%>|."u8.Contains(buffer[_position]))
+            var types = _inStreamedString ? ";"u8 : "+-:(,#_$!=*~%>|."u8;
+            if (!types.Contains(buffer[_position]))
                 throw new RespProtocolException($"0x{buffer[_position]:x2} begins no RESP3 type.");
             _searched = end < 0 ? buffer.Length : from + end;
             Needed = buffer.Length + 1;
@@ -241,7 +249,10 @@ internal sealed class FrameScanner(RespLimits limits)
                 return false;
             _depth--;
             if (_isAttribute[_depth])
+            {
+                _attributed = true;
                 return false;
+            }
         }
 
         return true;
