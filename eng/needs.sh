@@ -55,6 +55,8 @@ build() {
   fi
   say "building $project"
   mkdir -p "$project/obj"
+  # Without it an interrupted or failed build is not taken for a finished one.
+  rm -f "$ended"
   touch "$started"
   local output
   if ! output=$(MSBUILDDISABLENODEREUSE=1 dotnet build "$project" -c Release -p:UseSharedCompilation=false --nologo -v quiet 2>&1); then

@@ -135,7 +135,6 @@ sealed class Run(string root, string results, Options options, CancellationToken
                 "--nologo",
                 "--verbosity",
                 "quiet",
-                "-consoleLoggerParameters:NoSummary",
                 "-warnaserror",
                 "-p:UseSharedCompilation=true",
             ]
@@ -227,9 +226,10 @@ sealed class Run(string root, string results, Options options, CancellationToken
                 default:
                     failed++;
                     var error = result.Descendants(ns + "ErrorInfo").FirstOrDefault();
+                    var stack = error?.Element(ns + "StackTrace")?.Value.Split('\n').Where(line => !line.Contains(" System.Reflection."));
                     var output = result.Descendants(ns + "StdOut").FirstOrDefault()?.Value;
                     _failures.Add(
-                        $"FAILED {name}\n{Indent(error?.Element(ns + "Message")?.Value)}\n{Indent(error?.Element(ns + "StackTrace")?.Value)}"
+                        $"FAILED {name}\n{Indent(error?.Element(ns + "Message")?.Value)}\n{Indent(string.Join('\n', stack ?? []))}"
                             + (output is null ? "" : $"\n{Indent("output:\n" + output)}")
                     );
                     break;
@@ -263,7 +263,7 @@ sealed class Run(string root, string results, Options options, CancellationToken
                 // It has just ended by itself.
             }
         }
-        Line("clean-up", left.Count == 0 ? "no process is left" : $"{left.Count} processes were left", TimeSpan.Zero);
+        Line("clean-up", left.Count == 0 ? "no process is left" : $"left behind: {left.Count}", TimeSpan.Zero);
     }
 
     private List<(int Pid, string Command)> Marked()
@@ -292,7 +292,11 @@ sealed class Run(string root, string results, Options options, CancellationToken
         var (code, output) = await RunAsync(name, command, arguments);
         Line(name, code == 0 ? "ok" : "FAILED", _clock.Elapsed - started);
         if (code != 0)
-            Fail(name, advice is null ? output : $"{output}\n{advice}");
+        {
+            // The build says each error twice: where it happens, and at its end.
+            var said = string.Join('\n', output.Split('\n').Select(line => line.Trim()).Distinct());
+            Fail(name, advice is null ? said : $"{said}\n{advice}");
+        }
         return code == 0;
     }
 

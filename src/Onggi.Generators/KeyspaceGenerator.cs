@@ -22,12 +22,14 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
     /// <inheritdoc/>
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
-        var files = context
+        // The last step is redone only when a file's text changes: reading a catalog is not free, and compilations change with every key press.
+        var catalogs = context
             .AdditionalTextsProvider.Where(static file =>
                 string.Equals(Path.GetFileName(file.Path), FileName, StringComparison.OrdinalIgnoreCase)
             )
             .Select(static (file, cancellationToken) => new CatalogText(file.Path, file.GetText(cancellationToken)?.ToString() ?? ""))
-            .Collect();
+            .Collect()
+            .Select(static (files, _) => new ReadCatalog(files, files.IsEmpty ? null : CatalogFile.Read(files[0].Text, wantsTypes: true)));
         var rootNamespace = context
             .AnalyzerConfigOptionsProvider.Select(
                 static (options, _) => options.GlobalOptions.TryGetValue("build_property.RootNamespace", out var name) ? name : ""
@@ -35,17 +37,18 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
             .Combine(context.CompilationProvider.Select(static (compilation, _) => compilation.AssemblyName ?? ""))
             .Select(static (names, _) => names.Left.Length > 0 ? names.Left : names.Right);
 
-        context.RegisterSourceOutput(files.Combine(rootNamespace), static (output, input) => Generate(output, input.Left, input.Right));
+        context.RegisterSourceOutput(catalogs.Combine(rootNamespace), static (output, input) => Generate(output, input.Left, input.Right));
         context.RegisterSourceOutput(
-            files.Combine(context.CompilationProvider),
+            catalogs.Combine(context.CompilationProvider),
             static (output, input) => CheckTypes(output, input.Left, input.Right)
         );
     }
 
-    private static void Generate(SourceProductionContext output, ImmutableArray<CatalogText> files, string rootNamespace)
+    private static void Generate(SourceProductionContext output, ReadCatalog input, string rootNamespace)
     {
-        if (files.IsEmpty)
+        if (input.Catalog is not { } catalog)
             return;
+        var files = input.Files;
         foreach (var other in files.Skip(1))
             output.ReportDiagnostic(
                 Diagnostics.Of(
@@ -60,16 +63,15 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
                 )
             );
         var (path, text) = (files[0].Path, files[0].Text);
-        var catalog = CatalogFile.Read(text, wantsTypes: true);
         foreach (var mistake in catalog.Mistakes)
             output.ReportDiagnostic(Diagnostics.Of(path, mistake));
         foreach (var (name, source) in CatalogCode.Write(catalog.Model ?? new CatalogModel(), text, rootNamespace))
             output.AddSource(name, SourceText.From(source, System.Text.Encoding.UTF8));
     }
 
-    private static void CheckTypes(SourceProductionContext output, ImmutableArray<CatalogText> files, Compilation compilation)
+    private static void CheckTypes(SourceProductionContext output, ReadCatalog input, Compilation compilation)
     {
-        if (files.IsEmpty || CatalogFile.Read(files[0].Text, wantsTypes: true).Model is not { } model)
+        if (input.Catalog?.Model is not { } model)
             return;
         var named = model
             .Families.Where(family => family.KindWord == KindRules.Cache)
@@ -81,7 +83,7 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
             if (type is not null && ClrTypeName.TryParse(type.Value, out var parsed) && MissingType(parsed!, compilation) is { } missing)
                 output.ReportDiagnostic(
                     Diagnostics.Of(
-                        files[0].Path,
+                        input.Files[0].Path,
                         new CatalogMistake(
                             MistakeCode.TypeNotFound,
                             type.Node,
@@ -130,4 +132,12 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
 
     /// <summary>The catalog's path and text; equal when both are, so that an unchanged catalog makes no work.</summary>
     private sealed record CatalogText(string Path, string Text);
+
+    /// <summary>The files that were found, and what came of reading the first.</summary>
+    private sealed class ReadCatalog(ImmutableArray<CatalogText> files, CatalogFile? catalog)
+    {
+        public ImmutableArray<CatalogText> Files { get; } = files;
+
+        public CatalogFile? Catalog { get; } = catalog;
+    }
 }

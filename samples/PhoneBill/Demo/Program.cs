@@ -17,14 +17,15 @@ try
 
     return await Stage.RunAsync(options, stopping.Token);
 }
+catch (Exception) when (stopping.IsCancellationRequested)
+{
+    // Whatever fails now fails because everything ends: Ctrl-C in a terminal reaches the services as well.
+    return 130;
+}
 catch (DemoException e)
 {
     await Console.Error.WriteLineAsync(e.Message);
     return 2;
-}
-catch (OperationCanceledException) when (stopping.IsCancellationRequested)
-{
-    return 130;
 }
 
 void Stop(PosixSignalContext signal)

@@ -1,5 +1,7 @@
+using System.Reflection;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
@@ -40,17 +42,20 @@ public static class OnggiWarmUpEndpoints
             var group = endpoints.MapGroup(pattern).WithTags("Cache");
             group
                 .MapGet("", context => ListAsync(context, warmUps))
+                .WithMetadata(((Delegate)ListAsync).Method)
                 .WithDisplayName("Onggi warm-ups")
                 .WithSummary("The warm-ups of this service and their state.");
             group
-                .MapPost("/{name}", context => RunAsync(context, warmUps, redis))
+                .MapPost("/{name}", context => RunAsync(context, (string)context.GetRouteValue("name")!, warmUps, redis))
+                .WithMetadata(((Delegate)RunAsync).Method, new NameInRoute(((Delegate)RunAsync).Method.GetParameters()[1]))
                 .WithDisplayName("Onggi warm-up")
                 .WithSummary("Fills the cache from the source; answers with the report when it has ended.");
             return group;
         }
     }
 
-    private static Task ListAsync(HttpContext context, WarmUps warmUps) =>
+    // API descriptions (OpenAPI) are made from the methods behind the routes, which are added as metadata for that.
+    private static Task ListAsync(HttpContext context, [FromServices] WarmUps warmUps) =>
         context.Response.WriteAsJsonAsync(
             warmUps.List(),
             AspNetCoreJson.Default.WarmUpList,
@@ -58,9 +63,8 @@ public static class OnggiWarmUpEndpoints
             cancellationToken: context.RequestAborted
         );
 
-    private static async Task RunAsync(HttpContext context, WarmUps warmUps, RedisClient? redis)
+    private static async Task RunAsync(HttpContext context, string name, [FromServices] WarmUps warmUps, [FromServices] RedisClient? redis)
     {
-        var name = (string)context.GetRouteValue("name")!;
         if (!warmUps.Names.Contains(name))
         {
             var known = warmUps.Names.Any() ? $"Known are: {string.Join(", ", warmUps.Names)}." : "This service has none.";
@@ -165,5 +169,19 @@ public static class OnggiWarmUpEndpoints
             "Redis cannot be used",
             $"{reason} Readers are served from the source meanwhile; warm up again when Redis is back."
         );
+    }
+
+    /// <summary>Tells API descriptions of the <c>{name}</c> in the route.</summary>
+    private sealed class NameInRoute(ParameterInfo parameter) : IParameterBindingMetadata
+    {
+        public string Name => "name";
+
+        public bool HasTryParse => false;
+
+        public bool HasBindAsync => false;
+
+        public ParameterInfo ParameterInfo => parameter;
+
+        public bool IsOptional => false;
     }
 }

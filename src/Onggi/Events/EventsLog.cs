@@ -11,7 +11,7 @@ internal static partial class EventsLog
     [LoggerMessage(
         7001,
         LogLevel.Warning,
-        "Not listening to events of type {Type} yet: Redis is away. It begins by itself when Redis is back; until then such events do not arrive here."
+        "Not listening to events of type {Type} yet: Redis has not confirmed it in time. It begins by itself when Redis does; until then such events do not arrive here."
     )]
     public static partial void FeedWaiting(ILogger logger, string type);
 

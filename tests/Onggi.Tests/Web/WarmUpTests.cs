@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Mvc.ApiExplorer;
 using Microsoft.Extensions.DependencyInjection;
 using Onggi.Caching;
 using Onggi.Client;
@@ -254,6 +255,26 @@ public class WarmUpTests
         await using var host = await HostAsync(_ => { });
 
         Assert.Equal("""{"warmUps":[]}""", await host.Client.GetStringAsync("/api/cache/warmup"));
+    }
+
+    [Fact]
+    public async Task Both_endpoints_are_in_API_descriptions_with_the_name_as_parameter()
+    {
+        await using var host = await HostAsync(services => services.AddEndpointsApiExplorer());
+
+        var described = host
+            .Services.GetRequiredService<IApiDescriptionGroupCollectionProvider>()
+            .ApiDescriptionGroups.Items.Single()
+            .Items;
+
+        Assert.Equal(
+            ["GET api/cache/warmup/ ", "POST api/cache/warmup/{name} name"],
+            described
+                .Select(one =>
+                    $"{one.HttpMethod} {one.RelativePath} {string.Join(' ', one.ParameterDescriptions.Select(parameter => parameter.Name))}"
+                )
+                .Order()
+        );
     }
 
     [Fact]

@@ -56,6 +56,9 @@ internal sealed class FamilyModel(Located<string> name) : Pace
     /// <summary>The word of the kind; a family that names none is a cache.</summary>
     public string KindWord => Kind?.Value ?? KindRules.Cache;
 
+    /// <summary>Whether the kind could be read. Where not, it has its own mistake, and nothing more can be said of the family.</summary>
+    public bool KindIsKnown => Kind is not null || !Fields.ContainsKey("kind");
+
     /// <summary>The family in words, for messages.</summary>
     public string Where => $"family \"{Name.Value}\"";
 }

@@ -1,0 +1,61 @@
+namespace Onggi.Benchmarks;
+
+/// <summary>One benchmark of <c>./bench</c>.</summary>
+internal interface IBench
+{
+    /// <summary>Its name on the command line.</summary>
+    string Name { get; }
+
+    /// <summary>What it measures, in one line.</summary>
+    string Summary { get; }
+
+    /// <summary>Measures.</summary>
+    Task<IReadOnlyList<Row>> RunAsync(BenchRun run);
+}
+
+/// <summary>What the command line asks of a benchmark, and what the benchmark tells of where it ran.</summary>
+internal sealed class BenchRun
+{
+    /// <summary>Whether less time is to be spent, at the price of more noise.</summary>
+    public bool Quick { get; init; }
+
+    /// <summary>How long to run, for those that run for a time.</summary>
+    public TimeSpan? Duration { get; init; }
+
+    /// <summary>How many commands to give, for those that count them.</summary>
+    public long? Commands { get; init; }
+
+    /// <summary>Ends the run: what was started is stopped.</summary>
+    public CancellationToken Stop { get; init; }
+
+    /// <summary>The version of the Redis that took part; <c>null</c> when none did.</summary>
+    public string? Redis { get; set; }
+
+    /// <summary>Lines for the page, beneath the table: what the rows mean.</summary>
+    public List<string> Notes { get; } = [];
+
+    /// <summary>Says what is going on, on the standard error, so that the standard output stays the table.</summary>
+    public static void Say(string what) => Console.Error.WriteLine(what);
+}
+
+/// <summary>One measured number, with what it is compared with in the same run.</summary>
+/// <param name="Name">A name that stays the same from run to run.</param>
+/// <param name="Unit">The unit of both values.</param>
+/// <param name="Value">Ours.</param>
+/// <param name="Baseline">What it is compared with; <c>null</c> when the number stands for itself.</param>
+/// <param name="BaselineValue">The value of that.</param>
+/// <param name="Goal">What is asked of it; <c>null</c> when nothing is.</param>
+/// <param name="Pass">Whether it is met; <c>null</c> when there is no goal.</param>
+internal sealed record Row(
+    string Name,
+    string Unit,
+    double Value,
+    string? Baseline = null,
+    double? BaselineValue = null,
+    string? Goal = null,
+    bool? Pass = null
+)
+{
+    /// <summary>Ours divided by the other; <c>null</c> where there is no other.</summary>
+    public double? Ratio => BaselineValue is { } other and not 0 ? Value / other : null;
+}
