@@ -9,13 +9,15 @@ namespace Onggi.Client.Resp;
 /// </remarks>
 internal sealed class FrameScanner(RespLimits limits)
 {
-    private const int Streamed = -1;
+    // An aggregate of unknown size, with an even or an odd number of elements so far: a map cannot end after a key.
+    private const int StreamedEven = -1;
+    private const int StreamedOdd = -2;
 
-    // One entry per open aggregate: how many elements it still lacks, or Streamed.
+    // One entry per open aggregate: how many elements it still lacks, or one of the two above.
     private readonly int[] _open = new int[limits.MaxDepth];
 
-    // Whether the open aggregate is an attribute, which does not count as an element of its parent.
-    private readonly bool[] _isAttribute = new bool[limits.MaxDepth];
+    // What was opened. An attribute does not count as an element of its parent.
+    private readonly byte[] _openType = new byte[limits.MaxDepth];
 
     private int _depth;
     private int _position;
@@ -108,7 +110,7 @@ internal sealed class FrameScanner(RespLimits limits)
                 ended = Open(type, line);
                 break;
             case (byte)'.':
-                Require(_depth > 0 && _open[_depth - 1] == Streamed && line.IsEmpty && !_attributed, "the end of a streamed aggregate");
+                Require(line.IsEmpty && CanEndHere(), "the end of a streamed aggregate");
                 _depth--;
                 break;
             default:
@@ -220,7 +222,7 @@ internal sealed class FrameScanner(RespLimits limits)
         if (line.SequenceEqual("?"u8) && type is (byte)'*' or (byte)'~' or (byte)'%')
         {
             HasStreamedParts = true;
-            count = Streamed;
+            count = StreamedEven;
         }
         else
         {
@@ -234,7 +236,7 @@ internal sealed class FrameScanner(RespLimits limits)
         if (_depth == limits.MaxDepth)
             throw new RespProtocolException($"A reply nests deeper than {limits.MaxDepth}.");
         _open[_depth] = count;
-        _isAttribute[_depth] = type == (byte)'|';
+        _openType[_depth] = type;
         _depth++;
         return false;
     }
@@ -245,10 +247,16 @@ internal sealed class FrameScanner(RespLimits limits)
         while (_depth > 0)
         {
             ref var left = ref _open[_depth - 1];
-            if (left == Streamed || --left > 0)
+            if (left < 0)
+            {
+                left = left == StreamedEven ? StreamedOdd : StreamedEven;
+                return false;
+            }
+
+            if (--left > 0)
                 return false;
             _depth--;
-            if (_isAttribute[_depth])
+            if (_openType[_depth] == (byte)'|')
             {
                 _attributed = true;
                 return false;
@@ -256,6 +264,14 @@ internal sealed class FrameScanner(RespLimits limits)
         }
 
         return true;
+    }
+
+    private bool CanEndHere()
+    {
+        if (_depth == 0 || _attributed)
+            return false;
+        var open = _open[_depth - 1];
+        return open == StreamedEven || (open == StreamedOdd && _openType[_depth - 1] != (byte)'%');
     }
 
     private void Advance(int next)
