@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Globalization;
+using System.Net;
 
 namespace Onggi.Client;
 
@@ -10,6 +12,10 @@ namespace Onggi.Client;
 internal static class ConnectionString
 {
     private const string Forms = "Write host:port,password=… or redis://user:password@host:port.";
+
+    private static readonly SearchValues<char> SchemeCharacters = SearchValues.Create(
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
+    );
 
     private static readonly string[] Known =
     [
@@ -31,8 +37,12 @@ internal static class ConnectionString
         if (string.IsNullOrWhiteSpace(text))
             throw new FormatException($"The connection string is empty. {Forms}");
         text = text.Trim();
-        return text.Contains("://", StringComparison.Ordinal) ? ParseUrl(text) : ParseList(text);
+        return HasScheme(text) ? ParseUrl(text) : ParseList(text);
     }
+
+    // A password in the list form may hold "://" too: only letters in front of it make a URL.
+    private static bool HasScheme(string text) =>
+        text.IndexOf("://", StringComparison.Ordinal) is var end and > 0 && text.AsSpan(0, end).IndexOfAnyExcept(SchemeCharacters) < 0;
 
     private static RedisClientOptions ParseUrl(string text)
     {
@@ -46,7 +56,7 @@ internal static class ConnectionString
                 "The connection string is not a valid URL. Write redis://user:password@host:port; percent-encode special characters in the password."
             );
         var options = new RedisClientOptions { Host = url.IdnHost.Trim('[', ']') };
-        if (url.Port > 0)
+        if (url.Port >= 0)
             options.Port = Port(url.Port.ToString(CultureInfo.InvariantCulture));
         ReadUserInfo(options, url.UserInfo);
         var path = url.AbsolutePath.Trim('/');
@@ -98,9 +108,17 @@ internal static class ConnectionString
 
     private static void Endpoint(RedisClientOptions options, string part)
     {
+        // Not repeated in the message: what stands before an @ is often a password.
+        if (part.Contains('@', StringComparison.Ordinal))
+            throw new FormatException(
+                "The server's name holds an '@'. Give user and password as user=…,password=…, or write a URL: redis://user:password@host:port."
+            );
+
         // An IPv6 address with a port stands in brackets; without a port it needs none.
         var colon = part.LastIndexOf(':');
         var bare = part.AsSpan().Count(':') > 1 && part[0] != '[';
+        if (bare && !IPAddress.TryParse(part, out _))
+            throw new FormatException($"The server's name holds more than one colon and is no IPv6 address. {Forms}");
         if (colon < 0 || bare || part[^1] == ']')
         {
             options.Host = part.Trim('[', ']');

@@ -26,18 +26,17 @@ internal sealed class ReceiveBuffer
                 Replace(Initial);
         }
 
-        // What is held is doubled at the most beyond a small reserve: a lying header costs nothing.
-        var wanted = Math.Min(Math.Max((long)needed, unread + 1), Math.Max(Reserve, 2L * unread));
-        if (_bytes.Length - _start < wanted)
+        // It grows only when it is full, to twice what has arrived (or a small reserve): a lying header costs nothing, and a long frame no quadratic copying.
+        if (_bytes.Length - _start < needed && _start > 0)
+            Compact();
+        if (_end == _bytes.Length)
         {
-            if (_bytes.Length >= wanted)
+            if (_start > 0)
                 Compact();
             else
-                Replace((int)Math.Min(wanted, Array.MaxLength));
+                Replace((int)Math.Min(Math.Max(Reserve, 2L * unread), Array.MaxLength));
         }
 
-        if (_end == _bytes.Length)
-            Compact();
         return _bytes.AsMemory(_end);
     }
 

@@ -9,18 +9,23 @@ namespace Onggi.Client.Resp;
 /// </remarks>
 internal sealed class FrameScanner(RespLimits limits)
 {
-    private const int Streamed = -1;
+    // An aggregate of unknown size, with an even or an odd number of elements so far: a map cannot end after a key.
+    private const int StreamedEven = -1;
+    private const int StreamedOdd = -2;
 
-    // One entry per open aggregate: how many elements it still lacks, or Streamed.
+    // One entry per open aggregate: how many elements it still lacks, or one of the two above.
     private readonly int[] _open = new int[limits.MaxDepth];
 
-    // Whether the open aggregate is an attribute, which does not count as an element of its parent.
-    private readonly bool[] _isAttribute = new bool[limits.MaxDepth];
+    // What was opened. An attribute does not count as an element of its parent.
+    private readonly byte[] _openType = new byte[limits.MaxDepth];
 
     private int _depth;
     private int _position;
     private int _searched;
     private bool _inStreamedString;
+
+    // An attribute has just ended: what it describes must follow.
+    private bool _attributed;
 
     /// <summary>Whether the frame under way is a push.</summary>
     public bool IsPush { get; private set; }
@@ -60,6 +65,7 @@ internal sealed class FrameScanner(RespLimits limits)
         _searched = 0;
         _depth = 0;
         _inStreamedString = false;
+        _attributed = false;
         Needed = 1;
     }
 
@@ -98,18 +104,21 @@ internal sealed class FrameScanner(RespLimits limits)
                 Require(line.IsEmpty, "a null");
                 break;
             case (byte)'$' or (byte)'!' or (byte)'=':
+                _attributed = false;
                 return TryBulk(buffer, type, line, next, out ended);
             case (byte)'*' or (byte)'~' or (byte)'%' or (byte)'>' or (byte)'|':
                 ended = Open(type, line);
                 break;
             case (byte)'.':
-                Require(_depth > 0 && _open[_depth - 1] == Streamed && line.IsEmpty, "the end of a streamed aggregate");
+                Require(line.IsEmpty && CanEndHere(), "the end of a streamed aggregate");
                 _depth--;
                 break;
             default:
                 throw new RespProtocolException($"0x{type:x2} begins no RESP3 type.");
         }
 
+        // An empty attribute opens nothing, and is followed by its element all the same.
+        _attributed = type == (byte)'|' && line.SequenceEqual("0"u8);
         Advance(next);
         return true;
     }
@@ -126,7 +135,8 @@ internal sealed class FrameScanner(RespLimits limits)
         if (end < 0 || from + end + 1 >= buffer.Length)
         {
             // A wrong type byte is refused at once, not only when its line ends.
-            if (!_inStreamedString && !"+-:(,#_$!=*~%>|."u8.Contains(buffer[_position]))
+            var types = _inStreamedString ? ";"u8 : "+-:(,#_$!=*~%>|."u8;
+            if (!types.Contains(buffer[_position]))
                 throw new RespProtocolException($"0x{buffer[_position]:x2} begins no RESP3 type.");
             _searched = end < 0 ? buffer.Length : from + end;
             Needed = buffer.Length + 1;
@@ -212,7 +222,7 @@ internal sealed class FrameScanner(RespLimits limits)
         if (line.SequenceEqual("?"u8) && type is (byte)'*' or (byte)'~' or (byte)'%')
         {
             HasStreamedParts = true;
-            count = Streamed;
+            count = StreamedEven;
         }
         else
         {
@@ -226,7 +236,7 @@ internal sealed class FrameScanner(RespLimits limits)
         if (_depth == limits.MaxDepth)
             throw new RespProtocolException($"A reply nests deeper than {limits.MaxDepth}.");
         _open[_depth] = count;
-        _isAttribute[_depth] = type == (byte)'|';
+        _openType[_depth] = type;
         _depth++;
         return false;
     }
@@ -237,14 +247,31 @@ internal sealed class FrameScanner(RespLimits limits)
         while (_depth > 0)
         {
             ref var left = ref _open[_depth - 1];
-            if (left == Streamed || --left > 0)
+            if (left < 0)
+            {
+                left = left == StreamedEven ? StreamedOdd : StreamedEven;
+                return false;
+            }
+
+            if (--left > 0)
                 return false;
             _depth--;
-            if (_isAttribute[_depth])
+            if (_openType[_depth] == (byte)'|')
+            {
+                _attributed = true;
                 return false;
+            }
         }
 
         return true;
+    }
+
+    private bool CanEndHere()
+    {
+        if (_depth == 0 || _attributed)
+            return false;
+        var open = _open[_depth - 1];
+        return open == StreamedEven || (open == StreamedOdd && _openType[_depth - 1] != (byte)'%');
     }
 
     private void Advance(int next)

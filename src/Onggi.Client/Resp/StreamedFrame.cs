@@ -5,92 +5,109 @@ using System.Text;
 namespace Onggi.Client.Resp;
 
 /// <summary>Makes a frame with parts of unknown length (RESP3 streamed strings and aggregates) into one with counted parts.</summary>
-/// <remarks>Redis sends none today; the specification has them. The slow way is kept apart, so that everything else reads counted frames only.</remarks>
-internal static class StreamedFrame
+/// <remarks>
+/// Redis sends none today; the specification has them. The slow way is kept apart, so that everything else reads counted frames only.
+/// It goes over the frame twice: once to learn the size of each streamed part, in the order in which they begin, and once to write. So deep nesting copies nothing twice.
+/// </remarks>
+internal ref struct StreamedFrame
 {
+    private readonly ReadOnlySpan<byte> _frame;
+    private readonly List<int> _sizes;
+    private readonly ArrayBufferWriter<byte>? _output;
+    private int _position;
+    private int _nextSize;
+
+    private StreamedFrame(ReadOnlySpan<byte> frame, List<int> sizes, ArrayBufferWriter<byte>? output)
+    {
+        _frame = frame;
+        _sizes = sizes;
+        _output = output;
+    }
+
     /// <summary>Rewrites a whole frame that <see cref="FrameScanner"/> has accepted.</summary>
     public static byte[] Flatten(ReadOnlySpan<byte> frame)
     {
+        var sizes = new List<int>();
+        new StreamedFrame(frame, sizes, null).Whole();
         var output = new ArrayBufferWriter<byte>(frame.Length);
-        var position = 0;
-        while (position < frame.Length)
-            Element(frame, ref position, output);
+        new StreamedFrame(frame, sizes, output).Whole();
         return output.WrittenSpan.ToArray();
     }
 
-    private static void Element(ReadOnlySpan<byte> frame, ref int position, ArrayBufferWriter<byte> output)
+    private void Whole()
     {
-        var type = frame[position];
-        var line = Line(frame, ref position);
-        switch (type)
-        {
-            case (byte)'$' when line.SequenceEqual("?"u8):
-                StreamedString(frame, ref position, output);
-                return;
-            case (byte)'*' or (byte)'~' or (byte)'%' when line.SequenceEqual("?"u8):
-                StreamedAggregate(type, frame, ref position, output);
-                return;
-        }
+        while (_position < _frame.Length)
+            Element();
+    }
 
-        output.Write(frame.Slice(position - line.Length - 3, line.Length + 3));
-        if (line.SequenceEqual("-1"u8))
+    private void Element()
+    {
+        var start = _position;
+        var type = _frame[start];
+        var line = Line();
+        if (line.SequenceEqual("?"u8) && type is (byte)'$' or (byte)'*' or (byte)'~' or (byte)'%')
+        {
+            Streamed(type);
             return;
-        if (type is (byte)'$' or (byte)'!' or (byte)'=')
-        {
-            var length = Number(line) + 2;
-            output.Write(frame.Slice(position, length));
-            position += length;
         }
-        else if (type is (byte)'*' or (byte)'~' or (byte)'>' or (byte)'%' or (byte)'|')
-        {
+
+        if (type is (byte)'$' or (byte)'!' or (byte)'=' && line[0] != (byte)'-')
+            _position += Number(line) + 2;
+        _output?.Write(_frame[start.._position]);
+        if (type is (byte)'*' or (byte)'~' or (byte)'>' or (byte)'%' or (byte)'|' && line[0] != (byte)'-')
             for (var left = Number(line) * (type is (byte)'%' or (byte)'|' ? 2 : 1); left > 0; left--)
-                Attributed(frame, ref position, output);
-        }
+                Attributed();
     }
 
-    private static void Attributed(ReadOnlySpan<byte> frame, ref int position, ArrayBufferWriter<byte> output)
+    // An element, with the attributes in front of it.
+    private void Attributed()
     {
-        while (frame[position] == (byte)'|')
-            Element(frame, ref position, output);
-        Element(frame, ref position, output);
+        while (_frame[_position] == (byte)'|')
+            Element();
+        Element();
     }
 
-    private static void StreamedString(ReadOnlySpan<byte> frame, ref int position, ArrayBufferWriter<byte> output)
+    private void Streamed(byte type)
     {
-        var whole = new ArrayBufferWriter<byte>();
-        while (Number(Line(frame, ref position)) is var length and > 0)
+        var slot = _nextSize++;
+        if (_output is null)
+            _sizes.Add(0);
+        else
+            _output.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{(char)type}{_sizes[slot]}\r\n")));
+        var size = type == (byte)'$' ? Chunks() : Elements();
+        _sizes[slot] = type == (byte)'%' ? size / 2 : size;
+    }
+
+    // ;4\r\nabcd\r\n … ;0\r\n
+    private int Chunks()
+    {
+        var size = 0;
+        while (Number(Line()) is var length and > 0)
         {
-            whole.Write(frame.Slice(position, length));
-            position += length + 2;
+            _output?.Write(_frame.Slice(_position, length));
+            _position += length + 2;
+            size += length;
         }
 
-        Header(output, (byte)'$', whole.WrittenCount);
-        output.Write(whole.WrittenSpan);
-        output.Write("\r\n"u8);
+        _output?.Write("\r\n"u8);
+        return size;
     }
 
-    private static void StreamedAggregate(byte type, ReadOnlySpan<byte> frame, ref int position, ArrayBufferWriter<byte> output)
+    private int Elements()
     {
-        var parts = new ArrayBufferWriter<byte>();
         var count = 0;
-        for (; frame[position] != (byte)'.'; count++)
-            Attributed(frame, ref position, parts);
-        Line(frame, ref position);
-        if (type == (byte)'%' && count % 2 != 0)
-            throw new RespProtocolException("A streamed map ends after a key.");
-        Header(output, type, type == (byte)'%' ? count / 2 : count);
-        output.Write(parts.WrittenSpan);
+        for (; _frame[_position] != (byte)'.'; count++)
+            Attributed();
+        Line();
+        return count;
     }
 
-    private static void Header(ArrayBufferWriter<byte> output, byte type, int count) =>
-        output.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{(char)type}{count}\r\n")));
-
-    private static ReadOnlySpan<byte> Line(ReadOnlySpan<byte> frame, ref int position)
+    private ReadOnlySpan<byte> Line()
     {
-        var start = position + 1;
-        var length = frame[start..].IndexOf((byte)'\r');
-        position = start + length + 2;
-        return frame.Slice(start, length);
+        var start = _position + 1;
+        var length = _frame[start..].IndexOf((byte)'\r');
+        _position = start + length + 2;
+        return _frame.Slice(start, length);
     }
 
     private static int Number(ReadOnlySpan<byte> line) => int.Parse(line, CultureInfo.InvariantCulture);

@@ -103,8 +103,9 @@ internal sealed class EntryLoader(
     public TimeSpan TimeToLive<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl)
     {
         var settings = entry.Family.Settings;
-        // "Does not exist" has no grace and no jitter: it is short-lived as it is.
-        return value is null ? ttl ?? settings.NegativeTtl : keyspace.PhysicalTtl(settings, entry.WireName, ttl);
+        // "Does not exist" has no jitter: it is short-lived as it is. Nobody gets grace yet: a plain GET cannot tell it from the life, and would serve
+        // a value for longer than the catalog allows.
+        return value is null ? ttl ?? settings.NegativeTtl : keyspace.PhysicalTtl(settings, entry.WireName, ttl, withGrace: false);
     }
 
     private async Task RunAsync<TState, T>(

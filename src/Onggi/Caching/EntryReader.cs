@@ -43,7 +43,17 @@ internal sealed class EntryReader(
     {
         if (memory.Find(key.Entry) is { Codec: CacheCodec<T> codec } entry)
         {
-            result = new CacheResult<T>(entry.Json is { } bytes ? codec.Decode(bytes) : (T?)entry.Value, CacheTier.Memory);
+            var value = (T?)default;
+            if (entry.Json is null)
+                value = (T?)entry.Value;
+            else if (!codec.TryDecode(entry.Json, out value, out _))
+            {
+                // It could be read a moment ago; the user's own constructors and converters may think otherwise now.
+                result = default;
+                return null;
+            }
+
+            result = new CacheResult<T>(value, CacheTier.Memory);
             return entry.Family;
         }
 
@@ -79,6 +89,11 @@ internal sealed class EntryReader(
         catch (RedisException error)
         {
             return Fail(entry, error, ticket.Asked);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The host stops: who still asks is served by loaders.
+            return SkipRead(entry);
         }
     }
 
@@ -152,6 +167,11 @@ internal sealed class EntryReader(
         {
             for (var i = 0; i < reads.Length; i++)
                 reads[i] = Fail(entries[i], error, tickets[0].Asked);
+        }
+        catch (ObjectDisposedException)
+        {
+            for (var i = 0; i < reads.Length; i++)
+                reads[i] = SkipRead(entries[i]);
         }
 
         return reads;

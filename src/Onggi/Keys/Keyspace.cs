@@ -116,13 +116,14 @@ public sealed class Keyspace
     /// <param name="settings">The family's rules.</param>
     /// <param name="wireName">The name of the key.</param>
     /// <param name="logicalTtl">A time to live that the loader chose; <c>null</c> for the family's. It is cut to <see cref="FamilySettings.MaxTtl"/>.</param>
+    /// <param name="withGrace"><c>false</c> for a reader that cannot tell the grace from the life: then the key ends when its value does.</param>
     /// <exception cref="ArgumentOutOfRangeException">The chosen time is not positive.</exception>
     [SuppressMessage(
         "Performance",
         "CA1822",
         Justification = "It is a question to the keyspace: callers need not know that the answer stands in the settings."
     )]
-    public TimeSpan PhysicalTtl(FamilySettings settings, string wireName, TimeSpan? logicalTtl = null)
+    public TimeSpan PhysicalTtl(FamilySettings settings, string wireName, TimeSpan? logicalTtl = null, bool withGrace = true)
     {
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(wireName);
@@ -131,7 +132,7 @@ public sealed class Keyspace
         var logical = logicalTtl ?? settings.Ttl;
         if (logical > settings.MaxTtl)
             logical = settings.MaxTtl;
-        var whole = (logical + settings.Grace).TotalMilliseconds;
+        var whole = (withGrace ? logical + settings.Grace : logical).TotalMilliseconds;
         var kept = settings.Jitter > 0 ? whole * (1 - (settings.Jitter * Jitter.Fraction(wireName))) : whole;
         return TimeSpan.FromMilliseconds(Math.Max(1, Math.Floor(kept)));
     }

@@ -88,7 +88,7 @@ public sealed class CacheFailureTests
 
         await server.RestartAsync(kill: true);
         await back;
-        await CacheNode.UntilAsync(() => node.Log.Any(line => line.Id == 2005));
+        await CacheNode.UntilAsync(() => node.Cache.Statistics().MemoryEntries == 0);
 
         var after = await node.Cache.GetOrLoadResultAsync(CacheNode.Text("a"), static _ => new("after")).Within();
         Assert.Equal(("after", CacheTier.Loader), (after.Value, after.Tier));

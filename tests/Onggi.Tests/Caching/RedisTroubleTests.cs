@@ -35,6 +35,15 @@ public sealed class RedisTroubleTests : IDisposable
     }
 
     [Fact]
+    public async Task Who_asks_while_the_host_stops_is_served_by_the_loader()
+    {
+        Store.Answering = static _ => throw new ObjectDisposedException("RedisClient");
+
+        Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
+        Assert.False((await Cache.GetManyAsync([TestKeys.Text("b")]))[TestKeys.Text("b")].Found);
+    }
+
+    [Fact]
     public async Task While_Redis_is_away_memory_spares_the_source_for_a_second()
     {
         Store.IsKnownDown = true;
