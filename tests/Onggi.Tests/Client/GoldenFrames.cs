@@ -97,6 +97,7 @@ internal static class GoldenFrames
         "%?\r\n+a\r\n.\r\n",
         "*?\r\n|1\r\n+a\r\n+b\r\n.\r\n",
         "*?\r\n|0\r\n.\r\n",
+        "*?\r\n|00\r\n.\r\n",
         "+a\rb\r\n",
         "-ERR\r\r\n",
     ];
@@ -173,6 +174,7 @@ internal static class GoldenFrames
     private static IEnumerable<GoldenFrame> Aggregates() =>
         [
             new("*0\r\n", "[]"),
+            new("*00\r\n", "[]"),
             new("~0\r\n", "~[]"),
             new("%0\r\n", "%[]"),
             new(">0\r\n", ">[]"),
