@@ -63,6 +63,18 @@ internal abstract class PendingReply
         return true;
     }
 
+    /// <summary>What a caller gets whose token was cancelled; <c>Data["Sent"]</c> says whether the command can have been executed.</summary>
+    public static OperationCanceledException Cancelled(string name, Sent sent, CancellationToken token)
+    {
+        var message =
+            sent == Sent.No
+                ? $"{name} was cancelled before it was sent."
+                : $"The wait for the reply to {name} was cancelled; the command itself may still be executed.";
+        var cancelled = new OperationCanceledException(message, token);
+        cancelled.Data[nameof(Sent)] = sent;
+        return cancelled;
+    }
+
     /// <summary>One of the two owners lets go.</summary>
     public void Release()
     {
@@ -132,12 +144,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             {
                 // The registration is disposed before the object is used again: the word is of this use.
                 var pending = (PendingReply<T>)state!;
-                var cancelled = new OperationCanceledException(
-                    $"The wait for the reply to {pending.Name} was cancelled; the command itself may still be executed.",
-                    token
-                );
-                cancelled.Data[nameof(Sent)] = Sent.Maybe;
-                pending.TryFail(pending.Word, cancelled);
+                pending.TryFail(pending.Word, Cancelled(pending.Name, Sent.Maybe, token));
             },
             this
         );

@@ -252,9 +252,9 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     // >3 subscribe <channel> <count>
     private static bool Confirms(RespReader push, PushConfirmation awaited)
     {
-        if (push.Count < 2 || !push.Read() || push.ReadString() != awaited.Kind)
+        if (push.Count < 2 || !push.Read() || push.IsAggregate || push.ReadString() != awaited.Kind)
             return false;
-        return push.Read() && push.ReadString() == awaited.Channel;
+        return push.Read() && !push.IsAggregate && push.ReadString() == awaited.Channel;
     }
 
     private static string Outcome(PendingReply pending, Sent sent) =>

@@ -84,6 +84,8 @@ internal sealed class FrameScanner(RespLimits limits)
             IsError = type is (byte)'-' or (byte)'!';
         }
 
+        var wasAttributed = _attributed;
+        _attributed = false;
         switch (type)
         {
             case (byte)'+' or (byte)'-':
@@ -104,21 +106,18 @@ internal sealed class FrameScanner(RespLimits limits)
                 Require(line.IsEmpty, "a null");
                 break;
             case (byte)'$' or (byte)'!' or (byte)'=':
-                _attributed = false;
                 return TryBulk(buffer, type, line, next, out ended);
             case (byte)'*' or (byte)'~' or (byte)'%' or (byte)'>' or (byte)'|':
                 ended = Open(type, line);
                 break;
             case (byte)'.':
-                Require(line.IsEmpty && CanEndHere(), "the end of a streamed aggregate");
+                Require(line.IsEmpty && !wasAttributed && CanEndHere(), "the end of a streamed aggregate");
                 _depth--;
                 break;
             default:
                 throw new RespProtocolException($"0x{type:x2} begins no RESP3 type.");
         }
 
-        // An empty attribute opens nothing, and is followed by its element all the same.
-        _attributed = type == (byte)'|' && line.SequenceEqual("0"u8);
         Advance(next);
         return true;
     }
@@ -232,7 +231,12 @@ internal sealed class FrameScanner(RespLimits limits)
         }
 
         if (count == 0)
-            return type != (byte)'|';
+        {
+            // An empty attribute opens nothing, and is followed by its element all the same.
+            _attributed = type == (byte)'|';
+            return !_attributed;
+        }
+
         if (_depth == limits.MaxDepth)
             throw new RespProtocolException($"A reply nests deeper than {limits.MaxDepth}.");
         _open[_depth] = count;
@@ -268,7 +272,7 @@ internal sealed class FrameScanner(RespLimits limits)
 
     private bool CanEndHere()
     {
-        if (_depth == 0 || _attributed)
+        if (_depth == 0)
             return false;
         var open = _open[_depth - 1];
         return open == StreamedEven || (open == StreamedOdd && _openType[_depth - 1] != (byte)'%');

@@ -103,7 +103,7 @@ internal sealed class RedisLink : IAsyncDisposable
     )
     {
         if (cancellationToken.IsCancellationRequested)
-            return ValueTask.FromCanceled<T>(cancellationToken);
+            return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
         if (_running is null)
             Start();
         var now = _time.GetTimestamp();
@@ -171,8 +171,13 @@ internal sealed class RedisLink : IAsyncDisposable
                 continue;
             }
 
-            failures = 0;
+            var began = _time.GetTimestamp();
             await UseAsync(transport).ConfigureAwait(Rt.Capture);
+
+            // A connection that ends right after it began is a failed attempt too, or a server that hangs up at once would be hammered.
+            failures = _time.GetElapsedTime(began) < _options.MaxReconnectPause ? failures + 1 : 0;
+            if (failures > 1)
+                await PauseAsync(failures).ConfigureAwait(Rt.Capture);
         }
     }
 

@@ -55,6 +55,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     public async ValueTask RemoveAsync(RedisSubscription subscription)
     {
         var key = (subscription.IsPattern, subscription.Name);
+        ValueTask<bool> left;
         lock (_gate)
         {
             if (!_topics.TryGetValue(key, out var topic) || !topic.Readers.Contains(subscription))
@@ -63,14 +64,16 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
             if (topic.Readers.Length > 0)
                 return;
             _topics.Remove(key);
+            if (!_link.IsConnected)
+                return;
+
+            // Under the gate, so that it stands on the wire before the SUBSCRIBE of whoever comes next.
+            left = SendAsync(subscription.IsPattern ? "punsubscribe" : "unsubscribe", subscription.Name);
         }
 
-        if (!_link.IsConnected)
-            return;
-        var kind = subscription.IsPattern ? "punsubscribe" : "unsubscribe";
         try
         {
-            await SendAsync(kind, subscription.Name).ConfigureAwait(Rt.Capture);
+            await left.ConfigureAwait(Rt.Capture);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
@@ -79,6 +82,18 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     }
 
     public void OnPush(ref RespReader push)
+    {
+        try
+        {
+            Deliver(ref push);
+        }
+        catch (RedisReplyException)
+        {
+            // A push of a shape that we do not know is passed over: it answers nobody.
+        }
+    }
+
+    private void Deliver(ref RespReader push)
     {
         // >3 message <channel> <payload>   >4 pmessage <pattern> <channel> <payload>   and the confirmations, which the connection has matched already
         if (!push.Read())
@@ -141,12 +156,22 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 
     private async Task AskAsync(Topic topic)
     {
-        while (IsWanted(topic))
+        while (true)
         {
+            ValueTask<bool> asked;
+            int connection;
+            lock (_gate)
+            {
+                if (_topics.GetValueOrDefault((topic.IsPattern, topic.Name)) != topic)
+                    return;
+                connection = topic.Connection;
+                asked = SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name);
+            }
+
             try
             {
-                await SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name).ConfigureAwait(Rt.Capture);
-                topic.Confirmed();
+                await asked.ConfigureAwait(Rt.Capture);
+                topic.Confirmed(connection);
                 return;
             }
             catch (RedisServerException error)
@@ -165,12 +190,6 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 return;
             }
         }
-    }
-
-    private bool IsWanted(Topic topic)
-    {
-        lock (_gate)
-            return _topics.GetValueOrDefault((topic.IsPattern, topic.Name)) == topic;
     }
 
     private ValueTask<bool> SendAsync(string kind, string name) =>
@@ -206,11 +225,16 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
             }
         }
 
-        public void Confirmed()
+        /// <summary>Counts the connections: a confirmation counts only on the one that it was asked on.</summary>
+        public int Connection { get; private set; }
+
+        public void Confirmed(int connection)
         {
             bool missed;
             lock (_gate)
             {
+                if (connection != Connection)
+                    return;
                 missed = _missed;
                 _missed = false;
                 _wasActive = true;
@@ -227,6 +251,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         {
             lock (_gate)
             {
+                Connection++;
                 _missed |= _wasActive;
                 if (_active.Task.IsCompleted)
                     _active = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
