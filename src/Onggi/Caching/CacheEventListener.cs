@@ -103,10 +103,10 @@ internal sealed class CacheEventListener : IAsyncDisposable
     private void OnInterrupted()
     {
         _flights.DoomAll();
-        _memory.Clear();
-        // It comes once for each channel.
-        if (_interruptions.MayLog(out _))
-            CacheLog.Interrupted(_logger);
+        var dropped = _memory.Clear();
+        // It comes once for each channel, and at the start of every process, when there is nothing yet.
+        if (dropped > 0 && _interruptions.MayLog(out _))
+            CacheLog.Interrupted(_logger, dropped);
     }
 
     private string[] EntriesOf(EventNotice notice)

@@ -39,9 +39,9 @@ internal static partial class CacheLog
     [LoggerMessage(
         2005,
         LogLevel.Information,
-        "Events can have been missed: memory is emptied, and loads that run now are returned but not stored."
+        "Events can have been missed: {Entries} entries in memory are dropped, and loads that run now are returned but not stored."
     )]
-    public static partial void Interrupted(ILogger logger);
+    public static partial void Interrupted(ILogger logger, int entries);
 
     [LoggerMessage(
         2006,

@@ -148,15 +148,18 @@ internal sealed class MemoryTier : IDisposable
     }
 
     /// <summary>Forgets everything, also what is still on its way: events can have been missed.</summary>
-    public void Clear()
+    /// <returns>How many entries there were.</returns>
+    public int Clear()
     {
         lock (_gate)
         {
             _generation++;
+            var count = _entries.Count;
             _entries.Clear();
             _byWireName.Clear();
             _oldest = _newest = null;
             _bytes = 0;
+            return count;
         }
     }
 
