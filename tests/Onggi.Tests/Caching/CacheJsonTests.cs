@@ -65,6 +65,9 @@ public sealed class CacheJsonTests
     {
         Assert.True(_json.Codec<Customer>().TryDecode("{\"lineNumber\":\"1\",\"name\":\"x\",\"more\":1}"u8.ToArray(), out var read, out _));
         Assert.Equal(new Customer("1", "x"), read);
+        Assert.True(_json.Codec<Line>().TryDecode("{\"number\":\"1\"}"u8.ToArray(), out var line, out _));
+        Assert.Equal(new Line("1", null), line);
+        Assert.False(_json.Codec<Line>().TryDecode("{\"owner\":\"Kim\"}"u8.ToArray(), out _, out _));
     }
 
     [Fact]

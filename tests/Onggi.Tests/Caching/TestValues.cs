@@ -7,6 +7,8 @@ namespace Onggi.Tests.Caching;
 
 public sealed record Customer(string LineNumber, string Name, int Age = 0, string? Nickname = null);
 
+public sealed record Line(string Number, string? Owner);
+
 public sealed class Basket
 {
     public List<string> Things { get; set; } = [];
@@ -39,6 +41,7 @@ public sealed class Stubborn
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(Customer))]
+[JsonSerializable(typeof(Line))]
 [JsonSerializable(typeof(Basket))]
 [JsonSerializable(typeof(Tariff))]
 [JsonSerializable(typeof(Payment))]
