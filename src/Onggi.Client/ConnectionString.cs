@@ -167,6 +167,11 @@ internal static class ConnectionString
                 Truth(name, value);
                 break;
             default:
+                // What looks like an option may be the rest of a password with a comma in it.
+                if (options.Password is not null)
+                    throw new FormatException(
+                        $"The connection string has an unknown option after the password. A password with a comma needs the URL form: redis://user:password@host:port, the comma as %2C. Known are: {string.Join(", ", Known)}."
+                    );
                 throw new FormatException(
                     $"The connection string has an unknown option '{name}'.{Suggestion(name)} Known are: {string.Join(", ", Known)}."
                 );

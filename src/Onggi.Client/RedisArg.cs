@@ -58,6 +58,15 @@ public readonly struct RedisArg
     /// <summary>A number, sent in the shortest form that reads back the same.</summary>
     public static implicit operator RedisArg(double number) => new(Kind.Double, number: BitConverter.DoubleToInt64Bits(number));
 
+    /// <summary>No fewer bytes than the argument takes.</summary>
+    internal long MostBytes =>
+        _kind switch
+        {
+            Kind.Bytes => _bytes.Length,
+            Kind.Text => 3L * ((string)_source!).Length,
+            _ => 32,
+        };
+
     /// <summary>The exact number of bytes of text or bytes, without writing them.</summary>
     internal int ByteLength(Encoding encoding) => _kind == Kind.Bytes ? _bytes.Length : encoding.GetByteCount((string)_source!);
 

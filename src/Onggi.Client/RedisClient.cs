@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,13 +26,17 @@ public sealed class RedisClient : IAsyncDisposable
     private readonly ClientMetrics _metrics;
 
     /// <summary>Makes a client that connects on first use, or with <see cref="ConnectAsync(CancellationToken)"/>.</summary>
-    public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null)
+    /// <param name="options">Where and how.</param>
+    /// <param name="loggers">Where it says what happens; <c>null</c> for nowhere.</param>
+    /// <param name="time">Its clock; <c>null</c> for the system's.</param>
+    /// <param name="meters">Makes its meter, so that it belongs to a host; <c>null</c> for a meter of the process.</param>
+    public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null, IMeterFactory? meters = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
-        _metrics = new ClientMetrics(options, time, () => _link?.IsConnected == true, () => _link?.InFlight ?? 0);
+        _metrics = new ClientMetrics(options, meters, time, () => _link?.IsConnected == true, () => _link?.InFlight ?? 0);
         _link = new RedisLink(options, logger, time, completions: _metrics) { Changed = OnChanged };
         _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, logger, time));
     }

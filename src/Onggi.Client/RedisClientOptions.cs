@@ -66,6 +66,10 @@ public sealed class RedisClientOptions
     /// <value>Default 4096.</value>
     public int SubscriptionBuffer { get; set; } = 4096;
 
+    /// <summary>How many bytes of published messages a subscription holds for a slow reader before further ones are dropped (which the reader is told).</summary>
+    /// <value>Default 64 MiB.</value>
+    public long SubscriptionBufferBytes { get; set; } = 64 << 20;
+
     /// <summary>The seam for TLS, proxies and tests.</summary>
     internal ITransportFactory Transports { get; set; } = SocketTransportFactory.Shared;
 

@@ -33,14 +33,20 @@ public sealed class RedisSubscription : IAsyncDisposable
 
     private readonly SubscriberHub _hub;
     private readonly Channel<RedisMessage> _messages;
+    private readonly long _mostBytes;
+    private long _bytes;
     private int _dropped;
 
-    internal RedisSubscription(SubscriberHub hub, string name, bool isPattern, int buffer)
+    internal RedisSubscription(SubscriberHub hub, string name, bool isPattern, int buffer, long mostBytes)
     {
-        (_hub, Name, IsPattern) = (hub, name, isPattern);
+        (_hub, Name, IsPattern, _mostBytes) = (hub, name, isPattern, mostBytes);
         _messages = Channel.CreateBounded<RedisMessage>(
             new BoundedChannelOptions(buffer) { FullMode = BoundedChannelFullMode.DropOldest },
-            _ => Volatile.Write(ref _dropped, 1)
+            dropped =>
+            {
+                Interlocked.Add(ref _bytes, -dropped.Payload.Length);
+                Volatile.Write(ref _dropped, 1);
+            }
         );
     }
 
@@ -61,6 +67,7 @@ public sealed class RedisSubscription : IAsyncDisposable
     {
         await foreach (var message in _messages.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(Rt.Capture))
         {
+            Interlocked.Add(ref _bytes, -message.Payload.Length);
             if (Interlocked.Exchange(ref _dropped, 0) == 1)
                 yield return Gap;
             yield return message;
@@ -90,7 +97,19 @@ public sealed class RedisSubscription : IAsyncDisposable
         }
     }
 
-    internal void Deliver(RedisMessage message) => _messages.Writer.TryWrite(message);
+    internal void Deliver(RedisMessage message)
+    {
+        // One message always fits; beyond that, what a slow reader holds is bounded, and it is told.
+        var size = message.Payload.Length;
+        if (Interlocked.Add(ref _bytes, size) > _mostBytes && Volatile.Read(ref _bytes) > size)
+        {
+            Interlocked.Add(ref _bytes, -size);
+            Volatile.Write(ref _dropped, 1);
+            return;
+        }
+
+        _messages.Writer.TryWrite(message);
+    }
 
     internal void Interrupt() => _messages.Writer.TryWrite(Gap);
 

@@ -67,7 +67,12 @@ public static class OnggiServiceCollectionExtensions
             redis.CommandTimeout = options.CommandTimeout;
         if (options.ConnectTimeout != defaults.ConnectTimeout)
             redis.ConnectTimeout = options.ConnectTimeout;
-        return new RedisClient(redis, provider.GetRequiredService<ILoggerFactory>(), provider.GetRequiredService<TimeProvider>());
+        return new RedisClient(
+            redis,
+            provider.GetRequiredService<ILoggerFactory>(),
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>()
+        );
     }
 
     private static OnggiEvents MakeEvents(IServiceProvider provider) =>

@@ -14,7 +14,8 @@ internal abstract class PendingReply
 {
     private const int Settled = 1;
 
-    private int _word;
+    // Settled while nobody uses the object: a look that comes late, with the deadline of a past use, finds nothing to settle.
+    private int _word = Settled;
     private int _owners;
 
     /// <summary>When the caller's patience ends, as a timestamp of the client's TimeProvider.</summary>
@@ -34,6 +35,12 @@ internal abstract class PendingReply
 
     /// <summary>A command that is confirmed by a push (SUBSCRIBE and its kin): the push that does it.</summary>
     public PushConfirmation? ConfirmedBy { get; private set; }
+
+    /// <summary>The connection in whose queue it has its place.</summary>
+    public RespConnection? Queue { get; set; }
+
+    /// <summary>Asked after settling: a backlog leaves out what is settled, so it was never sent; what is attached is under way.</summary>
+    public Sent SentWhenSettled => Queue is { IsAttached: false } ? Sent.No : Sent.Maybe;
 
     /// <summary>Identifies this use of the object; taken before its deadline is read, it settles this use or none.</summary>
     public int Word => Volatile.Read(ref _word);
@@ -80,8 +87,9 @@ internal abstract class PendingReply
     {
         if (Interlocked.Decrement(ref _owners) != 0)
             return;
-        Volatile.Write(ref _word, (_word & ~Settled) + 2);
+        Volatile.Write(ref _word, _word | Settled);
         ConfirmedBy = null;
+        Queue = null;
         Recycle();
     }
 
@@ -90,6 +98,9 @@ internal abstract class PendingReply
         (Name, Asked, Deadline, ConfirmedBy, Completions) = (name, asked, deadline, confirmedBy, completions);
         (StreamStart, StreamEnd) = (long.MaxValue, long.MaxValue);
         _owners = 2;
+
+        // Last: from here on whoever reads the word reads the deadline of this use, or a later one.
+        Volatile.Write(ref _word, (_word & ~Settled) + 2);
     }
 
     protected bool TrySettle(int word) => (word & Settled) == 0 && Interlocked.CompareExchange(ref _word, word | Settled, word) == word;
@@ -144,7 +155,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             {
                 // The registration is disposed before the object is used again: the word is of this use.
                 var pending = (PendingReply<T>)state!;
-                pending.TryFail(pending.Word, Cancelled(pending.Name, Sent.Maybe, token));
+                pending.TryFail(pending.Word, token, static (pending, token) => Cancelled(pending.Name, pending.SentWhenSettled, token));
             },
             this
         );

@@ -69,16 +69,9 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
                 return FlushHint.Closed;
             ThrowIfFull();
             var before = _filling.Length;
+            ThrowIfTooLarge(in command, before);
             CommandWriter.Write(_filling, in command);
-            if (_filling.Length > limits.MaxBufferedBytes)
-            {
-                var size = _filling.Length - before;
-                _filling.Rewind(before);
-                throw new RedisBusyException(
-                    $"{before} bytes wait to be sent; {size} more would pass the limit of {limits.MaxBufferedBytes}. Wait until Redis has taken them, or raise MaxBufferedBytes."
-                );
-            }
-
+            pending.Queue = this;
             pending.StreamStart = _streamTaken + before;
             pending.StreamEnd = _streamTaken + _filling.Length;
             _ring.Add(pending);
@@ -200,7 +193,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     /// <summary>Fails the commands whose time is over. Their places stay. Returns when the oldest place was asked for, or <see cref="long.MaxValue"/>.</summary>
     public long Expire(long now, Func<PendingReply, Sent, Exception> timeout)
     {
-        var state = new Expiry(this, now, timeout);
+        var state = new Expiry(now, timeout);
         _ring.ForEach(state, static (pending, state) => state.Visit(pending));
         return state.Oldest;
     }
@@ -213,6 +206,18 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
                 _attached
                     ? $"{most} commands wait for replies already. Ask less at a time, or raise MaxInFlight."
                     : $"There is no connection, and {most} commands wait for one already."
+            );
+    }
+
+    // Before anything is written, so that a refused command costs no memory.
+    private void ThrowIfTooLarge(in Command command, int waiting)
+    {
+        if (waiting + command.MostBytes <= limits.MaxBufferedBytes)
+            return;
+        var size = CommandWriter.Measure(in command);
+        if (waiting + size > limits.MaxBufferedBytes)
+            throw new RedisBusyException(
+                $"{waiting} bytes wait to be sent; {size} more would pass the limit of {limits.MaxBufferedBytes}. Wait until Redis has taken them, or raise MaxBufferedBytes."
             );
     }
 
@@ -260,7 +265,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private static string Outcome(PendingReply pending, Sent sent) =>
         sent == Sent.No ? $"{pending.Name} was not sent." : $"Whether {pending.Name} was executed is not known.";
 
-    private sealed class Expiry(RespConnection connection, long now, Func<PendingReply, Sent, Exception> timeout)
+    private sealed class Expiry(long now, Func<PendingReply, Sent, Exception> timeout)
     {
         public long Oldest { get; private set; } = long.MaxValue;
 
@@ -276,7 +281,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             pending.TryFail(word, this, static (pending, expiry) => expiry.Timeout(pending));
         }
 
-        private Exception Timeout(PendingReply pending) => timeout(pending, connection.IsAttached ? Sent.Maybe : Sent.No);
+        private Exception Timeout(PendingReply pending) => timeout(pending, pending.SentWhenSettled);
     }
 }
 

@@ -7,7 +7,8 @@ namespace Onggi.Client.Diagnostics;
 /// <summary>The client's meter, <c>Onggi.Client</c>, named by the OpenTelemetry conventions for database clients.</summary>
 internal sealed class ClientMetrics : Completions, IDisposable
 {
-    private readonly Meter _meter = new("Onggi.Client");
+    private readonly Meter _meter;
+    private readonly bool _ownsMeter;
     private readonly Histogram<double> _duration;
     private readonly Counter<long> _connects;
     private readonly Counter<long> _losses;
@@ -15,8 +16,10 @@ internal sealed class ClientMetrics : Completions, IDisposable
     private readonly KeyValuePair<string, object?> _address;
     private readonly KeyValuePair<string, object?> _port;
 
-    public ClientMetrics(RedisClientOptions options, TimeProvider time, Func<bool> isConnected, Func<int> inFlight)
+    public ClientMetrics(RedisClientOptions options, IMeterFactory? meters, TimeProvider time, Func<bool> isConnected, Func<int> inFlight)
     {
+        _ownsMeter = meters is null;
+        _meter = meters?.Create("Onggi.Client") ?? new Meter("Onggi.Client");
         _time = time;
         _address = new("server.address", options.Host);
         _port = new("server.port", options.Port);
@@ -49,10 +52,22 @@ internal sealed class ClientMetrics : Completions, IDisposable
         var tags = new TagList { { "db.system.name", "redis" }, { "db.operation.name", pending.Name } };
         if (error is not null)
             tags.Add("error.type", error is RedisServerException refused ? refused.Code : error.GetType().Name);
-        _duration.Record(_time.GetElapsedTime(pending.Asked).TotalSeconds, tags);
+        try
+        {
+            _duration.Record(_time.GetElapsedTime(pending.Asked).TotalSeconds, tags);
+        }
+        catch (Exception)
+        {
+            // Listeners are other people's code; whoever waits for the reply gets it all the same.
+        }
     }
 
     public void Changed(bool connected) => (connected ? _connects : _losses).Add(1, _address, _port);
 
-    public void Dispose() => _meter.Dispose();
+    public void Dispose()
+    {
+        // A factory's meters end with the factory.
+        if (_ownsMeter)
+            _meter.Dispose();
+    }
 }

@@ -18,6 +18,12 @@ internal static partial class Log
     [LoggerMessage(1002, LogLevel.Warning, "Attempt {Attempt} to connect to Redis at {Host}:{Port} failed: {Reason} Trying again")]
     public static partial void ConnectFailed(ILogger logger, string host, int port, int attempt, string reason);
 
-    [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} Nothing will be heard from it")]
+    [LoggerMessage(1004, LogLevel.Error, "A handler of ConnectionChanged threw; the connection goes on")]
+    public static partial void HandlerFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(1005, LogLevel.Error, "Checking time-outs failed; the next check follows")]
+    public static partial void TickFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} It is asked for again every 5 s")]
     public static partial void SubscriptionRefused(ILogger logger, string channel, string reason);
 }

@@ -18,6 +18,20 @@ internal readonly ref struct Command
 
     public RedisScript? Script { get; }
 
+    /// <summary>No fewer bytes than the command takes on the wire, without counting each character.</summary>
+    public long MostBytes
+    {
+        get
+        {
+            var most = 128L;
+            foreach (ref readonly var key in Keys)
+                most += 16 + key.MostBytes;
+            foreach (ref readonly var arg in Args)
+                most += 16 + arg.MostBytes;
+            return most;
+        }
+    }
+
     /// <summary>The command's name for metrics and messages; never an argument.</summary>
     public string Name =>
         Script is not null ? "EVALSHA"

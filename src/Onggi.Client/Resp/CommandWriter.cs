@@ -78,6 +78,30 @@ internal static class CommandWriter
         }
     }
 
+    /// <summary>About how many bytes the command takes: exact in its arguments, generous in its headers.</summary>
+    public static long Measure(in Command command)
+    {
+        var size = 128L;
+        foreach (ref readonly var key in command.Keys)
+            size += 16 + Measure(in key);
+        foreach (ref readonly var arg in command.Args)
+            size += 16 + Measure(in arg);
+        return size;
+    }
+
+    private static long Measure(in RedisArg arg)
+    {
+        try
+        {
+            return arg.IsNumber ? arg.MostBytes : arg.ByteLength(Utf8);
+        }
+        catch (EncoderFallbackException)
+        {
+            // Writing it will say what is wrong.
+            return 0;
+        }
+    }
+
     private static void WriteArgs(OutputBuffer output, ReadOnlySpan<RedisArg> args)
     {
         if (args.IsEmpty)

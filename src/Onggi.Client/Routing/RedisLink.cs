@@ -71,7 +71,12 @@ internal sealed class RedisLink : IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
-            _running ??= RunAsync();
+            if (_running is not null)
+                return;
+
+            // The loop outlives the caller: it must not carry the caller's request or activity along.
+            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            _running = RunAsync();
         }
     }
 
@@ -264,39 +269,64 @@ internal sealed class RedisLink : IAsyncDisposable
         live.Pump = pump;
         live.Connection.Attach();
         pump.Flush();
-        Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version);
         var reading = pump.ReadAsync(_stop.Token);
         lock (_gate)
             _connected.TrySetResult();
-        Changed?.Invoke(true);
+        Tell(true, "");
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
         lock (_gate)
             _connected = NewSignal();
         if (!_stop.IsCancellationRequested)
-        {
             _live = NewLive();
-            Log.Lost(_logger, _options.Host, _options.Port, reason);
-        }
-
-        Changed?.Invoke(false);
+        Tell(false, reason);
         live.Connection.Close($"The connection to {_options} ended: {reason}", cause);
         await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
 
+    // Handlers are other people's code: one that throws must neither end the link nor keep the waiting commands from failing.
+    private void Tell(bool connected, string reason)
+    {
+        try
+        {
+            if (connected)
+                Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version);
+            else if (!_stop.IsCancellationRequested)
+                Log.Lost(_logger, _options.Host, _options.Port, reason);
+            Changed?.Invoke(connected);
+        }
+        catch (Exception error)
+        {
+            Log.HandlerFailed(_logger, error);
+        }
+    }
+
     private void OnTick()
+    {
+        try
+        {
+            CheckTimes();
+        }
+        catch (Exception error)
+        {
+            // The top of a timer's callback: thrown on, it would end the process.
+            Log.TickFailed(_logger, error);
+        }
+    }
+
+    private void CheckTimes()
     {
         var live = _live;
         var now = _time.GetTimestamp();
         var oldest = live.Connection.Expire(now, TimedOut);
         if (live.Pump is not { } pump)
             return;
-        var silent = _time.GetElapsedTime(pump.LastReceived, now);
+        var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)
         {
             // Dead is silence, not slowness: bytes of one large reply count as life.
             if (silent > _options.DeadAfter && _time.GetElapsedTime(oldest, now) > _options.DeadAfter)
-                pump.Abort($"Nothing was heard for {Text(silent)} while commands waited.");
+                pump.Abort($"Nothing moved for {Text(silent)} while commands waited.");
         }
         else if (silent > _options.KeepAlive && Interlocked.Exchange(ref _keepAliveAsked, 1) == 0)
         {

@@ -12,6 +12,10 @@ namespace Onggi.Client.Routing;
 /// </remarks>
 internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 {
+    private static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan PauseWhenBusy = TimeSpan.FromMilliseconds(20);
+
+    private readonly CancellationTokenSource _stop = new();
     private readonly RedisClientOptions _options;
     private readonly ILogger _logger;
     private readonly RedisLink _link;
@@ -34,7 +38,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     /// <summary>Records the wish, and asks Redis for it as soon as there is a connection.</summary>
     public RedisSubscription Add(string name, bool isPattern)
     {
-        var subscription = new RedisSubscription(this, name, isPattern, _options.SubscriptionBuffer);
+        var subscription = new RedisSubscription(this, name, isPattern, _options.SubscriptionBuffer, _options.SubscriptionBufferBytes);
         Topic topic;
         lock (_gate)
         {
@@ -126,6 +130,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
         RedisSubscription[] readers;
         lock (_gate)
@@ -176,9 +181,17 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
             }
             catch (RedisServerException error)
             {
+                // Permissions change: whoever still wants it, wants it then.
                 Log.SubscriptionRefused(_logger, topic.Name, error.Message);
                 topic.Fail(error);
-                return;
+                if (!await PauseAsync(PauseAfterRefusal).ConfigureAwait(Rt.Capture))
+                    return;
+            }
+            catch (RedisBusyException)
+            {
+                // More channels than one connection takes at a time: the rest in a moment.
+                if (!await PauseAsync(PauseWhenBusy).ConfigureAwait(Rt.Capture))
+                    return;
             }
             catch (RedisTimeoutException) when (_link.IsConnected)
             {
@@ -189,6 +202,20 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 // The connection has gone: when it is back, everything is asked for again.
                 return;
             }
+        }
+    }
+
+    // False when the hub has ended meanwhile.
+    private async ValueTask<bool> PauseAsync(TimeSpan pause)
+    {
+        try
+        {
+            await Task.Delay(pause, Time, _stop.Token).ConfigureAwait(Rt.Capture);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
         }
     }
 
@@ -238,6 +265,8 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 missed = _missed;
                 _missed = false;
                 _wasActive = true;
+                if (_active.Task.IsFaulted)
+                    _active = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 _active.TrySetResult();
             }
 

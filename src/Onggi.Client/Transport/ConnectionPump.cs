@@ -11,11 +11,14 @@ namespace Onggi.Client.Transport;
 /// </remarks>
 internal sealed class ConnectionPump(RespConnection connection, ITransport transport, TimeProvider time) : IThreadPoolWorkItem
 {
-    private string? _abortReason;
-    private long _lastReceived = time.GetTimestamp();
+    // A large value goes out in parts, so that its progress is seen.
+    private const int Part = 256 << 10;
 
-    /// <summary>When bytes came in last, as a timestamp.</summary>
-    public long LastReceived => Volatile.Read(ref _lastReceived);
+    private string? _abortReason;
+    private long _lastProgress = time.GetTimestamp();
+
+    /// <summary>When bytes came in last, or a part of a large value went out, as a timestamp.</summary>
+    public long LastProgress => Volatile.Read(ref _lastProgress);
 
     /// <summary>Reads until the connection ends; the reason why it did. Never throws.</summary>
     public async Task<(string Reason, Exception? Cause)> ReadAsync(CancellationToken cancellationToken)
@@ -27,7 +30,7 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
                 var count = await transport.ReceiveAsync(connection.GetReceiveMemory(), cancellationToken).ConfigureAwait(Rt.Capture);
                 if (count == 0)
                     return (_abortReason ?? "The server closed the connection.", null);
-                Volatile.Write(ref _lastReceived, time.GetTimestamp());
+                Volatile.Write(ref _lastProgress, time.GetTimestamp());
                 connection.OnReceived(count);
             }
         }
@@ -63,7 +66,7 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
         {
             while (connection.TakeOutput(out var bytes))
             {
-                var sending = transport.SendAsync(bytes, CancellationToken.None);
+                var sending = bytes.Length <= Part ? transport.SendAsync(bytes, CancellationToken.None) : SendPartsAsync(bytes);
                 if (!sending.IsCompletedSuccessfully)
                 {
                     _ = FinishAsync(sending);
@@ -101,6 +104,15 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
         }
 
         Flush();
+    }
+
+    private async ValueTask SendPartsAsync(ReadOnlyMemory<byte> bytes)
+    {
+        for (; !bytes.IsEmpty; bytes = bytes[Math.Min(Part, bytes.Length)..])
+        {
+            await transport.SendAsync(bytes[..Math.Min(Part, bytes.Length)], CancellationToken.None).ConfigureAwait(Rt.Capture);
+            Volatile.Write(ref _lastProgress, time.GetTimestamp());
+        }
     }
 
     // The reading loop is the one place where a connection ends; it is woken by the abort.

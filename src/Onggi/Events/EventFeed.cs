@@ -69,7 +69,12 @@ internal sealed class EventFeed : IAsyncDisposable
     /// <summary>Completes when Redis has answered for the first time: with <c>null</c>, or with its refusal. It waits as long as Redis is away.</summary>
     public Task<RedisServerException?> FirstAnswer => _firstAnswer.Task;
 
-    public void Start() => _loop = RunAsync();
+    public void Start()
+    {
+        // The loop outlives the caller: it must not carry the caller's request or activity along.
+        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+        _loop = RunAsync();
+    }
 
     public async ValueTask DisposeAsync()
     {

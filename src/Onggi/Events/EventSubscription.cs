@@ -56,6 +56,8 @@ internal sealed class EventSubscription : IAsyncDisposable
             new BoundedChannelOptions(options.QueueLength) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true },
             OnDropped
         );
+        // Handlers run on their own account, not in the request or activity of whoever subscribed.
+        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
         _loop = RunAsync();
     }
 

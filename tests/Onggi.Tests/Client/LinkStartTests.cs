@@ -22,20 +22,38 @@ public sealed class LinkStartTests
         Assert.Equal(1, network.Connections);
     }
 
+    [Fact]
+    public async Task A_handler_that_throws_ends_neither_the_link_nor_the_waiting_of_others()
+    {
+        var network = new InstantNetwork();
+        await using var redis = new RedisClient(new RedisClientOptions { Transports = network });
+        redis.ConnectionChanged += _ => throw new InvalidOperationException("not my day");
+
+        Assert.Equal("PONG", await redis.PingAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        var silent = redis.SendAsync(["SILENCE"], ReplyParsers.Text).AsTask();
+        network.Last!.Abort();
+
+        var lost = await Assert.ThrowsAsync<RedisConnectionException>(() => silent.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal(Sent.Maybe, lost.Sent);
+        Assert.Equal("PONG", await redis.PingAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+    }
+
     private sealed class InstantNetwork : ITransportFactory
     {
         private int _connections;
+
+        public InstantRedis? Last { get; private set; }
 
         public int Connections => _connections;
 
         public ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
         {
             Interlocked.Increment(ref _connections);
-            return new(new InstantRedis());
+            return new ValueTask<ITransport>(Last = new InstantRedis());
         }
     }
 
-    // Greets, and confirms every SUBSCRIBE.
+    // Greets, answers PING, confirms every SUBSCRIBE, and is silent to all else.
     private sealed class InstantRedis : ITransport
     {
         private readonly Lock _gate = new();
@@ -52,7 +70,9 @@ public sealed class LinkStartTests
                     _replies.Enqueue("%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n"u8.ToArray());
                 var lines = text.Split("\r\n");
                 for (var i = 0; i < lines.Length; i++)
-                    if (lines[i] == "SUBSCRIBE")
+                    if (lines[i] == "PING")
+                        _replies.Enqueue("+PONG\r\n"u8.ToArray());
+                    else if (lines[i] == "SUBSCRIBE")
                         _replies.Enqueue(Encoding.UTF8.GetBytes($">3\r\n+subscribe\r\n+{lines[i + 2]}\r\n:1\r\n"));
                 _waiting?.TrySetResult();
             }
