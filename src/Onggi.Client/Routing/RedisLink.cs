@@ -30,6 +30,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private TaskCompletionSource _connected = NewSignal();
     private RedisConnectionException? _lastError;
     private Task? _running;
+    private bool _started;
     private bool _disposed;
     private int _keepAliveAsked;
 
@@ -68,7 +69,12 @@ internal sealed class RedisLink : IAsyncDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
-            _running ??= RunAsync();
+            if (_started)
+                return;
+
+            // Before the loop runs: when connecting ends without waiting, the loop tells of it from here, and whoever hears that sends, and comes here again.
+            _started = true;
+            _running = RunAsync();
         }
     }
 
@@ -104,7 +110,7 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
-        if (_running is null)
+        if (!_started)
             Start();
         var now = _time.GetTimestamp();
         var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout, confirmedBy, _completions);
