@@ -13,6 +13,9 @@ namespace Onggi.Client.Routing;
 /// </remarks>
 internal sealed class RedisLink : IAsyncDisposable
 {
+    private static readonly ConfigureAwaitOptions ForceYielding =
+        ConfigureAwaitOptions.ForceYielding | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
+
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
 
     private readonly RedisClientOptions _options;
@@ -167,6 +170,8 @@ internal sealed class RedisLink : IAsyncDisposable
 
     private async Task RunAsync()
     {
+        // Never on the thread of whoever starts it: connecting can end without waiting, the loop then tells of it, and who hears that sends, which starts the link.
+        await Task.CompletedTask.ConfigureAwait(ForceYielding);
         var failures = 0;
         while (!_stop.IsCancellationRequested)
         {
