@@ -72,9 +72,11 @@ internal sealed class CacheEventListener : IAsyncDisposable
 
     private async ValueTask OnPublishingAsync(EventNotice notice, CancellationToken cancellationToken)
     {
-        var names = EntriesOf(notice);
-        if (names.Length > 0)
-            await _writer.RemoveAsync(names, cancellationToken).ConfigureAwait(Rt.Capture);
+        var (names, families) = EntriesOf(notice);
+        if (names.Length == 0)
+            return;
+        await _writer.RemoveAsync(names, cancellationToken).ConfigureAwait(Rt.Capture);
+        Count(families);
     }
 
     private void OnReceived(EventNotice notice)
@@ -83,13 +85,14 @@ internal sealed class CacheEventListener : IAsyncDisposable
             return;
         try
         {
-            var names = notice.Type == OnggiEventTypes.CacheInvalidated.Name ? KeysIn(notice) : EntriesOf(notice);
+            var (names, families) = notice.Type == OnggiEventTypes.CacheInvalidated.Name ? KeysIn(notice) : EntriesOf(notice);
             foreach (var name in names)
             {
                 _flights.Doom(name, byOthers: true);
                 _memory.Drop(name);
             }
 
+            Count(families);
             if (notice.IsForeign && names.Length > 0)
                 RemoveInBackground(notice.Type, names);
         }
@@ -109,37 +112,37 @@ internal sealed class CacheEventListener : IAsyncDisposable
             CacheLog.Interrupted(_logger, dropped);
     }
 
-    private string[] EntriesOf(EventNotice notice)
+    private (string[] Names, CacheFamily[] Families) EntriesOf(EventNotice notice)
     {
         var missing = new List<string>();
         var entries = _keyspace.InvalidatedBy(notice.Type, notice.Data, notice.Metadata, missing);
         if (missing.Count > 0 && _incomplete.MayLog(out var suppressed))
             CacheLog.EventIncomplete(_logger, notice.Type, string.Join(" ", missing), suppressed);
-        var names = new string[entries.Count];
-        for (var i = 0; i < names.Length; i++)
-        {
-            names[i] = _keyspace.WireName(entries[i]);
-            _families.Of(entries[i].Family).CountInvalidation();
-        }
-
-        return names;
+        return ([.. entries.Select(entry => _keyspace.WireName(entry))], [.. entries.Select(entry => _families.Of(entry.Family))]);
     }
 
     /// <summary>The names in a <c>cache.invalidated</c>, as far as they are names of cache entries: whoever sends it must not reach further.</summary>
-    private string[] KeysIn(EventNotice notice)
+    private (string[] Names, CacheFamily[] Families) KeysIn(EventNotice notice)
     {
         if (notice.Data.ValueKind != JsonValueKind.Object || !notice.Data.TryGetProperty("keys", out var keys))
-            return [];
+            return ([], []);
         var names = new List<string>(keys.GetArrayLength());
+        var families = new List<CacheFamily>(names.Capacity);
         foreach (var key in keys.EnumerateArray())
         {
             if (key.GetString() is not { } name || _keyspace.FamilyOf(name) is not { Kind: "cache" } settings)
                 continue;
             names.Add(name);
-            _families.Of(settings.Family).CountInvalidation();
+            families.Add(_families.Of(settings.Family));
         }
 
-        return [.. names];
+        return ([.. names], [.. families]);
+    }
+
+    private static void Count(CacheFamily[] families)
+    {
+        foreach (var family in families)
+            family.CountInvalidation();
     }
 
     private void RemoveInBackground(string type, string[] names)

@@ -34,7 +34,8 @@ public sealed partial class NodeJson : JsonSerializerContext;
 /// <summary>One replica of a service, as its host has it: options, connection, events and cache.</summary>
 internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
 {
-    public static readonly TimeSpan CommandTimeout = TimeSpan.FromMilliseconds(400);
+    /// <summary>Long enough to tell one time-out from two on a busy machine.</summary>
+    public static readonly TimeSpan ShortTimeout = TimeSpan.FromSeconds(1);
 
     public static readonly EventType<CustomerUpdated> CustomerUpdated = new("customer.updated");
 
@@ -71,7 +72,8 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
             options.Service = "shop";
             options.Catalog = CatalogJson;
             options.Json = NodeJson.Default;
-            options.CommandTimeout = CommandTimeout;
+            // Where no test waits for it, it is far longer than anything takes on a busy machine.
+            options.CommandTimeout = TimeSpan.FromSeconds(15);
             configure?.Invoke(options);
         });
         _host = builder.Build();
@@ -98,6 +100,9 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
         await UntilAsync(() => node.Events.IsListening);
         return node;
     }
+
+    /// <summary>For tests that wait for the time-out.</summary>
+    public static void Impatient(OnggiOptions options) => options.CommandTimeout = ShortTimeout;
 
     /// <summary>Looks again and again, because nothing tells when another process's news have arrived.</summary>
     public static async Task UntilAsync(Func<bool> reached)

@@ -64,11 +64,7 @@ public sealed class CacheOnRedisTests(RedisServerFixture fixture) : IClassFixtur
         var milliseconds = int.Parse((await Server.CommandAsync("PTTL", "test:payment:none"))!, CultureInfo.InvariantCulture);
         Assert.InRange(milliseconds, 1, 20_000);
 
-        await using var patient = await StartAsync(static options =>
-        {
-            options.CommandTimeout = TimeSpan.FromSeconds(10);
-            options.Cache.MaxValueBytes = 20 << 20;
-        });
+        await using var patient = await StartAsync(static options => options.Cache.MaxValueBytes = 20 << 20);
         await patient.Cache.SetAsync(CacheNode.Text("large"), large).Within();
         Assert.Equal(large, (await patient.Cache.GetAsync(CacheNode.Text("large")).Within()).Value);
     }
@@ -220,7 +216,7 @@ public sealed class CacheOnRedisTests(RedisServerFixture fixture) : IClassFixtur
     [Fact]
     public async Task Random_changes_on_one_node_never_leave_that_node_an_old_value()
     {
-        await using var node = await StartAsync(static options => options.CommandTimeout = TimeSpan.FromSeconds(10));
+        await using var node = await StartAsync();
         var version = 0;
         var confirmed = 0;
         await Task.WhenAll(
