@@ -70,6 +70,9 @@ public sealed class RedisClientOptions
     /// <value>Default 64 MiB.</value>
     public long SubscriptionBufferBytes { get; set; } = 64 << 20;
 
+    /// <summary>How long to wait before a refused subscription is asked for again.</summary>
+    internal TimeSpan PauseAfterRefusal { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>The seam for TLS, proxies and tests.</summary>
     internal ITransportFactory Transports { get; set; } = SocketTransportFactory.Shared;
 

@@ -12,7 +12,6 @@ namespace Onggi.Client.Routing;
 /// </remarks>
 internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 {
-    private static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PauseWhenBusy = TimeSpan.FromMilliseconds(20);
 
     private readonly CancellationTokenSource _stop = new();
@@ -184,7 +183,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 // Permissions change: whoever still wants it, wants it then.
                 Log.SubscriptionRefused(_logger, topic.Name, error.Message);
                 topic.Fail(error);
-                if (!await PauseAsync(PauseAfterRefusal).ConfigureAwait(Rt.Capture))
+                if (!await PauseAsync(_options.PauseAfterRefusal).ConfigureAwait(Rt.Capture))
                     return;
             }
             catch (RedisBusyException)

@@ -343,6 +343,53 @@ public sealed class ClientWireTests
     }
 
     [Fact]
+    public async Task A_subscription_that_is_refused_after_a_reconnect_is_asked_for_again()
+    {
+        var cut = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var fake = FakeRedis.Start(
+            async connection =>
+            {
+                await connection.HelloAsync();
+                await connection.ServeAsync(_ => "+OK\r\n");
+            },
+            async connection =>
+            {
+                await connection.HelloAsync();
+                await connection.ReadCommandAsync();
+                await connection.SendAsync(">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+                await cut.Task;
+            },
+            async connection =>
+            {
+                await connection.HelloAsync();
+                await connection.ReadCommandAsync();
+                await connection.SendAsync("-NOPERM this user has no permissions to access one of the channels\r\n");
+                await connection.ReadCommandAsync();
+                await connection.SendAsync(">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+                await connection.SendAsync(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n");
+                await connection.UntilClosedAsync();
+            }
+        );
+        var options = RedisClientOptions.Parse(fake.ConnectionString);
+        options.PauseAfterRefusal = TimeSpan.FromMilliseconds(20);
+        await using var redis = await RedisClient.ConnectAsync(options).AsTask().Within();
+        await using var subscription = await redis.SubscribeAsync("c").Within();
+
+        cut.SetResult();
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await foreach (var message in subscription.ReadAllAsync(patience.Token))
+        {
+            if (message.Interrupted)
+                continue;
+            Assert.Equal("hi"u8.ToArray(), message.Payload.ToArray());
+            break;
+        }
+
+        await subscription.WhenActiveAsync(patience.Token);
+    }
+
+    [Fact]
     public async Task A_script_that_the_server_does_not_know_is_sent_whole_once()
     {
         var script = new RedisScript("one", "return 1");
