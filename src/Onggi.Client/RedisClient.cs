@@ -50,6 +50,9 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Whether commands flow now. A Redis that hangs counts as connected until its silence is noticed.</summary>
     public bool IsConnected => _link.IsConnected;
 
+    /// <summary>There is no connection, and it was lost or an attempt has failed: asking would only wait.</summary>
+    internal bool IsKnownDown => _link.IsKnownDown;
+
     /// <summary>What the server said of itself; <c>null</c> while there never was a connection.</summary>
     public RedisServerInfo? Server => _link.Server;
 

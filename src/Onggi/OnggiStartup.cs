@@ -106,8 +106,11 @@ public sealed class OnggiStartException : Exception
 {
     internal OnggiStartException(string endpoint, TimeSpan waited, RedisException inner)
         : base(
-            $"Redis at {endpoint} could not be used within {waited.TotalSeconds:0.#} s: {inner.Message} "
-                + "Start Redis, or correct ConnectionString; to let this service start without Redis, set RequireRedisAtStart to false.",
+            (
+                inner.IsTransient
+                    ? $"Redis at {endpoint} could not be used within {waited.TotalSeconds:0.#} s: {inner.Message} Start Redis, or correct ConnectionString"
+                    : $"Redis at {endpoint} refuses this service: {inner.Message} Correct ConnectionString"
+            ) + "; to let this service start without Redis, set RequireRedisAtStart to false.",
             inner
         ) { }
 }

@@ -53,7 +53,13 @@ internal sealed class RedisLink : IAsyncDisposable
     /// <summary>Runs on every change, in order, from the link's own loop: <c>true</c> when commands flow, <c>false</c> when they do not. It must not block.</summary>
     public Action<bool>? Changed { get; set; }
 
+    // For log lines: a client has one link for each.
+    private string Purpose => _pushes is null ? "commands" : "subscriptions";
+
     public bool IsConnected => _live.Pump is not null;
+
+    /// <summary>There is no connection, and it is known that there is none to be had: it was lost, or an attempt has failed.</summary>
+    public bool IsKnownDown => !IsConnected && (Server is not null || _lastError is not null);
 
     public int InFlight => _live.Connection.InFlight;
 
@@ -227,7 +233,7 @@ internal sealed class RedisLink : IAsyncDisposable
                 Sent.No,
                 error
             ),
-            _ => new RedisConnectionException($"Could not connect to {_options}: {error.Message}", Sent.No, error),
+            _ => new RedisConnectionException($"Could not connect to {_options}: {error.Message.TrimEnd('.')}.", Sent.No, error),
         };
 
     private void Failed(RedisConnectionException error, int failures)
@@ -290,9 +296,9 @@ internal sealed class RedisLink : IAsyncDisposable
         try
         {
             if (connected)
-                Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version);
+                Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version, Purpose);
             else if (!_stop.IsCancellationRequested)
-                Log.Lost(_logger, _options.Host, _options.Port, reason);
+                Log.Lost(_logger, _options.Host, _options.Port, Purpose, reason);
             Changed?.Invoke(connected);
         }
         catch (Exception error)

@@ -8,7 +8,7 @@ internal readonly record struct StoredValue(byte[]? Json, bool IsOversized);
 /// <summary>The four things that the cache asks of Redis. A seam so that tests can hold answers back; there is one in production.</summary>
 internal interface ICacheStore
 {
-    /// <summary>Whether there is no connection now, after there was one: asking would only wait.</summary>
+    /// <summary>Whether there is no connection, and it was lost or an attempt to make one has failed: asking would only wait.</summary>
     bool IsKnownDown { get; }
 
     /// <summary>How long one answer is waited for.</summary>
@@ -42,7 +42,7 @@ internal sealed class CacheStore : ICacheStore
         _values = (ref reader) => ReplyParsers.ReadArray(ref reader, value);
     }
 
-    public bool IsKnownDown => _redis.Server is not null && !_redis.IsConnected;
+    public bool IsKnownDown => _redis.IsKnownDown;
 
     public TimeSpan CommandTimeout => _redis.Options.CommandTimeout;
 

@@ -38,6 +38,24 @@ public sealed class LinkStartTests
         Assert.Equal("PONG", await redis.PingAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
     }
 
+    [Fact]
+    public async Task A_Redis_that_was_never_there_is_known_to_be_down_once_an_attempt_has_failed()
+    {
+        var options = new RedisClientOptions { Transports = new RefusingNetwork(), ConnectTimeout = TimeSpan.FromMilliseconds(200) };
+        await using var redis = new RedisClient(options);
+        Assert.False(redis.IsKnownDown);
+
+        await Assert.ThrowsAsync<RedisConnectionException>(() => redis.ConnectAsync().AsTask());
+
+        Assert.True(redis.IsKnownDown);
+    }
+
+    private sealed class RefusingNetwork : ITransportFactory
+    {
+        public ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken) =>
+            ValueTask.FromException<ITransport>(new IOException("refused"));
+    }
+
     private sealed class InstantNetwork : ITransportFactory
     {
         private int _connections;
