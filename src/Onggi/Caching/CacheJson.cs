@@ -53,7 +53,11 @@ internal sealed class CacheJson
         if (missing.Count > 0)
         {
             throw new InvalidOperationException(
-                $"The catalog names {missing.Count} value type(s) that the JsonSerializerContext in OnggiOptions.Json does not know. Add to it:"
+                (
+                    _options is null
+                        ? "OnggiOptions.Json is not set. Write options.Json = MyJson.Default, where MyJson is a JsonSerializerContext with:"
+                        : $"The catalog names {missing.Count} value type(s) that the JsonSerializerContext in OnggiOptions.Json does not know. Add to it:"
+                )
                     + string.Concat(missing.Select(static line => Environment.NewLine + "  " + line))
             );
         }
