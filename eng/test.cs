@@ -144,7 +144,18 @@ sealed class Run(string root, string results, Options options, CancellationToken
     {
         if (!OnPath("shellcheck"))
         {
-            Line("scripts", "skipped: shellcheck is not on PATH", TimeSpan.Zero);
+            const string Missing = "shellcheck is not on PATH";
+            // On a developer's machine it is a pity; in CI nobody would notice.
+            if (Environment.GetEnvironmentVariable("CI") == "true")
+            {
+                Line("scripts", "FAILED", TimeSpan.Zero);
+                Fail("scripts", Missing);
+            }
+            else
+            {
+                Line("scripts", $"skipped: {Missing}", TimeSpan.Zero);
+            }
+
             return;
         }
         string[] scripts = ["run", "test", "bench", "onggi", ".ci/run", "eng/needs.sh"];

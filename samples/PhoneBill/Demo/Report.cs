@@ -22,7 +22,7 @@ public sealed class Report(IAnsiConsole console)
 
     public void Started(Stage stage, TimeSpan took)
     {
-        var step = new Step("start", "Redis, KOS and five services are up")
+        var step = new Step("start", "Redis, KOS and four services, one of them twice, are up")
         {
             Milliseconds = took.TotalMilliseconds,
             Note = $"{stage.Services.Count} processes, one Redis on 127.0.0.1:{stage.Ports.Redis}",

@@ -54,7 +54,7 @@ internal static class KeyspacePage
         page.WriteLine(
             family.IdleTtl is { } idle
                 ? $"- lives {Words.Time(idle)} unused, {Words.Time(family.Ttl)} in all"
-                : $"- lives {Words.Time(family.Ttl)}{(family.Grace > TimeSpan.Zero ? $", {Words.Time(family.Grace)} longer in Redis" : "")}{(family.Jitter > 0 ? $", up to {Words.Percent(family.Jitter)} less by jitter" : "")}"
+                : $"- lives {Words.Time(family.Ttl)}{(family.Grace > TimeSpan.Zero ? $", {Words.Time(family.Grace)} of grace (not used yet)" : "")}{(family.Jitter > 0 ? $", up to {Words.Percent(family.Jitter)} less by jitter" : "")}"
         );
         page.WriteLine($"- written by {family.Owner ?? "every service"}, read by {Words.List(family.Readers)}");
         if (family.InvalidatedBy.Count > 0)

@@ -161,8 +161,10 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         {
             await PublishCoreAsync(type, data, null, runPublishing: false, cancellationToken).ConfigureAwait(Rt.Capture);
         }
-        catch (Exception failure) when (failure is RedisException or OperationCanceledException or ArgumentException)
+        catch (Exception failure)
+            when (failure is RedisException or OperationCanceledException or ArgumentException or ObjectDisposedException)
         {
+            // A host that ends may have closed the client already: what the notice is about has happened all the same.
             EventsLog.NoticeNotPublished(_logger, type.Name, failure.Message);
         }
     }

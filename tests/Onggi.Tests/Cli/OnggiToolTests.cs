@@ -148,7 +148,7 @@ public sealed class OnggiToolTests : IDisposable
             output,
             StringComparison.Ordinal
         );
-        Assert.Contains("- lives 4h, 10m longer in Redis, up to 10% less by jitter", output, StringComparison.Ordinal);
+        Assert.Contains("- lives 4h, 10m of grace (not used yet), up to 10% less by jitter", output, StringComparison.Ordinal);
         Assert.Contains(
             "| `customer.updated` | `dev:events:global:customer.updated` | `Shop.CustomerUpdated` | customer, bill |",
             output,

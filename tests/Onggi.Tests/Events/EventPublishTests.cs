@@ -75,6 +75,20 @@ public sealed class EventPublishTests
     }
 
     [Fact]
+    public async Task A_notice_after_the_client_was_closed_is_only_logged()
+    {
+        await using var bus = new TestBus();
+        await bus.CloseClientAsync();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
+            await bus.Events.PublishAsync(TestBus.UserUpdated, new UserUpdated("1", "a"))
+        );
+        await bus.Events.NotifyAsync(OnggiEventTypes.CacheInvalidated, new CacheInvalidated("user", ["test:cache:user:1"]));
+
+        Assert.Single(bus.Log.All, line => line.Id == 7010);
+    }
+
+    [Fact]
     public async Task An_event_that_is_too_large_is_refused_with_the_numbers()
     {
         await using var bus = new TestBus(new EventOptions { MaxBytes = 1024 });

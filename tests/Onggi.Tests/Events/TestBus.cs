@@ -90,6 +90,9 @@ internal sealed class TestBus : IAsyncDisposable
             }
         );
 
+    /// <summary>What a host that ends may do before the last work is done.</summary>
+    public ValueTask CloseClientAsync() => _redis.DisposeAsync();
+
     public async ValueTask DisposeAsync()
     {
         await Events.DisposeAsync();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace Onggi.Tests.Rules;
@@ -35,6 +36,32 @@ public partial class DocumentRules
             let name = Path.GetFileName(folder)
             where name is not ("bin" or "obj" or "build") && !page.Contains($"(../src/{project}/{name})", StringComparison.Ordinal)
             select $"src/{project}/{name} is not in docs/ARCHITECTURE.md"
+        );
+    }
+
+    [Fact]
+    public void The_reading_order_counts_up_and_leads_to_what_is_there()
+    {
+        var lines = ArchitecturePage.Section("Reading order: 30 minutes").Where(line => line.Length > 0).ToList();
+        var numbers = lines
+            .TakeWhile(line => char.IsAsciiDigit(line[0]))
+            .Select(line => int.Parse(line.Split('.')[0], CultureInfo.InvariantCulture))
+            .ToList();
+
+        Assert.NotEmpty(numbers);
+        Assert.Equal(Enumerable.Range(1, numbers.Count), numbers);
+        Repository.AssertNone(
+            from line in lines
+            from link in ArchitecturePage.Links(line)
+            where !File.Exists(link.Path) && !Directory.Exists(link.Path)
+            select $"{Repository.Name(link.Path)} is not there: {line}"
+        );
+        // "Begin with `X.cs`" means a file in a folder that the same line links to.
+        Repository.AssertNone(
+            from line in lines
+            from name in ArchitecturePage.FileNames(line)
+            where !ArchitecturePage.Links(line).Any(link => File.Exists(Path.Combine(link.Path, name)))
+            select $"{name} is in no folder of: {line}"
         );
     }
 

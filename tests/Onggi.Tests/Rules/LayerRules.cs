@@ -1,12 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+
 namespace Onggi.Tests.Rules;
 
-/// <summary>Who may see whom inside Onggi.Client and inside Onggi: the table of docs/ARCHITECTURE.md, read from the compiled code.</summary>
+/// <summary>Who may see whom inside Onggi.Client and inside Onggi, read from the compiled code; docs/ARCHITECTURE.md draws the same.</summary>
 public class LayerRules
 {
-    // From the ground up. Each sees those before it, never those after it.
-    private static readonly string[] ClientLayers = ["Resp", "Connections", "Transport", "Routing", "RedisClient", "Commands"];
+    // From the ground up. Each sees those of its own rank and before it, never those after it.
+    private static readonly string[][] ClientLayers =
+    [
+        ["Resp"],
+        ["Connections"],
+        // Meters and log lines stand beside the transport: they see what a connection tells of its commands.
+        ["Transport", "Diagnostics"],
+        ["Routing"],
+        ["RedisClient"],
+        ["Commands"],
+    ];
 
     private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Batches", "Memory"];
+
+    // The host's types stand above the features and see them all.
+    private static readonly string[] Host =
+    [
+        nameof(OnggiKeyspace),
+        nameof(OnggiOptions),
+        nameof(OnggiServiceCollectionExtensions.AddOnggi),
+        nameof(Diagnostics),
+    ];
 
     // The one seam between features: Events offers it, any feature may use it.
     private static readonly string[] Seam =
@@ -58,6 +78,41 @@ public class LayerRules
     }
 
     [Fact]
+    public void The_architecture_page_draws_the_layers_of_the_client_as_they_are_asserted_here()
+    {
+        Assert.Equal(ClientLayers, Assert.Single(ArchitecturePage.Chains("Inside Onggi.Client")));
+        Repository.AssertNone(Undrawn("src/Onggi.Client", ClientLayers.SelectMany(rank => rank)));
+    }
+
+    [Fact]
+    public void The_architecture_page_draws_the_layers_of_Onggi_as_they_are_asserted_here()
+    {
+        string[][] ranks =
+        [
+            ["Keys"],
+            ["Scripts"],
+            [.. Features.Where(IsThere)],
+            Host,
+        ];
+
+        Assert.Equal(ranks, Assert.Single(ArchitecturePage.Chains("Inside Onggi")));
+        Repository.AssertNone(Undrawn("src/Onggi", ranks.SelectMany(rank => rank)));
+    }
+
+    [Fact]
+    public void The_rooms_that_the_architecture_page_keeps_for_later_are_the_features_that_are_not_there()
+    {
+        const string Begin = "* in Onggi: ";
+        var line = Assert.Single(
+            ArchitecturePage.Section("Rooms kept for later"),
+            line => line.StartsWith(Begin, StringComparison.Ordinal)
+        );
+        var rooms = line[Begin.Length..].Split(' ', ',').Where(word => word.Length > 0 && char.IsAsciiLetterUpper(word[0]));
+
+        Assert.Equal(Features.Where(name => !IsThere(name)).Order(StringComparer.Ordinal), rooms.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void The_reader_of_uses_sees_fields_calls_and_generic_arguments()
     {
         var uses = TypeUses.Read(typeof(LayerRules).Assembly.Location).Where(use => use.From == typeof(Sample).FullName).ToList();
@@ -68,6 +123,16 @@ public class LayerRules
         );
     }
 
+    private static bool IsThere(string feature) => Directory.Exists(Repository.PathOf($"src/Onggi/{feature}"));
+
+    private static IEnumerable<string> Undrawn(string project, IEnumerable<string> drawn) =>
+        Directory
+            .EnumerateDirectories(Repository.PathOf(project))
+            .Select(folder => Path.GetFileName(folder)!)
+            .Where(folder => folder is not ("bin" or "obj" or "build"))
+            .Except(drawn)
+            .Select(folder => $"{project}/{folder} is not in the drawing of docs/ARCHITECTURE.md");
+
     private static IReadOnlyCollection<TypeUse> UsesIn(string assembly)
     {
         var uses = TypeUses.Read(Path.Combine(AppContext.BaseDirectory, assembly));
@@ -77,21 +142,18 @@ public class LayerRules
 
     /// <summary>The place in <see cref="ClientLayers"/>, -1 for the ground.</summary>
     private static int ClientLayer(string type) =>
-        Array.IndexOf(
-            ClientLayers,
-            type.Split('.') switch
-            {
-                ["Onggi", "Client", "RedisClient"] => "RedisClient",
-                // Options choose the transport; subscriptions are handed out by the hub that fills them.
-                ["Onggi", "Client", "RedisClientOptions" or "ConnectionString"] => "Transport",
-                ["Onggi", "Client", "RedisSubscription"] => "Routing",
-                ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => "Commands",
-                // Meters and log lines stand beside the transport: they see what a connection tells of its commands.
-                ["Onggi", "Client", "Diagnostics", ..] => "Transport",
-                ["Onggi", "Client", var layer, ..] => layer,
-                _ => "",
-            }
-        );
+        type.Split('.') switch
+        {
+            ["Onggi", "Client", "RedisClient"] => Rank("RedisClient"),
+            // Options choose the transport; subscriptions are handed out by the hub that fills them.
+            ["Onggi", "Client", "RedisClientOptions" or "ConnectionString"] => Rank("Transport"),
+            ["Onggi", "Client", "RedisSubscription"] => Rank("Routing"),
+            ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => Rank("Commands"),
+            ["Onggi", "Client", var layer, ..] => Rank(layer),
+            _ => -1,
+        };
+
+    private static int Rank(string layer) => Array.FindIndex(ClientLayers, rank => rank.Contains(layer));
 
     private static string? Feature(string type) => type.Split('.') is ["Onggi", var name, _, ..] && Features.Contains(name) ? name : null;
 
