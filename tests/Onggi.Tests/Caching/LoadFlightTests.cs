@@ -1,3 +1,4 @@
+using System.Globalization;
 using Onggi.Caching;
 using Onggi.Keys;
 using Onggi.Testing;
@@ -486,29 +487,31 @@ public sealed class LoadFlightTests : IDisposable
     public async Task Random_loads_changes_and_cancellations_never_hand_out_what_was_invalidated_before()
     {
         var name = nameof(Random_loads_changes_and_cancellations_never_hand_out_what_was_invalidated_before);
-        var version = 0;
-        var confirmed = 0;
+        // Few callers for each key, so that the last one often leaves a load; enough for loads to be shared.
+        const int Keys = 4;
+        var version = new int[Keys];
+        var confirmed = new int[Keys];
         Store.Answering = static _ => Task.Run(static () => { });
 
-        async Task ChangeAsync()
+        async Task ChangeAsync(int key)
         {
-            var made = Interlocked.Increment(ref version);
-            await Cache.InvalidateAsync(TestKeys.Number("n"));
-            for (var seen = Volatile.Read(ref confirmed); seen < made; seen = Volatile.Read(ref confirmed))
-                Interlocked.CompareExchange(ref confirmed, made, seen);
+            var made = Interlocked.Increment(ref version[key]);
+            await Cache.InvalidateAsync(NumberKey(key));
+            for (var seen = Volatile.Read(ref confirmed[key]); seen < made; seen = Volatile.Read(ref confirmed[key]))
+                Interlocked.CompareExchange(ref confirmed[key], made, seen);
         }
 
-        async Task ReadAsync(bool cancelled, bool heedful, int steps)
+        async Task ReadAsync(int key, bool cancelled, bool heedful, int steps)
         {
-            var oldest = Volatile.Read(ref confirmed);
+            var oldest = Volatile.Read(ref confirmed[key]);
             var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using var cancel = new CancellationTokenSource();
             var reading = Cache
                 .GetOrLoadAsync(
-                    TestKeys.Number("n"),
+                    NumberKey(key),
                     async load =>
                     {
-                        var loaded = Volatile.Read(ref version);
+                        var loaded = Volatile.Read(ref version[key]);
                         begun.TrySetResult();
                         for (var step = 0; step < steps; step++)
                             await Task.Run(static () => { });
@@ -542,10 +545,16 @@ public sealed class LoadFlightTests : IDisposable
                             var random = Seed.For(name + worker);
                             for (var i = 0; i < 1500; i++)
                             {
+                                var key = random.Next(Keys);
                                 await (
                                     random.Next(4) == 0
-                                        ? ChangeAsync()
-                                        : ReadAsync(cancelled: random.Next(2) == 0, heedful: random.Next(2) == 0, steps: random.Next(8))
+                                        ? ChangeAsync(key)
+                                        : ReadAsync(
+                                            key,
+                                            cancelled: random.Next(2) == 0,
+                                            heedful: random.Next(2) == 0,
+                                            steps: random.Next(8)
+                                        )
                                 );
                             }
                         })
@@ -553,6 +562,8 @@ public sealed class LoadFlightTests : IDisposable
             )
             .WaitAsync(Patience);
     }
+
+    private static CacheKey<int> NumberKey(int key) => TestKeys.Number(key.ToString(CultureInfo.InvariantCulture));
 
     // Holds back the answers to one kind of command.
     private (Task Begun, TaskCompletionSource Answer) Hold(string verb)
