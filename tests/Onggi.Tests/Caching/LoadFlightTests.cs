@@ -491,6 +491,7 @@ public sealed class LoadFlightTests : IDisposable
         const int Keys = 4;
         var version = new int[Keys];
         var confirmed = new int[Keys];
+        var nextChange = Enumerable.Range(0, Keys).Select(static _ => NewSignal()).ToArray();
         Store.Answering = static _ => Task.Run(static () => { });
 
         async Task ChangeAsync(int key)
@@ -499,6 +500,7 @@ public sealed class LoadFlightTests : IDisposable
             await Cache.InvalidateAsync(NumberKey(key));
             for (var seen = Volatile.Read(ref confirmed[key]); seen < made; seen = Volatile.Read(ref confirmed[key]))
                 Interlocked.CompareExchange(ref confirmed[key], made, seen);
+            Interlocked.Exchange(ref nextChange[key], NewSignal()).SetResult();
         }
 
         async Task ReadAsync(int key, bool cancelled, bool heedful, int steps)
@@ -511,12 +513,16 @@ public sealed class LoadFlightTests : IDisposable
                     NumberKey(key),
                     async load =>
                     {
+                        var changed = Volatile.Read(ref nextChange[key]).Task;
                         var loaded = Volatile.Read(ref version[key]);
                         begun.TrySetResult();
                         for (var step = 0; step < steps; step++)
                             await Task.Run(static () => { });
                         if (heedful)
                             load.CancellationToken.ThrowIfCancellationRequested();
+                        // The worst that a loader can do whom nobody waits for: come back with the old value after a change.
+                        if (load.CancellationToken.IsCancellationRequested)
+                            await changed;
                         return loaded;
                     },
                     cancel.Token
@@ -562,6 +568,8 @@ public sealed class LoadFlightTests : IDisposable
             )
             .WaitAsync(Patience);
     }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static CacheKey<int> NumberKey(int key) => TestKeys.Number(key.ToString(CultureInfo.InvariantCulture));
 
