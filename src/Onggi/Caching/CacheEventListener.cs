@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
 
@@ -15,22 +14,18 @@ namespace Onggi.Caching;
 /// <item>When events can have been missed, memory is emptied.</item>
 /// </list>
 /// </remarks>
-internal sealed class CacheEventListener : IAsyncDisposable
+internal sealed class CacheEventListener : IDisposable
 {
     private readonly Keyspace _keyspace;
     private readonly CacheFamilies _families;
     private readonly MemoryTier _memory;
     private readonly LoadFlights _flights;
     private readonly EntryWriter _writer;
+    private readonly BackgroundRemovals _removals;
     private readonly ILogger _logger;
     private readonly LogThrottle _interruptions;
     private readonly LogThrottle _incomplete;
     private readonly IDisposable[] _handlers;
-    private readonly CancellationTokenSource _stopping = new();
-
-    // Guards the set of removals that run in the background.
-    private readonly Lock _gate = new();
-    private readonly HashSet<Task> _removals = [];
     private bool _disposed;
 
     public CacheEventListener(
@@ -39,6 +34,7 @@ internal sealed class CacheEventListener : IAsyncDisposable
         MemoryTier memory,
         LoadFlights flights,
         EntryWriter writer,
+        BackgroundRemovals removals,
         IEventSource events,
         ILogger logger,
         TimeProvider time
@@ -49,25 +45,20 @@ internal sealed class CacheEventListener : IAsyncDisposable
         _memory = memory;
         _flights = flights;
         _writer = writer;
+        _removals = removals;
         _logger = logger;
         _interruptions = new LogThrottle(time);
         _incomplete = new LogThrottle(time);
         _handlers = [events.OnPublishing(OnPublishingAsync), events.OnReceived(OnReceived), events.OnInterrupted(OnInterrupted)];
     }
 
-    /// <summary>Stops listening and ends what runs in the background.</summary>
-    public async ValueTask DisposeAsync()
+    /// <summary>Stops listening.</summary>
+    public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, true))
             return;
         foreach (var handler in _handlers)
             handler.Dispose();
-        await _stopping.CancelAsync().ConfigureAwait(Rt.Capture);
-        Task[] removals;
-        lock (_gate)
-            removals = [.. _removals];
-        await Task.WhenAll(removals).ConfigureAwait(Rt.Capture);
-        _stopping.Dispose();
     }
 
     private async ValueTask OnPublishingAsync(EventNotice notice, CancellationToken cancellationToken)
@@ -145,37 +136,15 @@ internal sealed class CacheEventListener : IAsyncDisposable
             family.CountInvalidation();
     }
 
-    private void RemoveInBackground(string type, string[] names)
-    {
-        lock (_gate)
-        {
-            if (_stopping.IsCancellationRequested)
-                return;
-            var removal = RemoveAsync(type, names);
-            if (removal.IsCompleted)
-                return;
-            _removals.Add(removal);
-            _ = ForgetAsync(removal);
-        }
-    }
-
-    private async Task RemoveAsync(string type, string[] names)
-    {
-        try
-        {
-            await _writer.RemoveAsync(names, _stopping.Token).ConfigureAwait(Rt.Capture);
-            CacheLog.ForeignEventApplied(_logger, type, names.Length);
-        }
-        catch (Exception error) when (error is RedisException or OperationCanceledException or ObjectDisposedException)
-        {
-            CacheLog.EventNotApplied(_logger, error, type);
-        }
-    }
-
-    private async Task ForgetAsync(Task removal)
-    {
-        await removal.ConfigureAwait(Rt.Capture);
-        lock (_gate)
-            _removals.Remove(removal);
-    }
+    private void RemoveInBackground(string type, string[] names) =>
+        _removals.Start(
+            names,
+            error =>
+            {
+                if (error is null)
+                    CacheLog.ForeignEventApplied(_logger, type, names.Length);
+                else
+                    CacheLog.EventNotApplied(_logger, error, type);
+            }
+        );
 }

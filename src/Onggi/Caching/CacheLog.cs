@@ -68,4 +68,11 @@ internal static partial class CacheLog
         "The event {Type} does not name all entries that it invalidates; those stay as they are: {Missing} {Suppressed} more such events since the last such line."
     )]
     public static partial void EventIncomplete(ILogger logger, string type, string missing, long suppressed);
+
+    [LoggerMessage(
+        2012,
+        LogLevel.Error,
+        "A value of {Family} changed while it was on its way into Redis, and it could not be taken back: if Redis holds it, readers get the old value until its time to live ends. {Suppressed} more since the last such line."
+    )]
+    public static partial void NotTakenBack(ILogger logger, Exception exception, string family, long suppressed);
 }

@@ -22,12 +22,14 @@ internal sealed class EntryLoader(
     LoadFlights flights,
     MemoryTier memory,
     ICacheStore store,
+    BackgroundRemovals removals,
     CacheMetrics metrics,
     ILogger logger,
     TimeProvider time
 )
 {
     private readonly LogThrottle _notStored = new(time);
+    private readonly LogThrottle _notRemoved = new(time);
 
     /// <summary>Reads one entry from Redis, or loads it.</summary>
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
@@ -103,9 +105,12 @@ internal sealed class EntryLoader(
     public TimeSpan TimeToLive<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl)
     {
         var settings = entry.Family.Settings;
-        // "Does not exist" has no jitter: it is short-lived as it is. Nobody gets grace yet: a plain GET cannot tell it from the life, and would serve
-        // a value for longer than the catalog allows.
-        return value is null ? ttl ?? settings.NegativeTtl : keyspace.PhysicalTtl(settings, entry.WireName, ttl, withGrace: false);
+        // Nobody gets grace yet: a plain GET cannot tell it from the life, and would serve a value for longer than the catalog allows.
+        if (value is not null)
+            return keyspace.PhysicalTtl(settings, entry.WireName, ttl, withGrace: false);
+        // "Does not exist" has no jitter: it is short-lived as it is.
+        var chosen = ttl ?? settings.NegativeTtl;
+        return chosen < settings.MaxTtl ? chosen : settings.MaxTtl;
     }
 
     private async Task RunAsync<TState, T>(
@@ -260,16 +265,33 @@ internal sealed class EntryLoader(
             }
 
             await sending.ConfigureAwait(Rt.Capture);
-            // Somebody else's invalidation came to our ears while the command was under way: Redis may have executed it first.
-            if (flight.NeedsRepair)
-                await store.RemoveAsync(new[] { entry.WireName }, CancellationToken.None).ConfigureAwait(Rt.Capture);
-            return true;
+            if (!flight.NeedsRepair)
+                return true;
+            TakeBack(entry);
+            return false;
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             NotStored(entry.Family, error is RedisServerException { Code: "OOM" } ? "Redis is full (OOM)." : error.Message);
+            if (error is RedisException { Sent: Sent.Maybe } && flight.NeedsRepair)
+                TakeBack(entry);
             return false;
         }
+    }
+
+    // Somebody else's invalidation came to our ears while the command was under way: Redis may have executed it first, or may still execute ours.
+    // The callers have their value and do not wait for it. The first attempt is in the send buffer before they get it.
+    private void TakeBack<T>(in CacheEntry<T> entry)
+    {
+        var family = entry.Family.Name;
+        removals.Start(
+            [entry.WireName],
+            error =>
+            {
+                if (error is not null && _notRemoved.MayLog(out var suppressed))
+                    CacheLog.NotTakenBack(logger, error, family, suppressed);
+            }
+        );
     }
 
     // Redis did not take it. For a moment memory stands in, or every call would go to the source.

@@ -69,7 +69,8 @@ internal sealed class EntryWarmer(
         var run = new Run("prefetch", keys.Count, progress, time);
         foreach (var chunk in keys.Chunk(BatchEntries))
         {
-            run.Meet(chunk[0].Family.Name);
+            foreach (var key in chunk)
+                run.Meet(key.Family.Name);
             var tally = new StoreTally();
             await loader.GetOrLoadManyAsync(chunk, load, tally, cancellationToken).ConfigureAwait(Rt.Capture);
             run.Stored += tally.Stored;
@@ -89,13 +90,13 @@ internal sealed class EntryWarmer(
             return;
         var failed = batch.Count;
         if (!watch.MayAsk())
-            CacheLog.WarmFailed(logger, run.Name, failed, run.Families, "Redis does not answer.");
+            CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, "Redis does not answer.");
         else
         {
             var failures = await writer.SetManyAsync(batch, cancellationToken).ConfigureAwait(Rt.Capture);
             failed = failures.Count(static failure => failure is not null);
             if (Array.Find(failures, static failure => failure is not null) is { } first)
-                CacheLog.WarmFailed(logger, run.Name, failed, run.Families, first.Message);
+                CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, first.Message);
         }
 
         run.Stored += batch.Count - failed;
@@ -130,7 +131,7 @@ internal sealed class EntryWarmer(
         await events
             .NotifyAsync(
                 OnggiEventTypes.CacheWarmed,
-                new CacheWarmed(run.Name, run.Families, run.Stored, run.Elapsed.TotalSeconds),
+                new CacheWarmed(run.Name, [.. run.Families], run.Stored, run.Elapsed.TotalSeconds),
                 cancellationToken
             )
             .ConfigureAwait(Rt.Capture);
@@ -150,7 +151,9 @@ internal sealed class EntryWarmer(
 
         public long Failed { get; private set; }
 
-        public string Families => string.Join(",", _families);
+        public IReadOnlyCollection<string> Families => _families;
+
+        public string FamilyNames => string.Join(", ", _families);
 
         public TimeSpan Elapsed => time.GetElapsedTime(_started);
 

@@ -5,7 +5,7 @@ public sealed class LoadContext
 {
     internal LoadContext(CancellationToken cancellationToken) => CancellationToken = cancellationToken;
 
-    /// <summary>How long what this load returns is fresh, "does not exist" included; <c>null</c> leaves it to the catalog.</summary>
+    /// <summary>How long what this load returns is fresh, "does not exist" included, cut to the longest that the catalog's rules allow; <c>null</c> leaves it to the catalog.</summary>
     /// <value>Default <c>null</c>.</value>
     /// <exception cref="ArgumentOutOfRangeException">The time is zero or negative; set <see cref="DontStore"/> instead.</exception>
     public TimeSpan? Ttl

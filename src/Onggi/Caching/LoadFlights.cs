@@ -22,7 +22,10 @@ internal sealed class LoadBatch
 {
     private readonly CancellationTokenSource _abandoned = new();
 
-    /// <summary>How many of its flights somebody still waits for. Guarded by the gate of <see cref="LoadFlights"/>.</summary>
+    /// <summary>All that it loads. Guarded by the gate of <see cref="LoadFlights"/>.</summary>
+    internal List<LoadFlight> Flights { get; } = [];
+
+    /// <summary>How many of its flights somebody still waits for. Guarded by the same gate.</summary>
     internal int Awaited { get; set; }
 
     /// <summary>Whether the loader has returned. Guarded by the same gate.</summary>
@@ -124,8 +127,10 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 /// <summary>The loads that run: one per key, shared by all callers of this process.</summary>
 /// <remarks>
 /// <list type="number">
-/// <item>Who finds a load of the key running joins it; who finds none starts it. Leaving (cancellation) ends only the own wait; when the last
-/// one leaves, the load is cancelled and taken off the table, so that nobody joins it any more.</item>
+/// <item>Who finds a load of the key running joins it; who finds none starts it. Leaving (cancellation) ends only the own wait.</item>
+/// <item>When nobody waits any more for anything that one run of a loader makes, and the loader has not returned, the run is cancelled: all its
+/// loads are doomed and taken off the table, as a loader need not heed its token. Otherwise a load that nobody waits for stays on the table to
+/// its end: its value will be stored, so a change must still find it, and who comes may join it.</item>
 /// <item>A change of the key dooms its load: it is taken off the table at once, so that whoever comes after the change starts a new one, and its
 /// value is not stored.</item>
 /// <item>The doom and the hand-over of the store command exclude each other. As commands of one connection keep their order, an own
@@ -134,7 +139,7 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 /// </remarks>
 internal sealed class LoadFlights
 {
-    // Guards the table, every flight's Waiters and every batch's Awaited.
+    // Guards the table, every flight's Waiters and what every batch counts. Inside it a flight's own gate may be taken, never the other way round.
     private readonly Lock _gate = new();
     private readonly Dictionary<string, LoadFlight> _running = new(StringComparer.Ordinal);
     private long _finished;
@@ -158,13 +163,15 @@ internal sealed class LoadFlights
         {
             if (_running.TryGetValue(wireName, out var running) && running is LoadFlight<T> joined)
             {
-                joined.Waiters++;
+                if (joined.Waiters++ == 0)
+                    joined.Batch.Awaited++;
                 started = false;
                 return joined;
             }
 
             var flight = new LoadFlight<T>(wireName, batch) { Waiters = 1 };
             batch.Awaited++;
+            batch.Flights.Add(flight);
             started = true;
             // The same key under two types is a mistake of the program: the second load helps its caller and disturbs nobody.
             if (running is null)
@@ -178,21 +185,23 @@ internal sealed class LoadFlights
     /// <summary>A caller who joined or started the flight waits no longer, whether it ended or they gave up.</summary>
     public void Leave(LoadFlight flight)
     {
-        bool cancel;
         lock (_gate)
         {
             Debug.Assert(flight.Waiters > 0, "Everybody leaves once.");
-            if (--flight.Waiters > 0)
+            if (--flight.Waiters > 0 || --flight.Batch.Awaited > 0 || flight.Batch.IsOver)
                 return;
-            TakeOff(flight);
-            cancel = --flight.Batch.Awaited == 0 && !flight.Batch.IsOver;
+            // Both at once: off the table no change finds them any more, so from there on they must not be stored.
+            foreach (var abandoned in flight.Batch.Flights)
+            {
+                TakeOff(abandoned);
+                abandoned.Doom(byOthers: false);
+            }
         }
 
-        if (cancel)
-            flight.Batch.Cancel();
+        flight.Batch.Cancel();
     }
 
-    /// <summary>The loader has returned: nobody's leaving cancels anything any more.</summary>
+    /// <summary>The loader has returned: nobody's leaving cancels or dooms anything any more.</summary>
     public void LoaderReturned(LoadBatch batch)
     {
         lock (_gate)

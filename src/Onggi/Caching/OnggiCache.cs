@@ -36,6 +36,7 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly EntryLoader _loader;
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
+    private readonly BackgroundRemovals _removals;
     private readonly CacheEventListener _listener;
 
     internal OnggiCache(
@@ -72,9 +73,10 @@ public sealed class OnggiCache : IAsyncDisposable
         var metrics = new CacheMetrics(meters, _families, _memory);
         _reader = new EntryReader(keyspace, _families, _json, _memory, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, store, sink, time);
-        _loader = new EntryLoader(keyspace, options, _reader, flights, _memory, store, metrics, logger, time);
+        _removals = new BackgroundRemovals(_writer);
+        _loader = new EntryLoader(keyspace, options, _reader, flights, _memory, store, _removals, metrics, logger, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
-        _listener = new CacheEventListener(keyspace, _families, _memory, flights, _writer, events, logger, time);
+        _listener = new CacheEventListener(keyspace, _families, _memory, flights, _writer, _removals, events, logger, time);
     }
 
     /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
@@ -140,7 +142,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync"/> after the commit.</remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="value">The value; <c>null</c> remembers that the thing does not exist, for the family's negative time to live.</param>
-    /// <param name="ttl">How long it is fresh; <c>null</c> leaves it to the catalog.</param>
+    /// <param name="ttl">How long it is fresh, cut to the longest that the catalog's rules allow; <c>null</c> leaves it to the catalog.</param>
     /// <param name="cancellationToken">Ends the wait; the value may be stored all the same.</param>
     /// <exception cref="ArgumentException">The JSON is larger than <see cref="CacheOptions.MaxValueBytes"/>, or the time is not positive. Nothing was sent.</exception>
     /// <exception cref="RedisException">Redis refused or did not answer; <see cref="RedisException.Sent"/> says whether the value can be stored.</exception>
@@ -157,8 +159,12 @@ public sealed class OnggiCache : IAsyncDisposable
     }
 
     /// <summary>Removes the entry and tells the other processes to drop it from memory. Call it after the change is committed. Two round trips.</summary>
+    /// <remarks>
+    /// After the commit the request's own token has no place here: a caller who disconnects between the two would leave the old value in Redis until
+    /// its time to live ends. Pass <see cref="CancellationToken.None"/>; the command time-out bounds the wait.
+    /// </remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
-    /// <param name="cancellationToken">Ends the wait; the entry may be removed all the same.</param>
+    /// <param name="cancellationToken">Ends the wait; the entry may be removed or not.</param>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm it within the command time-out: readers may get the old value. Make the call again.</exception>
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     public ValueTask InvalidateAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
@@ -220,7 +226,7 @@ public sealed class OnggiCache : IAsyncDisposable
 
     /// <summary>Removes many entries and tells the other processes, as <see cref="InvalidateAsync"/>; one UNLINK and one notice per 256 keys.</summary>
     /// <param name="keys">From the generated <c>Keys</c>.</param>
-    /// <param name="cancellationToken">Ends the wait; entries may be removed all the same.</param>
+    /// <param name="cancellationToken">Ends the wait; each entry may be removed or not. After a commit pass none, as there.</param>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm all of it. Make the call again.</exception>
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     public async ValueTask InvalidateManyAsync<T>(IReadOnlyCollection<CacheKey<T>> keys, CancellationToken cancellationToken = default)
@@ -283,10 +289,11 @@ public sealed class OnggiCache : IAsyncDisposable
         return counts with { MemoryEntries = _memory.Count, MemoryBytes = _memory.Bytes };
     }
 
-    /// <summary>Stops listening to events and empties memory. Loads that run go on for those who wait for them.</summary>
+    /// <summary>Stops listening to events, ends removals that run in the background, and empties memory. Loads that run go on for those who wait for them.</summary>
     public async ValueTask DisposeAsync()
     {
-        await _listener.DisposeAsync().ConfigureAwait(Rt.Capture);
+        _listener.Dispose();
+        await _removals.DisposeAsync().ConfigureAwait(Rt.Capture);
         _memory.Dispose();
     }
 

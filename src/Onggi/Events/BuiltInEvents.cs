@@ -21,7 +21,7 @@ public static class OnggiEventTypes
     /// <summary>Entries of a cache family were removed: whoever keeps copies in memory drops them.</summary>
     public static EventType<CacheInvalidated> CacheInvalidated { get; } = new("cache.invalidated");
 
-    /// <summary>A cache family was filled ahead of its readers.</summary>
+    /// <summary>Cache families were filled ahead of their readers.</summary>
     public static EventType<CacheWarmed> CacheWarmed { get; } = new("cache.warmed");
 }
 
@@ -32,10 +32,10 @@ public sealed record CacheInvalidated(string Family, IReadOnlyList<string> Keys)
 
 /// <summary>The payload of <c>cache.warmed</c>.</summary>
 /// <param name="Name">The name of the warm-up.</param>
-/// <param name="Family">The family's name in the catalog.</param>
+/// <param name="Families">The names, in the catalog, of all families that it had entries of, in ordinal order; empty when there was nothing to do.</param>
 /// <param name="Count">How many entries were put.</param>
 /// <param name="Seconds">How long it took.</param>
-public sealed record CacheWarmed(string Name, string Family, long Count, double Seconds);
+public sealed record CacheWarmed(string Name, IReadOnlyList<string> Families, long Count, double Seconds);
 
 /// <summary>How the library's own payloads, and payloads that stay JSON, are read and written.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]

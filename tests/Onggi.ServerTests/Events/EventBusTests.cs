@@ -257,10 +257,10 @@ public sealed class EventBusTests : IAsyncLifetime
         await using var subscription = await orders.Events.SubscribeAllAsync((one, stop) => heard.Writer.WriteAsync(one, stop));
 
         await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("1", "a"));
-        await users.Events.NotifyAsync(OnggiEventTypes.CacheWarmed, new CacheWarmed("products", "user", 3, 0.5));
+        await users.Events.NotifyAsync(OnggiEventTypes.CacheWarmed, new CacheWarmed("products", ["user", "order"], 3, 0.5));
 
         var seen = new[] { await NextAsync(heard), await NextAsync(heard) }.OrderBy(one => one.Type, StringComparer.Ordinal).ToArray();
-        Assert.Equal("""{"name":"products","family":"user","count":3,"seconds":0.5}""", seen[0].Data.GetRawText());
+        Assert.Equal("""{"name":"products","families":["user","order"],"count":3,"seconds":0.5}""", seen[0].Data.GetRawText());
         Assert.Equal("1", seen[1].Data.GetProperty("userId").GetString());
     }
 

@@ -70,7 +70,7 @@ public class EndpointTests
         await using var app = await StartAsync(redis);
         using var client = Client(app);
         var keyspace = app.Services.GetRequiredService<OnggiKeyspace>();
-        await keyspace.Events.PublishAsync(OnggiEventTypes.CacheWarmed, new CacheWarmed("products", "product", 3, 0.1));
+        await keyspace.Events.PublishAsync(OnggiEventTypes.CacheWarmed, new CacheWarmed("products", ["product"], 3, 0.1));
 
         var text = await client.GetStringAsync("/metrics");
 

@@ -110,6 +110,32 @@ public sealed class CacheReadWriteTests : IDisposable
     }
 
     [Fact]
+    public async Task A_time_to_live_that_is_chosen_is_cut_to_the_longest_that_the_catalog_allows_for_null_too()
+    {
+        var longest = _node.Keys.FamilyOf("test:text:a")!.MaxTtl;
+        var longer = longest + TimeSpan.FromDays(1);
+
+        await Cache.SetAsync(TestKeys.Text("a"), "value", longer);
+        Assert.Equal(longest, Store.LastTimeToLive);
+
+        await Cache.SetAsync(TestKeys.Text("b"), null, TimeSpan.FromMinutes(2));
+        Assert.Equal(TimeSpan.FromMinutes(2), Store.LastTimeToLive);
+        await Cache.SetAsync(TestKeys.Text("b"), null, longer);
+        Assert.Equal(longest, Store.LastTimeToLive);
+
+        await Cache.GetOrLoadAsync(
+            TestKeys.Text("c"),
+            context =>
+            {
+                context.Ttl = longer;
+                return new((string?)null);
+            }
+        );
+        Assert.Equal("null", Store["test:text:c"]);
+        Assert.Equal(longest, Store.LastTimeToLive);
+    }
+
+    [Fact]
     public async Task A_time_to_live_that_is_not_positive_is_refused()
     {
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Onggi.Caching;
 using Onggi.Keys;
 using Onggi.Testing;
@@ -194,16 +195,134 @@ public sealed class LoadFlightTests : IDisposable
     [Fact]
     public async Task A_store_that_others_invalidation_overtook_on_the_wire_is_taken_back()
     {
-        var stored = new TaskCompletionSource();
-        Store.Answering = command => command.StartsWith("SET", StringComparison.Ordinal) ? stored.Task : Task.CompletedTask;
+        var set = Hold("SET");
         var loading = Cache.GetOrLoadAsync(TestKeys.Customer("1"), static _ => new(new Customer("1", "old"))).AsTask();
-        SpinWait.SpinUntil(() => Store.Count("SET") == 1, Patience);
+        await set.Begun;
 
         _node.Events.Receive("customer.updated", """{"lineNumber":"1"}""");
-        stored.SetResult();
+        set.Answer.SetResult();
 
         Assert.Equal("old", (await loading.WaitAsync(Patience))?.Name);
         Assert.Null(Store["test:customer:1"]);
+    }
+
+    [Fact]
+    public async Task A_load_that_all_have_left_is_not_stored_even_if_its_loader_ignores_the_token()
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _node.Log.Written += id => _ = id == 2008 && ended.TrySetResult();
+        Store.Answering = command =>
+        {
+            if (command.StartsWith("SET", StringComparison.Ordinal))
+                ended.TrySetResult();
+            return Task.CompletedTask;
+        };
+        var gate = new Gate<string?>();
+        using var leave = new CancellationTokenSource();
+        var leaving = Cache.GetOrLoadAsync(TestKeys.Text("a"), gate.LoadAsync, leave.Token).AsTask();
+        await gate.Begun;
+
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving.WaitAsync(Patience));
+        await Cache.InvalidateAsync(TestKeys.Text("a"));
+        gate.Release("old");
+        await ended.Task.WaitAsync(Patience);
+
+        Assert.Equal(0, Store.Count("SET"));
+    }
+
+    [Fact]
+    public async Task A_store_that_all_have_left_is_still_taken_back_when_others_invalidation_overtook_it()
+    {
+        var set = Hold("SET");
+        using var leave = new CancellationTokenSource();
+        var loading = Cache.GetOrLoadAsync(TestKeys.Customer("1"), static _ => new(new Customer("1", "old")), leave.Token).AsTask();
+        await set.Begun;
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => loading.WaitAsync(Patience));
+        var removal = Hold("UNLINK");
+
+        _node.Events.Receive("customer.updated", """{"lineNumber":"1"}""");
+        set.Answer.SetResult();
+        await removal.Begun;
+        removal.Answer.SetResult();
+
+        Assert.Null(Store["test:customer:1"]);
+    }
+
+    [Fact]
+    public async Task A_key_of_a_batch_that_nobody_waits_for_is_not_stored_after_a_change_while_the_batch_goes_on()
+    {
+        var gate = new Gate<bool>();
+        using var leave = new CancellationTokenSource();
+        var batch = Batch(["a", "b"], gate, leave.Token);
+        await gate.Begun;
+        var joined = Cache.GetOrLoadAsync(TestKeys.Text("b"), static _ => new("unused")).AsTask();
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => batch.WaitAsync(Patience));
+
+        await Cache.InvalidateAsync(TestKeys.Text("a"));
+        gate.Release(true);
+
+        Assert.Equal("b", await joined.WaitAsync(Patience));
+        Assert.Null(Store["test:text:a"]);
+        Assert.Equal("\"b\"", Store["test:text:b"]);
+    }
+
+    [Fact]
+    public async Task A_key_of_a_batch_that_nobody_waits_for_can_be_joined_and_counts_again()
+    {
+        var gate = new Gate<bool>();
+        using var leave = new CancellationTokenSource();
+        using var leaveToo = new CancellationTokenSource();
+        var batch = Batch(["a", "b"], gate, leave.Token);
+        await gate.Begun;
+        var b = Cache.GetOrLoadAsync(TestKeys.Text("b"), static _ => new("unused"), leaveToo.Token).AsTask();
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => batch.WaitAsync(Patience));
+
+        var a = Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("unused")).AsTask();
+        await leaveToo.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => b.WaitAsync(Patience));
+        Assert.False(gate.Token.IsCancellationRequested);
+        gate.Release(true);
+
+        Assert.Equal("a", await a.WaitAsync(Patience));
+    }
+
+    [Fact]
+    public void A_load_that_all_have_left_after_its_loader_returned_stays_in_reach_of_a_change()
+    {
+        var flights = new LoadFlights();
+        var batch = new LoadBatch();
+        var flight = flights.JoinOrStart<string>("k", batch, out _);
+        flights.LoaderReturned(batch);
+
+        flights.Leave(flight);
+        Assert.False(flight.IsDoomed);
+        Assert.Equal(1, flights.Running);
+        flights.Doom("k", byOthers: false);
+
+        Assert.False(flight.TrySend(Store, [], TimeSpan.FromSeconds(1), out _));
+        Assert.False(batch.Abandoned.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void When_the_last_has_left_all_loads_of_the_batch_are_doomed_and_off_the_table()
+    {
+        var flights = new LoadFlights();
+        var batch = new LoadBatch();
+        var a = flights.JoinOrStart<string>("a", batch, out _);
+        var b = flights.JoinOrStart<string>("b", batch, out _);
+
+        flights.Leave(a);
+        Assert.False(a.IsDoomed);
+        flights.Leave(b);
+
+        Assert.True(batch.Abandoned.IsCancellationRequested);
+        Assert.Equal((true, true), (a.IsDoomed, b.IsDoomed));
+        Assert.Equal((false, false), (a.NeedsRepair, b.NeedsRepair));
+        Assert.Equal(0, flights.Running);
     }
 
     [Fact]
@@ -368,34 +487,53 @@ public sealed class LoadFlightTests : IDisposable
     public async Task Random_loads_changes_and_cancellations_never_hand_out_what_was_invalidated_before()
     {
         var name = nameof(Random_loads_changes_and_cancellations_never_hand_out_what_was_invalidated_before);
-        var version = 0;
-        var confirmed = 0;
+        // Few callers for each key, so that the last one often leaves a load; enough for loads to be shared.
+        const int Keys = 4;
+        var version = new int[Keys];
+        var confirmed = new int[Keys];
+        var nextChange = Enumerable.Range(0, Keys).Select(static _ => NewSignal()).ToArray();
         Store.Answering = static _ => Task.Run(static () => { });
 
-        async Task ChangeAsync()
+        async Task ChangeAsync(int key)
         {
-            var made = Interlocked.Increment(ref version);
-            await Cache.InvalidateAsync(TestKeys.Number("n"));
-            for (var seen = Volatile.Read(ref confirmed); seen < made; seen = Volatile.Read(ref confirmed))
-                Interlocked.CompareExchange(ref confirmed, made, seen);
+            var made = Interlocked.Increment(ref version[key]);
+            await Cache.InvalidateAsync(NumberKey(key));
+            for (var seen = Volatile.Read(ref confirmed[key]); seen < made; seen = Volatile.Read(ref confirmed[key]))
+                Interlocked.CompareExchange(ref confirmed[key], made, seen);
+            Interlocked.Exchange(ref nextChange[key], NewSignal()).SetResult();
         }
 
-        async Task ReadAsync(bool cancelled)
+        async Task ReadAsync(int key, bool cancelled, bool heedful, int steps)
         {
-            var oldest = Volatile.Read(ref confirmed);
+            var oldest = Volatile.Read(ref confirmed[key]);
+            var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using var cancel = new CancellationTokenSource();
-            var reading = Cache.GetOrLoadAsync(
-                TestKeys.Number("n"),
-                async _ =>
-                {
-                    var loaded = Volatile.Read(ref version);
-                    await Task.Run(static () => { });
-                    return loaded;
-                },
-                cancel.Token
-            );
+            var reading = Cache
+                .GetOrLoadAsync(
+                    NumberKey(key),
+                    async load =>
+                    {
+                        var changed = Volatile.Read(ref nextChange[key]).Task;
+                        var loaded = Volatile.Read(ref version[key]);
+                        begun.TrySetResult();
+                        for (var step = 0; step < steps; step++)
+                            await Task.Run(static () => { });
+                        if (heedful)
+                            load.CancellationToken.ThrowIfCancellationRequested();
+                        // The worst that a loader can do whom nobody waits for: come back with the old value after a change.
+                        if (load.CancellationToken.IsCancellationRequested)
+                            await changed;
+                        return loaded;
+                    },
+                    cancel.Token
+                )
+                .AsTask();
             if (cancelled)
+            {
+                await Task.WhenAny(begun.Task, reading);
                 await cancel.CancelAsync();
+            }
+
             try
             {
                 var value = await reading;
@@ -412,11 +550,42 @@ public sealed class LoadFlightTests : IDisposable
                         {
                             var random = Seed.For(name + worker);
                             for (var i = 0; i < 1500; i++)
-                                await (random.Next(10) == 0 ? ChangeAsync() : ReadAsync(cancelled: random.Next(5) == 0));
+                            {
+                                var key = random.Next(Keys);
+                                await (
+                                    random.Next(4) == 0
+                                        ? ChangeAsync(key)
+                                        : ReadAsync(
+                                            key,
+                                            cancelled: random.Next(2) == 0,
+                                            heedful: random.Next(2) == 0,
+                                            steps: random.Next(8)
+                                        )
+                                );
+                            }
                         })
                     )
             )
             .WaitAsync(Patience);
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static CacheKey<int> NumberKey(int key) => TestKeys.Number(key.ToString(CultureInfo.InvariantCulture));
+
+    // Holds back the answers to one kind of command.
+    private (Task Begun, TaskCompletionSource Answer) Hold(string verb)
+    {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Store.Answering = command =>
+        {
+            if (!command.StartsWith(verb, StringComparison.Ordinal))
+                return Task.CompletedTask;
+            begun.TrySetResult();
+            return answer.Task;
+        };
+        return (begun.Task.WaitAsync(Patience), answer);
     }
 
     private Task<IReadOnlyDictionary<CacheKey<string>, CacheResult<string>>> Batch(

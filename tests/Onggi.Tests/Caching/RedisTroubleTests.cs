@@ -195,6 +195,95 @@ public sealed class RedisTroubleTests : IDisposable
         );
     }
 
+    [Fact]
+    public async Task A_store_without_an_answer_that_others_invalidation_overtook_is_taken_back_until_Redis_confirms_it()
+    {
+        // The clock runs as fast as the test turns it: no pause between two attempts may use up the time for all.
+        Store.CommandTimeout = TimeSpan.FromDays(1);
+        var failures = 2;
+        var confirmed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await LoadWhileItChangesAsync(
+            Error("timeout"),
+            () =>
+            {
+                if (failures-- > 0)
+                    throw new RedisConnectionException("The connection was lost.", Sent.Maybe);
+                confirmed.SetResult();
+                return Task.CompletedTask;
+            }
+        );
+
+        // The pauses between attempts are timers of the test's clock.
+        using var patience = new CancellationTokenSource(Patience);
+        while (!confirmed.Task.IsCompleted)
+        {
+            Assert.False(patience.IsCancellationRequested, "Nobody tries again.");
+            await Task.Yield();
+            _node.Time.Advance(TimeSpan.FromMilliseconds(10));
+        }
+
+        await Cache.DisposeAsync();
+        Assert.Equal(3, Store.Count("UNLINK"));
+        Assert.Null(Store["test:customer:1"]);
+        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2012);
+    }
+
+    [Fact]
+    public async Task A_store_that_Redis_did_not_execute_is_not_taken_back()
+    {
+        await LoadWhileItChangesAsync(Error("connection"), static () => Task.CompletedTask);
+
+        Assert.Equal(0, Store.Count("UNLINK"));
+    }
+
+    [Fact]
+    public async Task A_store_that_cannot_be_taken_back_is_said_in_words_of_its_own()
+    {
+        await LoadWhileItChangesAsync(null, static () => throw Error("nopermission"));
+
+        Assert.Single(_node.Log.All, line => line.Id == 2012);
+        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2002);
+        Assert.Equal(0, Cache.Statistics("customer").StoreFailures);
+    }
+
+    [Fact]
+    public async Task A_store_is_taken_back_in_the_background_and_that_ends_with_the_cache()
+    {
+        await LoadWhileItChangesAsync(null, static () => new TaskCompletionSource().Task);
+        Assert.Equal(1, Store.Count("UNLINK"));
+        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2012);
+
+        await Cache.DisposeAsync().AsTask().WaitAsync(Patience);
+
+        Assert.Single(_node.Log.All, line => line.Id == 2012);
+    }
+
+    // Another node changes the key while the SET is under way, which then ends with the error.
+    private async Task LoadWhileItChangesAsync(RedisException? error, Func<Task> removing)
+    {
+        var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Store.Answering = async command =>
+        {
+            if (command.StartsWith("UNLINK", StringComparison.Ordinal))
+                await removing();
+            if (!command.StartsWith("SET", StringComparison.Ordinal))
+                return;
+            sent.SetResult();
+            await answer.Task;
+        };
+        var loading = Cache.GetOrLoadAsync(TestKeys.Customer("1"), static _ => new(new Customer("1", "old"))).AsTask();
+        await sent.Task.WaitAsync(Patience);
+
+        _node.Events.Receive("customer.updated", """{"lineNumber":"1"}""");
+        if (error is null)
+            answer.SetResult();
+        else
+            answer.SetException(error);
+
+        Assert.Equal("old", (await loading.WaitAsync(Patience))?.Name);
+    }
+
     private static RedisException Error(string trouble) =>
         trouble switch
         {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
@@ -26,7 +27,26 @@ public sealed class WarmTests : IDisposable
         Assert.All(_steps, step => Assert.Null(step.Total));
         Assert.Equal("\"599\"", Store["test:text:599"]);
         var warmed = Assert.IsType<CacheWarmed>(Assert.Single(_node.Events.Notified));
-        Assert.Equal(("texts", "text", 600L), (warmed.Name, warmed.Family, warmed.Count));
+        Assert.Equal(("texts", 600L), (warmed.Name, warmed.Count));
+        Assert.Equal(["text"], warmed.Families);
+    }
+
+    [Fact]
+    public async Task The_end_names_each_family_by_itself()
+    {
+        var other = new CacheKey<string>(TestKeys.Customer("1").Entry);
+        var values = new Dictionary<CacheKey<string>, string?> { [TestKeys.Text("a")] = "x", [other] = "y" };
+        await Cache.WarmAsync("both", values.ToAsyncEnumerable());
+        await Cache.PrefetchAsync([TestKeys.Text("a"), other], static (_, _) => throw new InvalidOperationException("all are there"));
+
+        var ends = _node.Events.Notified.Cast<CacheWarmed>().ToList();
+        Assert.Equal(2, ends.Count);
+        Assert.All(ends, end => Assert.Equal(["customer", "text"], end.Families));
+        Assert.Contains(
+            "\"families\":[\"customer\",\"text\"]",
+            JsonSerializer.Serialize(ends[0], BuiltInEventsJson.Default.CacheWarmed),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

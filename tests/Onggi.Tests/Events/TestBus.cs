@@ -107,6 +107,9 @@ internal sealed class LogLines : ILoggerFactory, ILoggerProvider, ILogger
     private readonly Lock _gate = new();
     private readonly List<(LogLevel Level, int Id, string Text)> _lines = [];
 
+    /// <summary>Told the number of each line after it was written.</summary>
+    public event Action<int>? Written;
+
     public IReadOnlyList<(LogLevel Level, int Id, string Text)> All
     {
         get
@@ -135,6 +138,7 @@ internal sealed class LogLines : ILoggerFactory, ILoggerProvider, ILogger
     {
         lock (_gate)
             _lines.Add((logLevel, eventId.Id, formatter(state, exception)));
+        Written?.Invoke(eventId.Id);
     }
 
     public void Dispose() { }
