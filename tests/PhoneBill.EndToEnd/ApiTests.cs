@@ -134,6 +134,25 @@ public sealed class ApiTests(RunningServices services) : IClassFixture<RunningSe
         Assert.Contains("total;dur=", Assert.Single(response.Headers.GetValues("Server-Timing")), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_bill_has_the_name_that_its_product_has_now()
+    {
+        var line = Seed.Lines().First(line => line.ProductCode == "LTE-33");
+        var bill = services.At(Bills, $"/api/bills/{line.LineNumber}/2026-10");
+        Assert.Equal("LTE 데이터 33", await ProductNameAsync(bill));
+
+        var renamed = await services.Http.PutAsJsonAsync(
+            services.At(Products, "/api/products/LTE-33"),
+            new { name = "LTE 서른셋", monthlyFee = 33_000 }
+        );
+
+        Assert.True(renamed.IsSuccessStatusCode);
+        Assert.True(await Eventually.IsTrueAsync(async () => await ProductNameAsync(bill) == "LTE 서른셋"), "the bill has the old name");
+    }
+
+    private async Task<string?> ProductNameAsync(Uri bill) =>
+        (await services.Http.GetFromJsonAsync<JsonElement>(bill)).GetProperty("productName").GetString();
+
     private static async Task IsProblemAsync(HttpResponseMessage response, int status, string detail)
     {
         Assert.Equal(status, (int)response.StatusCode);

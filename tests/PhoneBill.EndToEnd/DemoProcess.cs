@@ -14,7 +14,8 @@ internal sealed class DemoProcess : IAsyncDisposable
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _errors = new();
-    private readonly TaskCompletionSource _up = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<(string Text, TaskCompletionSource Said)> _awaited = [];
+    private bool _silent;
 
     private DemoProcess(Process process, string temp, int redisPort, int portBase)
     {
@@ -35,18 +36,28 @@ internal sealed class DemoProcess : IAsyncDisposable
 
     public string Errors => Text(_errors);
 
-    /// <summary>Done when it says that all is up, or when it ends.</summary>
-    public Task Up => _up.Task;
+    /// <summary>Done when it says that all is up.</summary>
+    public Task Up => SaysAsync("All is up");
 
-    public static DemoProcess Start(params string[] arguments)
+    /// <summary>The directory of its run: settings, database, logs.</summary>
+    public string RunDirectory => Assert.Single(Directory.GetDirectories(Temp, "phonebill-*"));
+
+    public static DemoProcess Start(params string[] arguments) => StartIn(NewTemp(), arguments);
+
+    /// <summary>Starts it with the temporary directory of another one; whoever is disposed last removes it.</summary>
+    public static DemoProcess StartIn(string temp, params string[] arguments)
     {
         var ports = FreePorts();
-        return StartOn(ports.Redis, ports.Base, arguments);
+        return StartOn(ports.Redis, ports.Base, temp, arguments);
     }
 
-    public static DemoProcess StartOn(int redisPort, int portBase, params string[] arguments)
+    public static DemoProcess StartOn(int redisPort, int portBase, params string[] arguments) =>
+        StartOn(redisPort, portBase, NewTemp(), arguments);
+
+    private static string NewTemp() => Directory.CreateTempSubdirectory("phonebill-test-").FullName;
+
+    private static DemoProcess StartOn(int redisPort, int portBase, string temp, string[] arguments)
     {
-        var temp = Directory.CreateTempSubdirectory("phonebill-test-").FullName;
         var slash = Path.DirectorySeparatorChar;
         var output = AppContext.BaseDirectory.Replace(
             $"{slash}tests{slash}PhoneBill.EndToEnd{slash}bin{slash}",
@@ -64,11 +75,30 @@ internal sealed class DemoProcess : IAsyncDisposable
         start.Environment["TMPDIR"] = temp;
         var process = Process.Start(start)!;
         var demo = new DemoProcess(process, temp, redisPort, portBase);
-        process.OutputDataReceived += (_, line) => demo.Take(demo._output, line.Data);
-        process.ErrorDataReceived += (_, line) => demo.Take(demo._errors, line.Data);
+        process.OutputDataReceived += (_, line) => demo.Hear(line.Data);
+        process.ErrorDataReceived += (_, line) => demo.Complain(line.Data);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return demo;
+    }
+
+    /// <summary>Waits until it has printed a line with this text; fails with what it printed instead when it ends or takes a minute.</summary>
+    public async Task SaysAsync(string text)
+    {
+        var said = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_output)
+        {
+            if (_silent || _output.ToString().Contains(text, StringComparison.Ordinal))
+                said.SetResult();
+            else
+                _awaited.Add((text, said));
+        }
+
+        await Task.WhenAny(said.Task, Task.Delay(TimeSpan.FromMinutes(1)));
+        Assert.True(
+            Output.Contains(text, StringComparison.Ordinal),
+            $"The demonstration did not say '{text}'. It said: {Output} It complained: {Errors}"
+        );
     }
 
     /// <summary>What Ctrl-C does.</summary>
@@ -121,7 +151,8 @@ internal sealed class DemoProcess : IAsyncDisposable
         }
 
         _process.Dispose();
-        Directory.Delete(Temp, recursive: true);
+        if (Directory.Exists(Temp))
+            Directory.Delete(Temp, recursive: true);
     }
 
     private static (int Redis, int Base) FreePorts()
@@ -155,11 +186,23 @@ internal sealed class DemoProcess : IAsyncDisposable
             return builder.ToString();
     }
 
-    private void Take(StringBuilder builder, string? line)
+    private void Hear(string? line)
     {
-        lock (builder)
-            builder.AppendLine(line);
-        if (line is null || line.Contains("All is up", StringComparison.Ordinal))
-            _up.TrySetResult();
+        lock (_output)
+        {
+            _output.AppendLine(line);
+            _silent |= line is null;
+            foreach (var (text, said) in _awaited)
+            {
+                if (line is null || line.Contains(text, StringComparison.Ordinal))
+                    said.TrySetResult();
+            }
+        }
+    }
+
+    private void Complain(string? line)
+    {
+        lock (_errors)
+            _errors.AppendLine(line);
     }
 }

@@ -23,8 +23,9 @@ public sealed class EndingTests
     public async Task Ctrl_C_while_things_start_leaves_nothing_behind()
     {
         await using var demo = DemoProcess.Start();
-        while (demo.Children().Count < 4)
-            await Task.Delay(10);
+        // Redis is up then, and every service is a process.
+        await demo.SaysAsync("Starting kos");
+        Assert.True(demo.Children().Count >= 4);
 
         demo.Interrupt();
 
@@ -34,18 +35,46 @@ public sealed class EndingTests
     }
 
     [Fact]
-    public async Task When_the_demo_is_killed_its_services_and_its_Redis_end_too()
+    public async Task When_the_demo_is_killed_its_services_and_its_Redis_end_too_and_the_next_one_tidies_up()
     {
         await using var demo = DemoProcess.Start("--no-story");
         await demo.Up;
         Assert.True(demo.Children().Count >= 7);
+        var abandoned = demo.RunDirectory;
 
         demo.KillHard();
 
         await demo.ExitAsync();
-        var patience = DateTime.UtcNow.AddSeconds(15);
-        while (demo.Children().Count > 0 && DateTime.UtcNow < patience)
-            await Task.Delay(50);
-        Assert.Empty(demo.Children());
+        await EndedAsync(demo);
+        Assert.True(Directory.Exists(abandoned));
+
+        await using var next = DemoProcess.StartIn(demo.Temp, "--no-story");
+        await next.SaysAsync("Starting Redis");
+        Assert.NotEqual(abandoned, next.RunDirectory);
+
+        // What is in use stays.
+        var used = next.RunDirectory;
+        await using var third = DemoProcess.StartIn(demo.Temp, "--no-story");
+        await third.SaysAsync("Starting Redis");
+        Assert.True(Directory.Exists(used));
+        third.Interrupt();
+        await third.ExitAsync();
+        next.Interrupt();
+        await next.ExitAsync();
+    }
+
+    /// <summary>Those it started notice its end by themselves; nobody tells when they are gone, so they are looked for.</summary>
+    private static async Task EndedAsync(DemoProcess demo)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var again = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        var left = demo.Children();
+        while (left.Count > 0 && !patience.IsCancellationRequested)
+        {
+            await again.WaitForNextTickAsync(CancellationToken.None);
+            left = demo.Children();
+        }
+
+        Assert.True(left.Count == 0, $"30 s after the demonstration was killed these still run: {string.Join("; ", left)}");
     }
 }

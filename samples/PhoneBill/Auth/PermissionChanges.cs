@@ -25,11 +25,12 @@ public sealed class PermissionChanges(IDbContextFactory<PhoneBillDb> databases, 
             db.Permissions.Remove(has);
         await db.SaveChangesAsync(cancellationToken);
 
+        // From here on the caller's impatience no longer counts: the change is made, so the caches must hear of it.
         await events.PublishAsync(
             EventTypes.PermissionChanged,
             new PermissionChanged(userId),
             new Dictionary<string, string> { ["user_id"] = userId },
-            cancellationToken
+            CancellationToken.None
         );
         return TypedResults.NoContent();
     }

@@ -29,13 +29,13 @@ public static class BillEndpoints
         api.MapGet(
                 "/bills/{lineNumber}/{month}",
                 async (string lineNumber, string month, HttpContext http, BillReader bills, CancellationToken cancellationToken) =>
-                    (Inputs.LineNumber(lineNumber) ?? Inputs.Month(month)) is { } problem
-                        ? (IResult)problem
-                        : http.Answer(
-                            await bills.GetAsync(lineNumber, month, cancellationToken),
-                            $"The billing system knows no line {lineNumber}."
-                        )
+                {
+                    if ((Inputs.LineNumber(lineNumber) ?? Inputs.Month(month)) is { } problem)
+                        return (IResult)problem;
+                    var (tier, bill) = await bills.GetAsync(lineNumber, month, cancellationToken);
+                    return http.Answer(tier, bill, $"The billing system knows no line {lineNumber}.");
+                }
             )
-            .Answers<Bill>("A line's bill of one month (yyyy-MM).");
+            .Answers<NamedBill>("A line's bill of one month (yyyy-MM).");
     }
 }

@@ -26,15 +26,8 @@ public sealed record User(string Id, string Name, string Email, string Role);
 /// <summary>A list of users.</summary>
 public sealed record UserList(IReadOnlyList<User> Users);
 
-/// <summary>A month's bill of a line; amounts are in won.</summary>
-public sealed record Bill(
-    string LineNumber,
-    string Month,
-    string ProductCode,
-    string ProductName,
-    IReadOnlyList<Charge> Charges,
-    int Total
-);
+/// <summary>A month's bill of a line; amounts are in won. Of the product it has the code only: a name in here would outlive a renaming.</summary>
+public sealed record Bill(string LineNumber, string Month, string ProductCode, IReadOnlyList<Charge> Charges, int Total);
 
 /// <summary>One row of a bill; discounts are negative.</summary>
 public sealed record Charge(string Name, int Amount);

@@ -10,15 +10,15 @@ public sealed class Stage : IAsyncDisposable
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private readonly DemoOptions _options;
+    private readonly RunDirectory _directory;
     private readonly List<ServiceProcess> _services = [];
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(10) };
 
     private Stage(DemoOptions options)
     {
-        _options = options;
         Ports = new Ports(options.RedisPort, options.PortBase);
-        Directory = System.IO.Directory.CreateTempSubdirectory("phonebill-").FullName;
+        _directory = RunDirectory.Create(options.KeepData);
+        Directory = _directory.Path;
         Redis = new RedisServer(Ports.Redis, Directory);
     }
 
@@ -79,8 +79,7 @@ public sealed class Stage : IAsyncDisposable
         }
         finally
         {
-            if (!_options.KeepData)
-                System.IO.Directory.Delete(Directory, recursive: true);
+            _directory.Dispose();
         }
     }
 
@@ -106,7 +105,14 @@ public sealed class Stage : IAsyncDisposable
     {
         if (!console.Profile.Capabilities.Interactive)
         {
-            await StartAllAsync((_, work) => work(), cancellationToken);
+            await StartAllAsync(
+                async (what, work) =>
+                {
+                    console.WriteLine($"Starting {what}");
+                    await work();
+                },
+                cancellationToken
+            );
             return;
         }
 

@@ -11,6 +11,10 @@ public sealed record NewUser(string Id, string Name, string Email, string Role, 
 public sealed record UserEdit(string Name, string Email, string Role);
 
 /// <summary>Writes to the database first, then publishes: every cached copy is gone before the caller has the answer.</summary>
+/// <remarks>
+/// When publishing failed, the caller repeats the request. So an addition that is there already, and a removal of what is gone, publish too:
+/// they may be such a repetition, and once more does no harm.
+/// </remarks>
 public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases, OnggiEvents events)
 {
     public async Task<IResult> CreateAsync(NewUser user, CancellationToken cancellationToken)
@@ -24,7 +28,10 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
 
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         if (await db.Users.AnyAsync(row => row.Id == user.Id, cancellationToken))
+        {
+            await TellAsync(EventTypes.UserCreated, user.Id);
             return TypedResults.Problem($"There is a user '{user.Id}' already.", title: "Taken", statusCode: StatusCodes.Status409Conflict);
+        }
 
         var row = new UserRow
         {
@@ -36,7 +43,7 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
         };
         db.Users.Add(row);
         await db.SaveChangesAsync(cancellationToken);
-        await events.PublishAsync(EventTypes.UserCreated, new UserChanged(user.Id), Metadata(user.Id), cancellationToken);
+        await TellAsync(EventTypes.UserCreated, user.Id);
         return TypedResults.Created($"/api/users/{user.Id}", row.ToUser());
     }
 
@@ -51,22 +58,28 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
 
         (row.Name, row.Email, row.Role) = (edit.Name, edit.Email, edit.Role);
         await db.SaveChangesAsync(cancellationToken);
-        await events.PublishAsync(EventTypes.UserUpdated, new UserChanged(id), Metadata(id), cancellationToken);
+        await TellAsync(EventTypes.UserUpdated, id);
         return TypedResults.Ok(row.ToUser());
     }
 
     public async Task<IResult> DeleteAsync(string id, CancellationToken cancellationToken)
     {
-        await using var db = await databases.CreateDbContextAsync(cancellationToken);
-        if (await db.Users.Where(row => row.Id == id).ExecuteDeleteAsync(cancellationToken) == 0)
+        if (!IdPattern().IsMatch(id))
             return Inputs.NotFound($"There is no user '{id}'.");
 
+        await using var db = await databases.CreateDbContextAsync(cancellationToken);
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
         await db.Permissions.Where(row => row.UserId == id).ExecuteDeleteAsync(cancellationToken);
-        await events.PublishAsync(EventTypes.UserDeleted, new UserChanged(id), Metadata(id), cancellationToken);
-        return TypedResults.NoContent();
+        var deleted = await db.Users.Where(row => row.Id == id).ExecuteDeleteAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+
+        await TellAsync(EventTypes.UserDeleted, id);
+        return deleted == 0 ? Inputs.NotFound($"There is no user '{id}'.") : TypedResults.NoContent();
     }
 
-    private static Dictionary<string, string> Metadata(string id) => new() { ["user_id"] = id };
+    /// <summary>The caller's impatience no longer counts: the change is made, so the caches must hear of it.</summary>
+    private ValueTask<EventReceipt> TellAsync(EventType<UserChanged> type, string id) =>
+        events.PublishAsync(type, new UserChanged(id), new Dictionary<string, string> { ["user_id"] = id }, CancellationToken.None);
 
     private static ProblemHttpResult? Wrong(string name, string email) =>
         string.IsNullOrWhiteSpace(name) ? Inputs.Problem("The name is missing", "Write the user's name.")

@@ -13,10 +13,14 @@ public static class CacheAnswers
 
     /// <summary>200 with the cached value, or 404 when it is known that there is none.</summary>
     public static Results<Ok<T>, ProblemHttpResult> Answer<T>(this HttpContext context, CacheResult<T> result, string otherwise)
+        where T : class => context.Answer(result.Tier, result.Value, otherwise);
+
+    /// <summary>The same for a value that was made of a cached one.</summary>
+    public static Results<Ok<T>, ProblemHttpResult> Answer<T>(this HttpContext context, CacheTier tier, T? value, string otherwise)
         where T : class
     {
-        context.Response.Headers[TierHeader] = result.Tier.ToString().ToLowerInvariant();
-        return result.Value is { } value ? TypedResults.Ok(value) : Inputs.NotFound(otherwise);
+        context.Response.Headers[TierHeader] = tier.ToString().ToLowerInvariant();
+        return value is not null ? TypedResults.Ok(value) : Inputs.NotFound(otherwise);
     }
 
     public static void UseServerTiming(this IApplicationBuilder app) =>

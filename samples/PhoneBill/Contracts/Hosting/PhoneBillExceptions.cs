@@ -20,7 +20,8 @@ public sealed class PhoneBillExceptions(IProblemDetailsService problems) : IExce
             RedisException => (
                 StatusCodes.Status503ServiceUnavailable,
                 "The change is made, but not all caches could be told",
-                "Repeat the same request: it is safe, and it tells them. Until then an old answer can be seen for a while."
+                "Repeat the same request: it is safe, and it tells them, even where it answers that nothing is left to change (404 or 409)."
+                    + " Until then an old answer can be seen for a while."
             ),
             BadHttpRequestException { InnerException: JsonException json } => (
                 StatusCodes.Status400BadRequest,
