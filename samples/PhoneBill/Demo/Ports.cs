@@ -13,16 +13,27 @@ public sealed record Ports(int Redis, int Base)
     public int ProductChange => Base + 4;
     public int Kos => Base + 10;
 
-    /// <exception cref="DemoException">Somebody else listens on one of them.</exception>
+    private (int Port, string Name, string Option)[] All =>
+        [
+            (Auth, "Auth", "--port-base"),
+            (Users, "Users", "--port-base"),
+            (BillInquiry, "BillInquiry", "--port-base"),
+            (ProductChange, "ProductChange", "--port-base"),
+            (Kos, "KOS", "--port-base"),
+            (BillInquiryReplica, "the BillInquiry replica", "--port-base"),
+            (Redis, "Redis", "--redis-port"),
+        ];
+
+    /// <exception cref="DemoException">Two of ours want the same one, or somebody else listens there.</exception>
     public void EnsureFree()
     {
-        Check(Redis, "Redis", "--redis-port");
-        Check(Auth, "Auth", "--port-base");
-        Check(Users, "Users", "--port-base");
-        Check(BillInquiry, "BillInquiry", "--port-base");
-        Check(ProductChange, "ProductChange", "--port-base");
-        Check(Kos, "KOS", "--port-base");
-        Check(BillInquiryReplica, "the BillInquiry replica", "--port-base");
+        foreach (var (port, name, _) in All)
+            if (port == Redis && name != "Redis")
+                throw new DemoException(
+                    $"Redis and {name} cannot both listen on port {port}. Choose another with --redis-port or --port-base."
+                );
+        foreach (var (port, name, option) in All)
+            Check(port, name, option);
     }
 
     private static void Check(int port, string name, string option)
