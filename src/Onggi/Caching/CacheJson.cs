@@ -57,8 +57,7 @@ internal sealed class CacheJson
                     _options is null
                         ? "OnggiOptions.Json is not set. Write options.Json = MyJson.Default, where MyJson is a JsonSerializerContext with:"
                         : $"The catalog names {missing.Count} value type(s) that the JsonSerializerContext in OnggiOptions.Json does not know. Add to it:"
-                )
-                    + string.Concat(missing.Select(static line => Environment.NewLine + "  " + line))
+                ) + string.Concat(missing.Select(static line => Environment.NewLine + "  " + line))
             );
         }
     }
