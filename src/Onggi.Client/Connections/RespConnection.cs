@@ -50,12 +50,6 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     /// <summary>How many commands wait for replies, those included whose callers have gone.</summary>
     public int InFlight => _ring.Count;
 
-    /// <summary>How many whole frames have been read, pushes included.</summary>
-    public long Frames { get; private set; }
-
-    /// <summary>How often bytes were handed out to be sent.</summary>
-    public long Sends { get; private set; }
-
     public bool IsAttached => _attached;
 
     /// <summary>Writes the command and gives it its place; <see cref="FlushHint.Closed"/> when the connection has ended.</summary>
@@ -136,7 +130,6 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             (_filling, _sending) = (_sending, _filling);
             bytes = _sending.Written;
             _streamTaken += bytes.Length;
-            Sends++;
             return true;
         }
     }
@@ -154,7 +147,6 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             var frame = _received.Unread[..length];
             Dispatch(_scanner.HasStreamedParts ? StreamedFrame.Flatten(frame) : frame);
             _received.Consume(length);
-            Frames++;
         }
     }
 

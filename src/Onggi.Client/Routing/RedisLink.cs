@@ -63,9 +63,6 @@ internal sealed class RedisLink : IAsyncDisposable
 
     public int InFlight => _live.Connection.InFlight;
 
-    /// <summary>How many connections this link has had.</summary>
-    public long Generation { get; private set; }
-
     public RedisServerInfo? Server { get; private set; }
 
     /// <summary>What the last attempt to connect failed with, in a sentence.</summary>
@@ -270,7 +267,6 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         var live = _live;
         var pump = new ConnectionPump(live.Connection, transport, _time);
-        Generation++;
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
         live.Connection.Attach();
