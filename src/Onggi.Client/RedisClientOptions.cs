@@ -13,6 +13,26 @@ public sealed class RedisClientOptions
     /// <value>Default 6379.</value>
     public int Port { get; set; } = 6379;
 
+    /// <summary>All servers to begin with: one Redis, several nodes of a cluster, or several Sentinels (see <see cref="SentinelService"/>). Empty means <see cref="Host"/> and <see cref="Port"/> alone.</summary>
+    public IReadOnlyList<RedisAddress> Servers { get; set; } = [];
+
+    /// <summary>The name under which Sentinels watch the master; with it, <see cref="Servers"/> are Sentinels. <c>null</c> for none.</summary>
+    public string? SentinelService { get; set; }
+
+    /// <summary>The ACL user at the Sentinels, which have users of their own; <c>null</c> for none.</summary>
+    public string? SentinelUser { get; set; }
+
+    /// <summary>The password at the Sentinels; <c>null</c> for none. Never logged.</summary>
+    public string? SentinelPassword { get; set; }
+
+    /// <summary>Who answers commands that only read.</summary>
+    /// <value>Default <see cref="ReadFrom.Primary"/>.</value>
+    public ReadFrom ReadFrom { get; set; }
+
+    /// <summary>What happens to a command for which there is no room, because <see cref="MaxInFlight"/> or <see cref="MaxBufferedBytes"/> is reached.</summary>
+    /// <value>Default <see cref="WhenFull.Reject"/>.</value>
+    public WhenFull WhenFull { get; set; }
+
     /// <summary>The ACL user; <c>null</c> means <c>default</c>.</summary>
     public string? User { get; set; }
 
@@ -82,4 +102,33 @@ public sealed class RedisClientOptions
 
     /// <summary>Host and port, without secrets.</summary>
     public override string ToString() => $"{Host}:{Port}";
+}
+
+/// <summary>A server's host and port.</summary>
+/// <param name="Host">Name or address; IPv6 without brackets.</param>
+/// <param name="Port">TCP port.</param>
+public readonly record struct RedisAddress(string Host, int Port)
+{
+    /// <summary><c>host:port</c>, IPv6 in brackets.</summary>
+    public override string ToString() => Host.Contains(':', StringComparison.Ordinal) ? $"[{Host}]:{Port}" : $"{Host}:{Port}";
+}
+
+/// <summary>Who answers commands that only read.</summary>
+public enum ReadFrom
+{
+    /// <summary>The primary: what was written is read.</summary>
+    Primary,
+
+    /// <summary>A replica where there is one, else the primary. What a replica answers can be old.</summary>
+    PreferReplica,
+}
+
+/// <summary>What happens to a command for which there is no room.</summary>
+public enum WhenFull
+{
+    /// <summary>It fails at once with <see cref="RedisBusyException"/>.</summary>
+    Reject,
+
+    /// <summary>It waits for room until its time-out.</summary>
+    Wait,
 }
