@@ -16,6 +16,9 @@ internal sealed record RespTree(char Type, string Text = "")
     /// <summary>Keys and values of the attribute in front of it; <c>null</c> for none.</summary>
     public IReadOnlyList<RespTree>? Attributes { get; init; }
 
+    /// <summary>How many times the attribute stands there.</summary>
+    public int AttributeTimes { get; init; } = 1;
+
     /// <summary>Whether it is written with an unknown length, in chunks.</summary>
     public bool Streamed { get; init; }
 
@@ -114,7 +117,7 @@ internal sealed record RespTree(char Type, string Text = "")
 
     private void Write(StringBuilder output)
     {
-        if (Attributes is { } attributes)
+        for (var times = 0; Attributes is { } attributes && times < AttributeTimes; times++)
         {
             Line(output, '|', attributes.Count / 2);
             foreach (var part in attributes)
@@ -178,6 +181,7 @@ internal sealed record RespTree(char Type, string Text = "")
         {
             Items = type is '*' or '~' or '%' or '>' ? Several(random, size, depth, type == '%') : [],
             Attributes = attributed ? Several(random, size / 2, depth, pairs: true) : null,
+            AttributeTimes = random.Next(3) == 0 ? 2 : 1,
             Streamed = type is '$' or '*' or '~' or '%' && random.Next(6) == 0,
         };
     }
