@@ -76,6 +76,8 @@ public sealed class ReplyTorture
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Lock _gate = new();
     private readonly List<string> _examples = [];
+    private readonly int _acceptedBefore;
+    private readonly Caller[] _callers;
     private long _commands;
     private long _answered;
     private long _cancelled;
@@ -86,8 +88,12 @@ public sealed class ReplyTorture
     private volatile TaskCompletionSource _faultDue = NewSignal();
     private volatile bool _stopping;
 
-    private ReplyTorture(RedisClient redis, FaultProxy proxy, TortureSettings settings) =>
+    private ReplyTorture(RedisClient redis, FaultProxy proxy, TortureSettings settings)
+    {
         (_redis, _proxy, _settings) = (redis, proxy, settings);
+        _acceptedBefore = proxy.Accepted;
+        _callers = [.. Enumerable.Range(0, settings.Callers).Select(id => new Caller(this, id))];
+    }
 
     /// <summary>Options that bring the client's limits and time-outs into play.</summary>
     public static RedisClientOptions Options(int port) =>
@@ -105,26 +111,34 @@ public sealed class ReplyTorture
     /// <summary>Runs against the server behind <paramref name="proxy"/>.</summary>
     /// <param name="proxy">The line to the server.</param>
     /// <param name="settings">How long, how many, with which seed.</param>
-    /// <param name="progress">Hears of the number of commands from time to time; may be null.</param>
+    /// <param name="progress">Hears after each fault how things stand; may be null.</param>
     /// <param name="cancellationToken">Ends the run early; what was seen by then is reported.</param>
     public static async Task<TortureReport> RunAsync(
         FaultProxy proxy,
         TortureSettings settings,
-        IProgress<long>? progress = null,
+        IProgress<TortureReport>? progress = null,
         CancellationToken cancellationToken = default
     )
     {
         await using var redis = await RedisClient.ConnectAsync(Options(proxy.Port), cancellationToken: cancellationToken);
-        var torture = new ReplyTorture(redis, proxy, settings);
-        return await torture.RunAsync(progress, cancellationToken);
+        return await RunAsync(redis, proxy, settings, progress, cancellationToken);
     }
 
-    private async Task<TortureReport> RunAsync(IProgress<long>? progress, CancellationToken cancellationToken)
+    /// <summary>Runs on a client that goes through <paramref name="proxy"/> and stands afterwards, so that it can be tortured again.</summary>
+    /// <inheritdoc cref="RunAsync(FaultProxy, TortureSettings, IProgress{TortureReport}, CancellationToken)"/>
+    public static Task<TortureReport> RunAsync(
+        RedisClient redis,
+        FaultProxy proxy,
+        TortureSettings settings,
+        IProgress<TortureReport>? progress = null,
+        CancellationToken cancellationToken = default
+    ) => new ReplyTorture(redis, proxy, settings).RunAsync(progress, cancellationToken);
+
+    private async Task<TortureReport> RunAsync(IProgress<TortureReport>? progress, CancellationToken cancellationToken)
     {
         using var stop = cancellationToken.Register(() => _stopping = true);
         var faults = _settings.Faults ? MakeFaultsAsync(progress) : Task.CompletedTask;
-        var callers = Enumerable.Range(0, _settings.Callers).Select(id => new Caller(this, id)).ToArray();
-        var running = callers.Select(caller => Task.Run(caller.RunAsync)).ToArray();
+        var running = _callers.Select(caller => Task.Run(caller.RunAsync)).ToArray();
 
         // Each caller ends by itself: at the number of commands, at the end of the time, or when told.
         var all = Task.WhenAll(running);
@@ -149,31 +163,32 @@ public sealed class ReplyTorture
         _stopping = true;
         SignalFault();
         await faults;
-        var lost = callers
-            .Zip(running)
-            .Where(pair => !pair.Second.IsCompleted)
-            .Select(pair => $"{pair.First.Doing} was never answered.")
-            .ToArray();
+        var lost = _callers.Where(caller => !caller.HasEnded).ToArray();
         if (lost.Length == 0)
             await all;
+        return Report(lost);
+    }
+
+    private TortureReport Report(Caller[] lost)
+    {
         lock (_gate)
             return new TortureReport(
-                _commands,
-                _answered,
-                _cancelled,
-                _failed,
+                Volatile.Read(ref _commands),
+                Volatile.Read(ref _answered),
+                Volatile.Read(ref _cancelled),
+                Volatile.Read(ref _failed),
                 _different,
                 lost.Length,
                 _faults,
-                _proxy.Accepted,
+                _proxy.Accepted - _acceptedBefore,
                 _watch.Elapsed,
-                [.. _examples, .. lost.Take(10)]
+                [.. _examples, .. lost.Take(10).Select(caller => $"{caller.Doing} was never answered.")]
             );
     }
 
     private bool Ended => _stopping || Volatile.Read(ref _commands) >= _settings.Commands || _watch.Elapsed > _settings.Duration;
 
-    private async Task MakeFaultsAsync(IProgress<long>? progress)
+    private async Task MakeFaultsAsync(IProgress<TortureReport>? progress)
     {
         var random = new Random(_settings.Seed);
         while (!Ended)
@@ -187,7 +202,7 @@ public sealed class ReplyTorture
                 break;
             await MakeFaultAsync(random);
             _faults++;
-            progress?.Report(Volatile.Read(ref _commands));
+            progress?.Report(Report([.. _callers.Where(caller => caller.HasWaitedTooLong)]));
         }
 
         Heal();
@@ -280,6 +295,8 @@ public sealed class ReplyTorture
         private readonly Counter _counter;
         private long _calls;
         private string _doing = "Nothing";
+        private long _since = Stopwatch.GetTimestamp();
+        private volatile bool _ended;
 
         public Caller(ReplyTorture torture, int id)
         {
@@ -293,7 +310,24 @@ public sealed class ReplyTorture
         /// <summary>The command under way.</summary>
         public string Doing => Volatile.Read(ref _doing);
 
+        public bool HasEnded => _ended;
+
+        /// <summary>Whether the command under way should have been answered or given up long ago.</summary>
+        public bool HasWaitedTooLong => !_ended && Stopwatch.GetElapsedTime(Volatile.Read(ref _since)) > LongAfterTheEnd;
+
         public async Task RunAsync()
+        {
+            try
+            {
+                await AskOnAsync();
+            }
+            finally
+            {
+                _ended = true;
+            }
+        }
+
+        private async Task AskOnAsync()
         {
             while (!_torture.Ended)
             {
@@ -382,7 +416,15 @@ public sealed class ReplyTorture
                 token => _redis.SetAsync(slot.Key, value, cancellationToken: token)
             );
             Check(outcome, reply, "SET", "OK", $"{reply}");
-            slot.Wrote(mark, outcome);
+            if (slot.Wrote(mark, outcome) is { } left)
+                await ForgetAsync(left);
+        }
+
+        // A key that is left for a fresh one goes, or a long run fills the server. What comes of it proves nothing: a doubtful write may come later.
+        private async Task ForgetAsync(string key)
+        {
+            var (outcome, reply) = await AskAsync($"UNLINK {key}", token => _redis.UnlinkAsync([key], token));
+            Check(outcome, reply is 0 or 1, "UNLINK", "0 or 1", $"{reply}");
         }
 
         private async Task ReadAsync(Slot slot)
@@ -420,6 +462,7 @@ public sealed class ReplyTorture
         private async Task<(Outcome Outcome, T? Reply)> AskAsync<T>(string doing, Func<CancellationToken, ValueTask<T>> ask)
         {
             Volatile.Write(ref _doing, doing);
+            Volatile.Write(ref _since, Stopwatch.GetTimestamp());
             _torture.OnCommand();
             using var cancelling = _random.Next(25) == 0 ? new CancellationTokenSource() : null;
             var token = cancelling?.Token ?? CancellationToken.None;
@@ -494,17 +537,20 @@ public sealed class ReplyTorture
 
         public string Expected => $"{_certain ?? "null"}{(_doubtful.Count == 0 ? "" : " or " + string.Join(" or ", _doubtful))}";
 
-        public void Wrote(string mark, Outcome outcome)
+        /// <summary>Notes a write; the key that is left for a fresh one, where so much has become doubtful.</summary>
+        public string? Wrote(string mark, Outcome outcome)
         {
             if (outcome == Outcome.Answered)
                 _certain = mark;
             else if (outcome == Outcome.Doubtful)
                 _doubtful.Add(mark);
             if (_doubtful.Count < FreshKeyAfter)
-                return;
+                return null;
+            var left = Key;
             Key = string.Create(CultureInfo.InvariantCulture, $"{name}:{++_fresh}");
             _certain = null;
             _doubtful.Clear();
+            return left;
         }
 
         public bool CanHold(byte[]? value)
