@@ -14,6 +14,7 @@ internal static class Handshake
     public static async ValueTask<RedisServerInfo> RunAsync(
         ITransport transport,
         RedisClientOptions options,
+        IReadOnlyList<RedisArg[]> setup,
         TimeProvider time,
         CancellationToken cancellationToken
     )
@@ -21,7 +22,9 @@ internal static class Handshake
         var connection = new RespConnection(new ConnectionLimits());
         var hello = Ask(connection, Hello(options), time);
         var select = options.Database == 0 ? null : Ask(connection, ["SELECT", options.Database], time);
+        var others = setup.Select(command => (Name: command[0].Name, Reply: Ask(connection, command, time))).ToArray();
         connection.Attach();
+        var ready = new ReadyQueue();
         while (connection.TakeOutput(out var bytes))
             await transport.SendAsync(bytes, cancellationToken).ConfigureAwait(Rt.Capture);
         while (connection.InFlight > 0)
@@ -29,12 +32,15 @@ internal static class Handshake
             var count = await transport.ReceiveAsync(connection.GetReceiveMemory(), cancellationToken).ConfigureAwait(Rt.Capture);
             if (count == 0)
                 throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
-            connection.OnReceived(count);
+            connection.OnReceived(count, ready);
+            ready.RunAll();
         }
 
         var info = await ReadAsync(hello, options).ConfigureAwait(Rt.Capture);
         if (select is not null)
             await SelectedAsync(select, options).ConfigureAwait(Rt.Capture);
+        foreach (var (name, reply) in others)
+            await DoneAsync(name, reply, options).ConfigureAwait(Rt.Capture);
         return info;
     }
 
@@ -51,7 +57,8 @@ internal static class Handshake
     private static PendingReply<Reply> Ask(RespConnection connection, RedisArg[] command, TimeProvider time)
     {
         var pending = PendingReply<Reply>.Rent(ReplyParsers.Reply, command[0].Name, time.GetTimestamp(), long.MaxValue);
-        connection.TryEnqueue(new Command(command), pending);
+        pending.Encode(new Command(command));
+        connection.TryEnqueue(pending);
         return pending;
     }
 
@@ -77,6 +84,18 @@ internal static class Handshake
                 isTransient: false
             );
         return new RedisServerInfo(product, version, reply["mode"]?.Text ?? "standalone", reply["role"]?.Text ?? "master");
+    }
+
+    private static async ValueTask DoneAsync(string name, PendingReply<Reply> reply, RedisClientOptions options)
+    {
+        try
+        {
+            await reply.Task.ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisServerException error)
+        {
+            throw new RedisConnectionException($"{options} refused {name}: {error.Message}", Sent.No, error, isTransient: false);
+        }
     }
 
     private static async ValueTask SelectedAsync(PendingReply<Reply> select, RedisClientOptions options)

@@ -17,7 +17,9 @@ internal sealed class SocketTransport(Socket socket) : ITransport
         return sent == bytes.Length ? ValueTask.CompletedTask : SendRestAsync(new ValueTask<int>(sent), bytes, cancellationToken);
     }
 
-    public void Abort()
+    public void Abort() => Abort(socket);
+
+    public static void Abort(Socket socket)
     {
         // Shutdown first: on Linux it wakes a receive that another thread has under way; disposing alone does so too, but later data could still be read.
         try
@@ -57,14 +59,9 @@ internal sealed class SocketTransportFactory : ITransportFactory
 
     public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        var socket = NewSocket();
         try
         {
-            socket.NoDelay = true;
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
             await socket.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
             return new SocketTransport(socket);
         }
@@ -73,5 +70,15 @@ internal sealed class SocketTransportFactory : ITransportFactory
             socket.Dispose();
             throw;
         }
+    }
+
+    public static Socket NewSocket()
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        return socket;
     }
 }
