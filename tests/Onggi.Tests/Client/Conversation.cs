@@ -30,7 +30,8 @@ internal sealed class Conversation : IPushSink, IDisposable
     public void Ask(long deadline = long.MaxValue)
     {
         var pending = PendingReply<Heard>.Rent(Parser, "ASK", asked: 0, deadline);
-        _connection.TryEnqueue(new Command(["ASK", _asked.Count]), pending);
+        pending.Encode(new Command(["ASK", _asked.Count]));
+        _connection.TryEnqueue(pending);
         var asked = new Asked(pending.Task);
         pending.CancelOn(asked.Cancel.Token);
         _asked.Add(asked);

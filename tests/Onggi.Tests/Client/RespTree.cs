@@ -109,10 +109,18 @@ internal sealed record RespTree(char Type, string Text = "")
             case ':' or '(' or ',' when Text != "0":
                 return ["0"];
             case '+' or '-' or '$' or '!' or '=' when Text.Length > 0:
-                return ["", Text[..(Text.Length / 2)], Text[1..], Text[..^1]];
+                return WithoutParts(Text);
             default:
                 return [];
         }
+    }
+
+    // From large parts to single letters; of a long text only large ones, or there would be too many to try.
+    private static IEnumerable<string> WithoutParts(string text)
+    {
+        for (var part = text.Length; part > 0 && text.Length / part <= 64; part = part == 1 ? 0 : (part + 1) / 2)
+        for (var start = 0; start < text.Length; start += part)
+            yield return text.Remove(start, Math.Min(part, text.Length - start));
     }
 
     private void Write(StringBuilder output)
