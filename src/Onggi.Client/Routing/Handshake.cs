@@ -4,69 +4,112 @@ using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing;
 
-/// <summary>Makes a raw transport into a RESP3 connection: HELLO with credentials and name, and the database, in one round trip.</summary>
-internal static class Handshake
+/// <summary>Makes a raw transport into a RESP3 connection: HELLO with credentials and name, what we are, and the database, in one round trip.</summary>
+/// <remarks>Where the credentials come from a callback and are refused, it is asked once more and the same connection greets again: a second round trip.</remarks>
+internal sealed class Handshake(ITransport transport, RedisClientOptions options, Login login, TimeProvider time)
 {
+    // The type of a TLS record that carries an alert; no RESP3 frame begins so.
+    private const byte TlsAlert = 0x15;
+
     private static readonly Version LeastRedis = new(7, 0);
     private static readonly Version LeastValkey = new(7, 2);
 
+    private static readonly string LibraryVersion = typeof(Handshake).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+
+    private readonly RespConnection _connection = new(new ConnectionLimits());
+    private bool _heard;
+
     /// <exception cref="RedisConnectionException">The server refused; not transient where trying again cannot help (password, version).</exception>
-    public static async ValueTask<RedisServerInfo> RunAsync(
-        ITransport transport,
-        RedisClientOptions options,
-        TimeProvider time,
-        CancellationToken cancellationToken
-    )
+    public async ValueTask<RedisServerInfo> RunAsync(RedisCredentials? credentials, CancellationToken cancellationToken)
     {
-        var connection = new RespConnection(new ConnectionLimits());
-        var hello = Ask(connection, Hello(options), time);
-        var select = options.Database == 0 ? null : Ask(connection, ["SELECT", options.Database], time);
-        connection.Attach();
-        while (connection.TakeOutput(out var bytes))
-            await transport.SendAsync(bytes, cancellationToken).ConfigureAwait(Rt.Capture);
-        while (connection.InFlight > 0)
+        _connection.Attach();
+        var first = await GreetAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (first.Refusal is { Code: "WRONGPASS" } && login.CanAskAgain)
         {
-            var count = await transport.ReceiveAsync(connection.GetReceiveMemory(), cancellationToken).ConfigureAwait(Rt.Capture);
-            if (count == 0)
-                throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
-            connection.OnReceived(count);
+            var newer = await login.AskAsync(RedisCredentialReason.Refused, cancellationToken).ConfigureAwait(Rt.Capture);
+            if (newer!.Password != credentials?.Password || newer.User != credentials.User)
+            {
+                credentials = newer;
+                first = await GreetAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
         }
 
-        var info = await ReadAsync(hello, options).ConfigureAwait(Rt.Capture);
-        if (select is not null)
-            await SelectedAsync(select, options).ConfigureAwait(Rt.Capture);
-        return info;
+        if (first.Refusal is { } refusal)
+            throw Refused(refusal, credentials);
+        if (first.Select is { } select)
+            await SelectedAsync(select).ConfigureAwait(Rt.Capture);
+        login.Accepted(credentials);
+        return first.Info!;
     }
 
-    private static RedisArg[] Hello(RedisClientOptions options)
+    private async ValueTask<Greeting> GreetAsync(RedisCredentials? credentials, CancellationToken cancellationToken)
+    {
+        var hello = Ask(Hello(credentials)).Task;
+        // Redis 7.2 shows it in CLIENT LIST; 7.0 does not know it, and a user may not be allowed to say it.
+        Ask(["CLIENT", "SETINFO", "LIB-NAME", "onggi"]);
+        Ask(["CLIENT", "SETINFO", "LIB-VER", LibraryVersion]);
+        var select = options.Database == 0 ? null : Ask(["SELECT", options.Database]);
+        try
+        {
+            await ExchangeAsync(hello, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception) when (hello.IsFaulted)
+        {
+            // A server that refuses and hangs up has said why.
+        }
+
+        try
+        {
+            return new Greeting(Read(await hello.ConfigureAwait(Rt.Capture)), null, select);
+        }
+        catch (RedisServerException error)
+        {
+            var said = Login.Scrub(error.Message, credentials);
+            return new Greeting(null, said == error.Message ? error : new RedisServerException(said), null);
+        }
+    }
+
+    // A refusal ends it: nothing else matters then, and its other replies are read with those to the next greeting.
+    private async ValueTask ExchangeAsync(ValueTask<Reply> hello, CancellationToken cancellationToken)
+    {
+        while (_connection.TakeOutput(out var bytes))
+            await transport.SendAsync(bytes, cancellationToken).ConfigureAwait(Rt.Capture);
+        while (_connection.InFlight > 0 && !hello.IsFaulted)
+        {
+            var room = _connection.GetReceiveMemory();
+            var count = await transport.ReceiveAsync(room, cancellationToken).ConfigureAwait(Rt.Capture);
+            if (count == 0)
+                throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
+            if (!_heard && room.Span[0] == TlsAlert)
+                throw new RedisConnectionException(
+                    $"{options} speaks TLS, and we spoke without. Write ssl=true or rediss://, and tlsCa=… if the system does not trust its authority.",
+                    Sent.No,
+                    isTransient: false
+                );
+            _heard = true;
+            _connection.OnReceived(count);
+        }
+    }
+
+    private RedisArg[] Hello(RedisCredentials? credentials)
     {
         List<RedisArg> hello = ["HELLO", 3];
-        if (options.Password is { } password)
-            hello.AddRange(["AUTH", options.User ?? "default", password]);
+        if (credentials is not null)
+            hello.AddRange(["AUTH", credentials.User ?? "default", credentials.Password]);
         if (options.ClientName is { } name)
             hello.AddRange(["SETNAME", name]);
         return [.. hello];
     }
 
-    private static PendingReply<Reply> Ask(RespConnection connection, RedisArg[] command, TimeProvider time)
+    private PendingReply<Reply> Ask(RedisArg[] command)
     {
         var pending = PendingReply<Reply>.Rent(ReplyParsers.Reply, command[0].Name, time.GetTimestamp(), long.MaxValue);
-        connection.TryEnqueue(new Command(command), pending);
+        _connection.TryEnqueue(new Command(command), pending);
         return pending;
     }
 
-    private static async ValueTask<RedisServerInfo> ReadAsync(PendingReply<Reply> hello, RedisClientOptions options)
+    private RedisServerInfo Read(Reply reply)
     {
-        Reply reply;
-        try
-        {
-            reply = await hello.Task.ConfigureAwait(Rt.Capture);
-        }
-        catch (RedisServerException error)
-        {
-            throw Refused(error, options);
-        }
-
         var product = reply["server"]?.Text ?? "redis";
         var version = Version.TryParse(reply["version"]?.Text, out var parsed) ? parsed : new Version(0, 0);
         var least = product == "valkey" ? LeastValkey : LeastRedis;
@@ -79,7 +122,7 @@ internal static class Handshake
         return new RedisServerInfo(product, version, reply["mode"]?.Text ?? "standalone", reply["role"]?.Text ?? "master");
     }
 
-    private static async ValueTask SelectedAsync(PendingReply<Reply> select, RedisClientOptions options)
+    private async ValueTask SelectedAsync(PendingReply<Reply> select)
     {
         try
         {
@@ -96,11 +139,14 @@ internal static class Handshake
         }
     }
 
-    private static RedisConnectionException Refused(RedisServerException error, RedisClientOptions options)
+    private RedisConnectionException Refused(RedisServerException error, RedisCredentials? credentials)
     {
-        var user = options.User ?? "default";
+        var user = credentials?.User ?? "default";
         return error.Code switch
         {
+            "WRONGPASS" when login.CanAskAgain => Final(
+                $"{options} refused the password of user '{user}', which the Credentials callback gave, also when it was asked again; the server says: {error.Message}"
+            ),
             "WRONGPASS" => Final(
                 $"{options} refused the password of user '{user}'. Check user and password; the server says: {error.Message}"
             ),
@@ -117,4 +163,7 @@ internal static class Handshake
 
         RedisConnectionException Final(string message) => new(message, Sent.No, error, isTransient: false);
     }
+
+    // What one round of commands brought: who the server is, or why it refuses.
+    private readonly record struct Greeting(RedisServerInfo? Info, RedisServerException? Refusal, PendingReply<Reply>? Select);
 }

@@ -26,6 +26,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Random _random = new();
     private readonly ITimer _ticker;
+    private readonly Login _login;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
 
@@ -46,6 +47,7 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         (_options, _logger, _time, _pushes, _completions) = (options, logger, time, pushes, completions);
         _commandTimeout = Timestamps(options.CommandTimeout);
+        _login = new Login(options, new RedisAddress(options.Host, options.Port), logger, time);
         _live = NewLive();
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
     }
@@ -66,7 +68,10 @@ internal sealed class RedisLink : IAsyncDisposable
     public RedisServerInfo? Server { get; private set; }
 
     /// <summary>What the last attempt to connect failed with, in a sentence.</summary>
-    public string LastError => _lastError is { } error ? $"The last attempt: {error.Message}" : "No attempt to connect has failed.";
+    public string LastError =>
+        _lastError is { } error ? $"The last attempt: {error.Message}"
+        : _login.IsAsking ? "The Credentials callback has not answered yet."
+        : "No attempt to connect has failed.";
 
     /// <summary>Begins to connect, if that has not been done.</summary>
     public void Start()
@@ -202,8 +207,10 @@ internal sealed class RedisLink : IAsyncDisposable
         ITransport? transport = null;
         try
         {
-            transport = await _options.Transports.ConnectAsync(_options.Host, _options.Port, either.Token).ConfigureAwait(Rt.Capture);
-            Server = await Handshake.RunAsync(transport, _options, _time, either.Token).ConfigureAwait(Rt.Capture);
+            var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
+            transport = await _options.Network(_time).ConnectAsync(_options.Host, _options.Port, either.Token).ConfigureAwait(Rt.Capture);
+            var handshake = new Handshake(transport, _options, _login, _time);
+            Server = await handshake.RunAsync(credentials, either.Token).ConfigureAwait(Rt.Capture);
             return transport;
         }
         catch (Exception error)
@@ -221,7 +228,7 @@ internal sealed class RedisLink : IAsyncDisposable
         {
             RedisConnectionException known => known,
             OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_options} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs.",
+                $"{_options} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
                 Sent.No,
                 error
             ),
@@ -323,6 +330,8 @@ internal sealed class RedisLink : IAsyncDisposable
         var oldest = live.Connection.Expire(now, TimedOut);
         if (live.Pump is not { } pump)
             return;
+        if (_login.IsDue(now))
+            _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)
         {
@@ -351,6 +360,10 @@ internal sealed class RedisLink : IAsyncDisposable
             Volatile.Write(ref _keepAliveAsked, 0);
         }
     }
+
+    private async ValueTask AuthenticateAsync(RedisCredentials credentials, CancellationToken cancellationToken) =>
+        await SendAsync(new Command(["AUTH", credentials.User ?? "default", credentials.Password]), ReplyParsers.Ignore, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
 
     private Exception TimedOut(PendingReply pending, Sent sent) =>
         sent == Sent.No

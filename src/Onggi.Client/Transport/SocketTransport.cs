@@ -51,20 +51,21 @@ internal sealed class SocketTransport(Socket socket) : ITransport
 }
 
 /// <summary>Opens TCP connections with the settings that a request-reply protocol wants.</summary>
-internal sealed class SocketTransportFactory : ITransportFactory
+/// <param name="deadAfter">After how long the system gives up a connection whose other side takes nothing, where the system can; zero for its own default.</param>
+internal sealed class SocketTransportFactory(TimeSpan deadAfter = default) : ITransportFactory
 {
     public static readonly SocketTransportFactory Shared = new();
+
+    // https://man7.org/linux/man-pages/man7/tcp.7.html
+    private const int ProtocolTcp = 6;
+    private const int TcpUserTimeout = 18;
 
     public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.NoDelay = true;
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+            Prepare(socket);
             await socket.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
             return new SocketTransport(socket);
         }
@@ -73,5 +74,21 @@ internal sealed class SocketTransportFactory : ITransportFactory
             socket.Dispose();
             throw;
         }
+    }
+
+    internal void Prepare(Socket socket)
+    {
+        socket.NoDelay = true;
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        if (!OperatingSystem.IsLinux() || deadAfter <= TimeSpan.Zero)
+            return;
+
+        // Keep-alive is silent while sent bytes wait to be acknowledged: without this the system sends them again for a quarter of an hour.
+        Span<byte> milliseconds = stackalloc byte[sizeof(int)];
+        BitConverter.TryWriteBytes(milliseconds, (int)Math.Min(deadAfter.TotalMilliseconds, int.MaxValue));
+        socket.SetRawSocketOption(ProtocolTcp, TcpUserTimeout, milliseconds);
     }
 }
