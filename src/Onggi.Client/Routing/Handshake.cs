@@ -72,24 +72,41 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
     // A refusal ends it: nothing else matters then, and its other replies are read with those to the next greeting.
     private async ValueTask ExchangeAsync(ValueTask<Reply> hello, CancellationToken cancellationToken)
     {
-        while (_connection.TakeOutput(out var bytes))
-            await transport.SendAsync(bytes, cancellationToken).ConfigureAwait(Rt.Capture);
-        while (_connection.InFlight > 0 && !hello.IsFaulted)
+        try
         {
-            var room = _connection.GetReceiveMemory();
-            var count = await transport.ReceiveAsync(room, cancellationToken).ConfigureAwait(Rt.Capture);
-            if (count == 0)
-                throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
-            if (!_heard && room.Span[0] == TlsAlert)
-                throw new RedisConnectionException(
-                    $"{options} speaks TLS, and we spoke without. Write ssl=true or rediss://, and tlsCa=… if the system does not trust its authority.",
-                    Sent.No,
-                    isTransient: false
-                );
-            _heard = true;
-            _connection.OnReceived(count);
+            while (_connection.TakeOutput(out var bytes))
+                await transport.SendAsync(bytes, cancellationToken).ConfigureAwait(Rt.Capture);
+            while (_connection.InFlight > 0 && !hello.IsFaulted)
+                await ReceiveAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (!_heard && options.Tls is null && error is not (OperationCanceledException or RespProtocolException))
+        {
+            // So does a TLS port end what it does not understand.
+            if (await PortProbe.SpeaksTlsAsync(options.Network(time), login.Server, time, cancellationToken).ConfigureAwait(Rt.Capture))
+                throw SpeaksTls(error);
+            throw;
         }
     }
+
+    private async ValueTask ReceiveAsync(CancellationToken cancellationToken)
+    {
+        var room = _connection.GetReceiveMemory();
+        var count = await transport.ReceiveAsync(room, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (count == 0)
+            throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
+        if (!_heard && room.Span[0] == TlsAlert)
+            throw SpeaksTls(null);
+        _heard = true;
+        _connection.OnReceived(count);
+    }
+
+    private RedisConnectionException SpeaksTls(Exception? error) =>
+        new(
+            $"{options} speaks TLS, and we spoke without. Write ssl=true or rediss://, and tlsCa=… if the system does not trust its authority.",
+            Sent.No,
+            error,
+            isTransient: false
+        );
 
     private RedisArg[] Hello(RedisCredentials? credentials)
     {

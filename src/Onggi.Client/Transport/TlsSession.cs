@@ -16,6 +16,8 @@ internal sealed class TlsSession(RedisAddress server, RedisTlsOptions options, T
     /// <summary>The server wants a certificate and has got none.</summary>
     public bool LacksCertificate => _wasAsked && _files?.Client is null;
 
+    public RedisAddress Server => server;
+
     private string Name => options.ServerName ?? server.Host;
 
     public void ReadFiles() => _files = TlsFiles.Read(options);
@@ -71,6 +73,15 @@ internal sealed class TlsSession(RedisAddress server, RedisTlsOptions options, T
 
         RedisConnectionException Final(string message) => new(message, Sent.No, error, isTransient: false);
     }
+
+    /// <summary>The port is one without TLS.</summary>
+    public RedisConnectionException SpeaksPlain(Exception error) =>
+        new(
+            $"{server} does not speak TLS: it answered in plain bytes. Name its TLS port, or leave out ssl=true and rediss://.",
+            Sent.No,
+            error,
+            isTransient: false
+        );
 
     public void Dispose() => _files?.Dispose();
 

@@ -74,7 +74,7 @@ internal sealed class TlsTransportFactory(ITransportFactory inner, RedisTlsOptio
             var transport = await inner.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
             session.Beneath = new TransportStream(transport);
             stream = new SslStream(session.Beneath);
-            await AuthenticateAsync(stream, session, cancellationToken).ConfigureAwait(Rt.Capture);
+            await AuthenticateAsync(stream, transport, session, cancellationToken).ConfigureAwait(Rt.Capture);
             return new TlsTransport(stream, transport, session);
         }
         catch
@@ -86,15 +86,39 @@ internal sealed class TlsTransportFactory(ITransportFactory inner, RedisTlsOptio
         }
     }
 
-    private static async Task AuthenticateAsync(SslStream stream, TlsSession session, CancellationToken cancellationToken)
+    private async Task AuthenticateAsync(SslStream stream, ITransport transport, TlsSession session, CancellationToken cancellationToken)
     {
+        var handshake = stream.AuthenticateAsClientAsync(session.Authentication(), cancellationToken);
         try
         {
-            await stream.AuthenticateAsClientAsync(session.Authentication(), cancellationToken).ConfigureAwait(Rt.Capture);
+            await handshake.WaitAsync(PortProbe.Patience, time, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (TimeoutException) when (!handshake.IsCompleted)
+        {
+            await ContinueAsync(handshake, transport, session, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
             throw session.Explain(error);
+        }
+    }
+
+    // It takes long. A slow server is waited for; one that has said nothing may be one that does not understand.
+    private async Task ContinueAsync(Task handshake, ITransport transport, TlsSession session, CancellationToken cancellationToken)
+    {
+        var isPlain =
+            !session.Beneath!.HasHeard
+            && await PortProbe.SpeaksPlainAsync(inner, session.Server, time, cancellationToken).ConfigureAwait(Rt.Capture)
+            && !session.Beneath.HasHeard;
+        if (isPlain)
+            transport.Abort();
+        try
+        {
+            await handshake.ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (isPlain || error is not OperationCanceledException)
+        {
+            throw isPlain ? session.SpeaksPlain(error) : session.Explain(error);
         }
     }
 }
