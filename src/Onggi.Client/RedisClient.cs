@@ -1,18 +1,17 @@
-using System.Buffers;
 using System.Diagnostics.Metrics;
-using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
+using Onggi.Client.Transport;
 
 namespace Onggi.Client;
 
 /// <summary>A connection to one Redis, shared by all callers of the process.</summary>
 /// <remarks>
 /// <para>Make one and keep it. Callers need no pool: their commands are written one after the other into one connection, sent together where they come together, and answered in order.
-/// Commands are extension members (<c>GetAsync</c>, <c>SetAsync</c> …); for any other command there are <see cref="SendAsync"/> and <see cref="ExecuteAsync"/>.</para>
+/// Commands are extension members (<c>GetAsync</c>, <c>SetAsync</c> …); for any other command there are <see cref="SendAsync{T}(ReadOnlySpan{RedisArg}, ReplyParser{T}, CancellationToken)"/> and <see cref="ExecuteAsync"/>.</para>
 /// <para>What a caller sees: Redis <b>slow</b>: <see cref="RedisTimeoutException"/> after <see cref="RedisClientOptions.CommandTimeout"/> (2 s), the command may still be executed.
 /// <b>Gone</b>: commands under way fail at once with <see cref="RedisConnectionException"/>, which says whether they can have been executed; later ones wait for the next connection until their
 /// time-out, and were not sent. <b>Full</b>: <see cref="RedisServerException"/> with code OOM. <b>Restarted empty</b>: nothing special, keys are missing. <b>Failed over</b>: as gone, then connected to
@@ -21,7 +20,7 @@ namespace Onggi.Client;
 /// </remarks>
 public sealed class RedisClient : IAsyncDisposable
 {
-    private readonly RedisLink _link;
+    private readonly Router _router;
     private readonly Lazy<SubscriberHub> _hub;
     private readonly ClientMetrics _metrics;
 
@@ -36,9 +35,12 @@ public sealed class RedisClient : IAsyncDisposable
         Options = options;
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
-        _metrics = new ClientMetrics(options, meters, time, () => _link?.IsConnected == true, () => _link?.InFlight ?? 0);
-        _link = new RedisLink(options, logger, time, completions: _metrics) { Changed = OnChanged };
-        _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, logger, time));
+        var counters = new PumpCounters();
+        _metrics = new ClientMetrics(options, meters, time, () => _router?.IsConnected == true, () => _router?.InFlight ?? 0);
+        var server = new FixedServer(options.Seeds[0]);
+        _router = new SingleRouter(server, options, _metrics, counters, logger, time) { Changed = OnChanged };
+        var subscriptions = new LinkSettings(server, LinkPurpose.Subscriptions) { Counters = counters };
+        _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, subscriptions, logger, time));
     }
 
     /// <summary>Tells of every change: <c>true</c> when commands flow, <c>false</c> when they do not. Handlers must not block.</summary>
@@ -48,13 +50,13 @@ public sealed class RedisClient : IAsyncDisposable
     public RedisClientOptions Options { get; }
 
     /// <summary>Whether commands flow now. A Redis that hangs counts as connected until its silence is noticed.</summary>
-    public bool IsConnected => _link.IsConnected;
+    public bool IsConnected => _router.IsConnected;
 
     /// <summary>There is no connection, and it was lost or an attempt has failed: asking would only wait.</summary>
-    internal bool IsKnownDown => _link.IsKnownDown;
+    internal bool IsKnownDown => _router.IsKnownDown;
 
     /// <summary>What the server said of itself; <c>null</c> while there never was a connection.</summary>
-    public RedisServerInfo? Server => _link.Server;
+    public RedisServerInfo? Server => _router.Server;
 
     /// <summary>Reads a connection string, connects, and hands out the client.</summary>
     /// <exception cref="FormatException">The connection string cannot be read.</exception>
@@ -87,7 +89,7 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Waits until commands flow, trying again with growing pauses.</summary>
     /// <exception cref="RedisConnectionException">They do not within <see cref="RedisClientOptions.ConnectTimeout"/>, or Redis refuses us (wrong password, too old). The client goes on trying in the background.</exception>
     public async ValueTask ConnectAsync(CancellationToken cancellationToken = default) =>
-        await _link.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
 
     /// <summary>Sends one command and reads its reply with <paramref name="parser"/>. One round trip.</summary>
     /// <param name="command">Its name and arguments; written before the call returns.</param>
@@ -95,14 +97,38 @@ public sealed class RedisClient : IAsyncDisposable
     /// <param name="cancellationToken">Abandons the wait. The exception's <c>Data["Sent"]</c> tells whether the command can have been executed.</param>
     /// <exception cref="RedisException">It could not be asked, was refused, or was not answered in time: see its subclasses.</exception>
     /// <exception cref="ArgumentException">The command is empty or holds text that is not Unicode.</exception>
-    public ValueTask<T> SendAsync<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CancellationToken cancellationToken = default)
+    public ValueTask<T> SendAsync<T>(
+        ReadOnlySpan<RedisArg> command,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken = default
+    ) => SendAsync(command, parser, CommandOptions.None, cancellationToken);
+
+    /// <inheritdoc cref="SendAsync{T}(ReadOnlySpan{RedisArg}, ReplyParser{T}, CancellationToken)"/>
+    /// <param name="command">Its name and arguments; written before the call returns.</param>
+    /// <param name="parser">Runs on the reading loop: short, no blocking.</param>
+    /// <param name="options">Whether it may be asked again, is large, may be answered by a replica.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public ValueTask<T> SendAsync<T>(
+        ReadOnlySpan<RedisArg> command,
+        ReplyParser<T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken = default
+    )
     {
         ArgumentNullException.ThrowIfNull(parser);
-        return _link.SendAsync(new Command(command), parser, cancellationToken);
+        return _router.SendAsync(new Command(command), parser, options, cancellationToken);
     }
 
+    /// <summary>Sends one command and blocks until the reply has come; needs no other thread, so a starved thread pool does not matter. One round trip.</summary>
+    internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None) =>
+        _router.Send(new Command(command), parser, options);
+
+    /// <summary>Runs a script like <see cref="EvalAsync"/>, and blocks.</summary>
+    internal T Eval<T>(RedisScript script, ReadOnlySpan<RedisArg> keys, ReadOnlySpan<RedisArg> args, ReplyParser<T> parser) =>
+        _router.Send(new Command(script, keys, args), parser, CommandOptions.None);
+
     /// <summary>Sends one command and returns its reply as a tree. One round trip.</summary>
-    /// <exception cref="RedisException">As for <see cref="SendAsync"/>.</exception>
+    /// <exception cref="RedisException">As for <see cref="SendAsync{T}(ReadOnlySpan{RedisArg}, ReplyParser{T}, CancellationToken)"/>.</exception>
     public ValueTask<Reply> ExecuteAsync(ReadOnlySpan<RedisArg> command, CancellationToken cancellationToken = default) =>
         SendAsync(command, ReplyParsers.Reply, cancellationToken);
 
@@ -112,7 +138,7 @@ public sealed class RedisClient : IAsyncDisposable
     /// <param name="args">Its ARGV.</param>
     /// <param name="parser">Reads its result.</param>
     /// <param name="cancellationToken">Abandons the wait.</param>
-    /// <exception cref="RedisException">As for <see cref="SendAsync"/>.</exception>
+    /// <exception cref="RedisException">As for <see cref="SendAsync{T}(ReadOnlySpan{RedisArg}, ReplyParser{T}, CancellationToken)"/>.</exception>
     public ValueTask<T> EvalAsync<T>(
         RedisScript script,
         ReadOnlySpan<RedisArg> keys,
@@ -123,13 +149,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(script);
         ArgumentNullException.ThrowIfNull(parser);
-        var asked = _link.SendAsync(new Command(script, keys, args), parser, cancellationToken);
-
-        // Kept for the rare second way; the spans do not outlive this call.
-        var kept = ArrayPool<RedisArg>.Shared.Rent(keys.Length + args.Length);
-        keys.CopyTo(kept);
-        args.CopyTo(kept.AsSpan(keys.Length));
-        return EvalAsync(asked, script, kept, keys.Length, keys.Length + args.Length, parser, cancellationToken);
+        return _router.SendAsync(new Command(script, keys, args), parser, CommandOptions.None, cancellationToken);
     }
 
     /// <summary>Listens to a channel, and returns when Redis has confirmed. One round trip.</summary>
@@ -154,35 +174,8 @@ public sealed class RedisClient : IAsyncDisposable
     {
         if (_hub.IsValueCreated)
             await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
-        await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<T> EvalAsync<T>(
-        ValueTask<T> asked,
-        RedisScript script,
-        RedisArg[] kept,
-        int keys,
-        int count,
-        ReplyParser<T> parser,
-        CancellationToken cancellationToken
-    )
-    {
-        try
-        {
-            return await asked.ConfigureAwait(Rt.Capture);
-        }
-        catch (RedisServerException error) when (error.Code == "NOSCRIPT")
-        {
-            RedisArg[] whole = ["EVAL", script.SourceBytes, keys, .. kept.AsSpan(0, count)];
-            return await _link.SendAsync(new Command(whole), parser, cancellationToken).ConfigureAwait(Rt.Capture);
-        }
-        finally
-        {
-            kept.AsSpan(0, count).Clear();
-            ArrayPool<RedisArg>.Shared.Return(kept);
-        }
     }
 
     private async ValueTask<RedisSubscription> SubscribeAsync(string name, bool isPattern, CancellationToken cancellationToken)

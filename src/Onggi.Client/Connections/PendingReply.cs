@@ -1,18 +1,23 @@
-using System.Collections.Concurrent;
 using System.Threading.Tasks.Sources;
 using Onggi.Client.Resp;
 
 namespace Onggi.Client.Connections;
 
-/// <summary>The place of a command in the queue of those that wait for a reply, and the caller's promise of its result.</summary>
+/// <summary>The place of a command in the queue of those that wait for a reply, the bytes it was written as, and the caller's promise of its result.</summary>
 /// <remarks>
 /// It has two owners: the caller, and the connection whose queue it stands in. A caller who gives up (cancelled, timed out) leaves a tombstone: the
 /// place stays, so that later replies still meet their commands, and the object is used again only when both have let go. The word that is compared and swapped
 /// to settle it holds a generation, so that whoever looks at a recycled object cannot settle its next use.
+/// It keeps its own bytes, so that a command that was not executed can be asked again, here or elsewhere, when its caller's arguments are long gone.
 /// </remarks>
 internal abstract class PendingReply
 {
     private const int Settled = 1;
+    private const int FrameSize = 192;
+    private const int KeepFrame = 2 << 10;
+
+    private readonly OutputBuffer _frame = new(FrameSize, KeepFrame);
+    private SyncWaiter? _waiter;
 
     // Settled while nobody uses the object: a look that comes late, with the deadline of a past use, finds nothing to settle.
     private int _word = Settled;
@@ -21,38 +26,96 @@ internal abstract class PendingReply
     /// <summary>When the caller's patience ends, as a timestamp of the client's TimeProvider.</summary>
     public long Deadline { get; private set; }
 
-    /// <summary>When the command was given to the client.</summary>
-    public long Asked { get; private set; }
+    /// <summary>When the command was given to the client; <see cref="long.MaxValue"/> for what no caller asked for.</summary>
+    public long Asked { get; protected set; }
 
-    /// <summary>Where the command begins and ends in the stream of bytes to send.</summary>
+    /// <summary>Where the command begins in the stream of bytes to send.</summary>
     public long StreamStart { get; set; }
 
-    /// <inheritdoc cref="StreamStart"/>
-    public long StreamEnd { get; set; }
-
     /// <summary>The command's name, for messages and metrics.</summary>
-    public string Name { get; private set; } = "";
+    public string Name { get; protected set; } = "";
+
+    /// <summary>The script, when the command is an EVALSHA.</summary>
+    public RedisScript? Script { get; private set; }
 
     /// <summary>A command that is confirmed by a push (SUBSCRIBE and its kin): the push that does it.</summary>
-    public PushConfirmation? ConfirmedBy { get; private set; }
+    public PushConfirmation? ConfirmedBy { get; set; }
+
+    /// <summary>What must stand right before it on the wire; <c>null</c> for nothing.</summary>
+    public Preamble? Preamble { get; set; }
+
+    /// <summary>Who asked: hears of the end, and may ask again.</summary>
+    public CommandOrigin? Origin { get; private set; }
+
+    /// <summary>What the origin knows of it.</summary>
+    public CommandTraits Traits { get; set; }
+
+    /// <summary>How often it was asked again.</summary>
+    public int Retries { get; set; }
 
     /// <summary>The connection in whose queue it has its place.</summary>
     public RespConnection? Queue { get; set; }
 
+    /// <summary>The encoded command.</summary>
+    public ReadOnlySpan<byte> Frame => _frame.Written.Span;
+
     /// <summary>Asked after settling: a backlog leaves out what is settled, so it was never sent; what is attached is under way.</summary>
-    public Sent SentWhenSettled => Queue is { IsAttached: false } ? Sent.No : Sent.Maybe;
+    public Sent SentWhenSettled => MaybeExecuted || Queue is { IsAttached: true } ? Sent.Maybe : Sent.No;
+
+    /// <summary>It was on its way once already, and no reply came; it is asked again because doing it twice is harmless.</summary>
+    public bool MaybeExecuted { get; set; }
 
     /// <summary>Identifies this use of the object; taken before its deadline is read, it settles this use or none.</summary>
     public int Word => Volatile.Read(ref _word);
 
     public bool IsSettled => (Word & Settled) != 0;
 
-    protected Completions? Completions { get; private set; }
+    /// <summary>Whether the caller can take the result.</summary>
+    public abstract bool IsCompleted { get; }
 
-    /// <summary>Reads the reply and settles with its value; called by the connection, once, for the place's reply.</summary>
-    public abstract void Reply(ReadOnlySpan<byte> frame);
+    /// <summary>The last refusal, when it is asked again because of one.</summary>
+    public RedisException? Refused { get; set; }
 
-    /// <summary>Settles with an error, when nobody has settled this use before.</summary>
+    /// <summary>A caller who blocks: woken when it is over, or when it is its turn to read.</summary>
+    public void WakeOnCompletion(SyncWaiter waiter) => Volatile.Write(ref _waiter, waiter);
+
+    public void Wake() => Volatile.Read(ref _waiter)?.Wake();
+
+    /// <summary>Writes the command into its own bytes.</summary>
+    /// <exception cref="ArgumentException">It cannot be encoded.</exception>
+    /// <exception cref="RedisBusyException">It takes more than <paramref name="most"/> bytes; nothing was written.</exception>
+    public void Encode(in Command command, int most = int.MaxValue)
+    {
+        if (command.MostBytes > most && CommandWriter.Measure(in command) is var size && size > most)
+            throw new RedisBusyException(
+                $"{command.Name} takes {size} bytes, over the limit of {most} that may wait to be sent. Raise MaxBufferedBytes."
+            );
+        Script = command.Script;
+        _frame.Clear();
+        CommandWriter.Write(_frame, in command);
+    }
+
+    /// <summary>Makes the EVALSHA an EVAL, which brings the script along.</summary>
+    public void EncodeWithSource()
+    {
+        var source = Script!;
+        var rest = Frame[(Frame.IndexOf((byte)'\r') + source.EvalShaHead.Length)..].ToArray();
+        var count = Frame[..Frame.IndexOf((byte)'\r')].ToArray();
+        _frame.Clear();
+        _frame.Write(count);
+        CommandWriter.WriteEvalHead(_frame, source);
+        _frame.Write(rest);
+        Script = null;
+    }
+
+    /// <summary>Reads the reply and settles with its value, or hands itself back to its origin to be asked again; called by the connection, once, for the place's reply.</summary>
+    /// <returns>Whether <see cref="Complete"/> is to be called.</returns>
+    public abstract bool Reply(ReadOnlySpan<byte> frame);
+
+    /// <summary>Lets the caller go on, on this thread, after <see cref="Reply"/> has settled it.</summary>
+    public abstract void Complete();
+
+    /// <summary>Settles with an error, when nobody has settled this use before. The caller goes on on another thread.</summary>
     public bool TryFail(int word, Exception error)
     {
         if (!TrySettle(word))
@@ -82,21 +145,24 @@ internal abstract class PendingReply
         return cancelled;
     }
 
-    /// <summary>One of the two owners lets go.</summary>
-    public void Release()
+    /// <summary>One more owner: whoever will ask again.</summary>
+    public virtual void Hold() => Interlocked.Increment(ref _owners);
+
+    /// <summary>One of the owners lets go.</summary>
+    public virtual void Release()
     {
         if (Interlocked.Decrement(ref _owners) != 0)
             return;
         Volatile.Write(ref _word, _word | Settled);
-        ConfirmedBy = null;
-        Queue = null;
+        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused, _waiter) = (null, null, null, null, null, null, null);
+        _frame.Clear();
         Recycle();
     }
 
-    protected void Begin(string name, long asked, long deadline, PushConfirmation? confirmedBy, Completions? completions)
+    protected void Begin(string name, long asked, long deadline, CommandOrigin? origin)
     {
-        (Name, Asked, Deadline, ConfirmedBy, Completions) = (name, asked, deadline, confirmedBy, completions);
-        (StreamStart, StreamEnd) = (long.MaxValue, long.MaxValue);
+        (Name, Asked, Deadline, Origin, Traits, Retries, MaybeExecuted) = (name, asked, deadline, origin, default, 0, false);
+        StreamStart = long.MaxValue;
         _owners = 2;
 
         // Last: from here on whoever reads the word reads the deadline of this use, or a later one.
@@ -110,41 +176,83 @@ internal abstract class PendingReply
     protected abstract void Recycle();
 }
 
+/// <summary>Who asked: hears of every command that ends, for metrics, and decides whether one that was not executed is asked again.</summary>
+internal abstract class CommandOrigin
+{
+    public abstract void Completed(PendingReply pending, Exception? error);
+
+    /// <summary>
+    /// Takes the command over to ask it again, with <see cref="PendingReply.Hold"/> before anybody else can see it, or returns <c>false</c>: then the caller gets the error.
+    /// Runs on the reading loop; it must not block.
+    /// </summary>
+    public abstract bool TryAgain(PendingReply pending, RedisException error);
+}
+
 /// <summary>Hears of every command that ends, for metrics.</summary>
 internal abstract class Completions
 {
     public abstract void Completed(PendingReply pending, Exception? error);
 }
 
+/// <summary>What must be known of a command to send it again, or elsewhere.</summary>
+/// <param name="Options">What the caller asked for.</param>
+/// <param name="Slot">The hash slot of its keys; -1 when it has none, or nobody asks.</param>
+/// <param name="Blocks">Its caller blocks until the reply comes.</param>
+internal readonly record struct CommandTraits(CommandOptions Options, int Slot = -1, bool Blocks = false);
+
 /// <summary>The push that confirms a command: its kind (<c>subscribe</c> …) and its channel.</summary>
 internal sealed record PushConfirmation(string Kind, string Channel);
+
+/// <summary>A short command that must stand right before another one: <c>ASKING</c>, <c>CLIENT CACHING YES</c>. Its place in the queue belongs to nobody, and is shared.</summary>
+internal sealed class Preamble : PendingReply
+{
+    public static readonly Preamble Asking = new("ASKING", ["ASKING"]);
+    public static readonly Preamble Caching = new("CLIENT CACHING", ["CLIENT", "CACHING", "YES"]);
+
+    private Preamble(string name, RedisArg[] command)
+    {
+        (Name, Asked) = (name, long.MaxValue);
+        Encode(new Command(command));
+    }
+
+    /// <exception cref="RespProtocolException">The server refused it: what follows does not mean what its caller wanted, and must not be believed.</exception>
+    public override bool Reply(ReadOnlySpan<byte> frame)
+    {
+        var reader = new RespReader(frame);
+        reader.Read();
+        return reader.IsError ? throw new RespProtocolException($"{Name} was refused: {reader.ReadString()}") : false;
+    }
+
+    public override bool IsCompleted => true;
+
+    public override void Complete() { }
+
+    public override void Hold() { }
+
+    public override void Release() { }
+
+    protected override void SetException(Exception error) { }
+
+    protected override void Recycle() { }
+}
 
 /// <summary>A <see cref="PendingReply"/> whose reply becomes a <typeparamref name="T"/>. Pooled; awaited once.</summary>
 internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
 {
-    private const int KeepAtMost = 1024;
-    private static readonly ConcurrentQueue<PendingReply<T>> Pool = new();
-
-    private ManualResetValueTaskSourceCore<T> _source = new() { RunContinuationsAsynchronously = true };
+    private ManualResetValueTaskSourceCore<T> _source;
     private ReplyParser<T>? _parser;
     private CancellationTokenRegistration _registration;
+    private T? _value;
+    private Exception? _error;
     private bool _taken;
 
     public ValueTask<T> Task => new(this, _source.Version);
 
-    public static PendingReply<T> Rent(
-        ReplyParser<T> parser,
-        string name,
-        long asked,
-        long deadline,
-        PushConfirmation? confirmedBy = null,
-        Completions? completions = null
-    )
+    public static PendingReply<T> Rent(ReplyParser<T> parser, string name, long asked, long deadline, CommandOrigin? origin = null)
     {
-        if (!Pool.TryDequeue(out var pending))
-            pending = new PendingReply<T>();
+        var pending = PendingPool<PendingReply<T>>.Rent() ?? new PendingReply<T>();
         pending._parser = parser;
-        pending.Begin(name, asked, deadline, confirmedBy, completions);
+        pending.Begin(name, asked, deadline, origin);
         return pending;
     }
 
@@ -160,35 +268,50 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             this
         );
 
-    public override void Reply(ReadOnlySpan<byte> frame)
+    public override bool IsCompleted => _source.GetStatus(_source.Version) != ValueTaskSourceStatus.Pending;
+
+    /// <summary>The result for a caller who blocks.</summary>
+    public T GetResult() => GetResult(_source.Version);
+
+    public override bool Reply(ReadOnlySpan<byte> frame)
     {
         var word = Word;
         if (IsSettled)
-            return;
-        T value;
+            return false;
         try
         {
             var reader = new RespReader(frame);
             reader.Read();
             if (reader.IsError)
             {
-                TryFail(word, new RedisServerException(reader.ReadString()!));
-                return;
+                var refused = new RedisServerException(reader.ReadString()!);
+                if (Origin?.TryAgain(this, refused) == true)
+                    return false;
+                _error = refused;
             }
-
-            value = _parser!(ref reader);
+            else
+            {
+                _value = _parser!(ref reader);
+            }
         }
         catch (Exception error)
         {
             // The reply was whole, only not what the caller reads: that is between the two of them, the connection goes on.
-            TryFail(word, error as RedisException ?? new RedisReplyException($"The reply to {Name} could not be read.", error));
-            return;
+            _error = error as RedisException ?? new RedisReplyException($"The reply to {Name} could not be read.", error);
         }
 
-        if (!TrySettle(word))
-            return;
-        Completions?.Completed(this, null);
-        _source.SetResult(value);
+        return TrySettle(word);
+    }
+
+    public override void Complete()
+    {
+        Origin?.Completed(this, _error);
+        _source.RunContinuationsAsynchronously = false;
+        if (_error is null)
+            _source.SetResult(_value!);
+        else
+            _source.SetException(_error);
+        Wake();
     }
 
     public T GetResult(short token)
@@ -216,19 +339,19 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _source.OnCompleted(continuation, state, token, flags);
 
+    // From a timer, a cancellation or the end of a connection: their threads are not for the caller's code.
     protected override void SetException(Exception error)
     {
-        Completions?.Completed(this, error);
+        Origin?.Completed(this, error);
+        _source.RunContinuationsAsynchronously = true;
         _source.SetException(error);
+        Wake();
     }
 
     protected override void Recycle()
     {
-        _parser = null;
-        _registration = default;
-        _taken = false;
+        (_parser, _registration, _value, _error, _taken) = (null, default, default, null, false);
         _source.Reset();
-        if (Pool.Count < KeepAtMost)
-            Pool.Enqueue(this);
+        PendingPool<PendingReply<T>>.Return(this);
     }
 }

@@ -40,6 +40,9 @@ internal sealed class PendingRing
         Volatile.Write(ref _head, _head + 1);
     }
 
+    /// <summary>The one whose reply comes next, seen from any thread: it can be over already.</summary>
+    public PendingReply? Oldest => Volatile.Read(ref _slots[Volatile.Read(ref _head) & _mask]);
+
     /// <summary>Walks what is in the ring now, oldest first.</summary>
     public void ForEach<TState>(TState state, Action<PendingReply, TState> visit)
     {

@@ -2,19 +2,19 @@ using Onggi.Client.Resp;
 
 namespace Onggi.Client.Connections;
 
-/// <summary>What a newly queued command asks of whoever queued it.</summary>
-internal enum FlushHint
+/// <summary>What became of a command that was to be queued.</summary>
+internal enum Enqueued
 {
-    /// <summary>Somebody is sending, or will: nothing to do.</summary>
-    None,
+    /// <summary>It is the only command under way: nothing is gained by waiting for others.</summary>
+    Alone,
 
-    /// <summary>It is the only command under way: send at once, on the caller's thread.</summary>
-    Now,
+    /// <summary>Others wait for replies: send it soon, together with what they add until then.</summary>
+    AmongOthers,
 
-    /// <summary>Others are waiting for replies: send soon, together with what they add until then.</summary>
-    Soon,
+    /// <summary>There is no room: it was not queued.</summary>
+    Full,
 
-    /// <summary>The connection is closed; the command was not queued.</summary>
+    /// <summary>The connection is closed: it was not queued.</summary>
     Closed,
 }
 
@@ -22,6 +22,13 @@ internal enum FlushHint
 internal interface IPushSink
 {
     void OnPush(ref RespReader push);
+}
+
+/// <summary>Reads replies on the thread of a caller who waits for one.</summary>
+internal interface IReplyDriver
+{
+    /// <summary>Reads, or waits while another thread reads, until the reply has come or so much time is over.</summary>
+    void Drive(PendingReply pending, SyncWaiter waiter, TimeSpan most);
 }
 
 /// <summary>One connection without its socket: bytes in, bytes out, and the queue of commands that wait for replies.</summary>
@@ -46,34 +53,73 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     // Whoever sets it owns sending until TakeOutput finds nothing. A detached connection is owned by its link.
     private bool _sendingOwned = true;
     private volatile bool _attached;
+    private volatile bool _refused;
+
+    // While detached only counted: the bytes stand in the commands themselves.
+    private long _backlogBytes;
 
     /// <summary>How many commands wait for replies, those included whose callers have gone.</summary>
     public int InFlight => _ring.Count;
 
     public bool IsAttached => _attached;
 
-    /// <summary>Writes the command and gives it its place; <see cref="FlushHint.Closed"/> when the connection has ended.</summary>
-    /// <exception cref="RedisBusyException">The queue or the buffer is full. Nothing was written.</exception>
-    /// <exception cref="ArgumentException">The command cannot be encoded. Nothing was written.</exception>
-    public FlushHint TryEnqueue(in Command command, PendingReply pending)
+    /// <summary>Lets a caller who blocks do the reading; <c>null</c> where others read.</summary>
+    public IReplyDriver? Driver { get; set; }
+
+    /// <summary>Somebody was refused for want of room, and now there is some: true once.</summary>
+    public bool HasRoomAgain()
     {
+        if (!_refused || _ring.Count > _ring.Capacity / 2 || _filling.Length > limits.MaxBufferedBytes / 2)
+            return false;
+        _refused = false;
+        return true;
+    }
+
+    /// <summary>Gives the command its place and copies its bytes.</summary>
+    public Enqueued TryEnqueue(PendingReply pending) => TryEnqueue(new ReadOnlySpan<PendingReply>(in pending));
+
+    /// <summary>Gives commands their places, one right after the other, with nobody else's between them; all or none.</summary>
+    public Enqueued TryEnqueue(ReadOnlySpan<PendingReply> commands)
+    {
+        var (places, bytes) = (commands.Length, 0L);
+        foreach (var pending in commands)
+        {
+            bytes += pending.Frame.Length;
+            if (pending.Preamble is not { } preamble)
+                continue;
+            places++;
+            bytes += preamble.Frame.Length;
+        }
+
         lock (_gate)
         {
             if (_closed)
-                return FlushHint.Closed;
-            ThrowIfFull();
-            var before = _filling.Length;
-            ThrowIfTooLarge(in command, before);
-            CommandWriter.Write(_filling, in command);
-            pending.Queue = this;
-            pending.StreamStart = _streamTaken + before;
-            pending.StreamEnd = _streamTaken + _filling.Length;
-            _ring.Add(pending);
-            if (_sendingOwned)
-                return FlushHint.None;
-            _sendingOwned = true;
-            return _ring.Count == 1 ? FlushHint.Now : FlushHint.Soon;
+                return Enqueued.Closed;
+            if (!HasRoom(places, bytes))
+            {
+                _refused = true;
+                return Enqueued.Full;
+            }
+
+            foreach (var pending in commands)
+                Add(pending);
+            return _ring.Count == places ? Enqueued.Alone : Enqueued.AmongOthers;
         }
+    }
+
+    /// <summary>Why there is no room, for whoever was refused.</summary>
+    public RedisBusyException Busy(PendingReply pending)
+    {
+        var most = _attached ? _ring.Capacity : limits.MaxBacklog;
+        if (_ring.Count < most)
+            return new RedisBusyException(
+                $"{pending.Frame.Length} bytes more would pass the limit of {limits.MaxBufferedBytes} that wait to be sent. Wait until Redis has taken them, or raise MaxBufferedBytes."
+            );
+        return new RedisBusyException(
+            _attached
+                ? $"{most} commands wait for replies already. Ask less at a time, or raise MaxInFlight."
+                : $"There is no connection, and {most} commands wait for one already."
+        );
     }
 
     /// <summary>Makes the backlog sendable: commands that were given up while the link was down are left out, and were never sent.</summary>
@@ -85,32 +131,30 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             // First the flag, then the look at each place: a caller who gives up either is seen here, or sees the flag and says "maybe".
             _attached = true;
             Interlocked.MemoryBarrier();
-            var all = _filling;
-            (_filling, _sending) = (_sending, all);
             var waiting = new List<PendingReply>(_ring.Count);
             while (_ring.Peek() is { } pending)
             {
                 _ring.Remove();
                 if (pending.IsSettled)
-                {
                     pending.Release();
-                    continue;
-                }
-
-                _filling.Write(all.Written.Span[(int)pending.StreamStart..(int)pending.StreamEnd]);
-                waiting.Add(pending);
+                else
+                    waiting.Add(pending);
             }
 
-            var at = 0L;
             foreach (var pending in waiting)
-            {
-                var length = pending.StreamEnd - pending.StreamStart;
-                (pending.StreamStart, pending.StreamEnd) = (at, at + length);
-                at += length;
-                _ring.Add(pending);
-            }
+                Add(pending);
+        }
+    }
 
-            _sending.Clear();
+    /// <summary>Takes the ownership of sending, when there is something to send and nobody has it; then <see cref="TakeOutput"/> until there is nothing.</summary>
+    public bool TryBeginSending()
+    {
+        lock (_gate)
+        {
+            if (_sendingOwned || _filling.Length == 0)
+                return false;
+            _sendingOwned = true;
+            return true;
         }
     }
 
@@ -137,33 +181,40 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     /// <summary>Where the next bytes from the server are to be put; then <see cref="OnReceived"/>. Only the reader calls it.</summary>
     public Memory<byte> GetReceiveMemory() => _received.GetMemory(_scanner.Needed);
 
-    /// <summary>Reads every whole frame of what has arrived and settles the commands they answer, in order.</summary>
+    /// <summary>Reads every whole frame of what has arrived and settles the commands they answer, in order. Their callers go on from <paramref name="ready"/>.</summary>
     /// <exception cref="RespProtocolException">The stream is broken; the connection must be closed.</exception>
-    public void OnReceived(int count)
+    /// <returns>How many replies and pushes there were.</returns>
+    public int OnReceived(int count, ReadyQueue ready)
     {
+        var frames = 0;
         _received.Received(count);
         while (_scanner.Scan(_received.Unread) is var length and > 0)
         {
             var frame = _received.Unread[..length];
-            Dispatch(_scanner.HasStreamedParts ? StreamedFrame.Flatten(frame) : frame);
+            Dispatch(_scanner.HasStreamedParts ? StreamedFrame.Flatten(frame) : frame, ready);
             _received.Consume(length);
+            frames++;
         }
+
+        return frames;
     }
 
-    /// <summary>Takes bytes as they come, for tests and simulations: the same path as from a socket.</summary>
+    /// <summary>Takes bytes as they come, for tests, simulations and handshakes: the same path as from a socket. Callers go on on this thread.</summary>
     public void OnBytes(ReadOnlySpan<byte> bytes)
     {
+        var ready = new ReadyQueue();
         while (!bytes.IsEmpty)
         {
             var room = GetReceiveMemory();
             var count = Math.Min(room.Length, bytes.Length);
             bytes[..count].CopyTo(room.Span);
             bytes = bytes[count..];
-            OnReceived(count);
+            OnReceived(count, ready);
+            ready.RunAll();
         }
     }
 
-    /// <summary>Ends the connection: every command that waits fails now, told whether it can have been sent. Called by the reader's side only, once.</summary>
+    /// <summary>Ends the connection: every command that waits fails now, told whether it can have been sent, or is asked again. Called by the reader's side only, once.</summary>
     public void Close(string reason, Exception? cause)
     {
         long taken;
@@ -176,11 +227,13 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         while (_ring.Peek() is { } pending)
         {
             _ring.Remove();
-            var sent = pending.StreamStart < taken ? Sent.Maybe : Sent.No;
-            pending.TryFail(pending.Word, new RedisConnectionException($"{reason} {Outcome(pending, sent)}", sent, cause));
+            Fail(pending, pending.StreamStart < taken ? Sent.Maybe : Sent.No, reason, cause);
             pending.Release();
         }
     }
+
+    /// <summary>Wakes the blocked caller whose reply comes next, so that it reads. Any thread; waking one too many is harmless.</summary>
+    public void WakeNext() => _ring.Oldest?.Wake();
 
     /// <summary>Fails the commands whose time is over. Their places stay. Returns when the oldest place was asked for, or <see cref="long.MaxValue"/>.</summary>
     public long Expire(long now, Func<PendingReply, Sent, Exception> timeout)
@@ -190,37 +243,52 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         return state.Oldest;
     }
 
-    private void ThrowIfFull()
+    private bool HasRoom(int places, long bytes)
     {
-        var most = _attached ? _ring.Capacity : limits.MaxBacklog;
-        if (_ring.Count >= most)
-            throw new RedisBusyException(
-                _attached
-                    ? $"{most} commands wait for replies already. Ask less at a time, or raise MaxInFlight."
-                    : $"There is no connection, and {most} commands wait for one already."
-            );
+        if (!_attached)
+            return _ring.Count + places <= limits.MaxBacklog && _backlogBytes + bytes <= limits.MaxBufferedBytes;
+        return _ring.Count + places <= _ring.Capacity && _filling.Length + bytes <= limits.MaxBufferedBytes;
     }
 
-    // Before anything is written, so that a refused command costs no memory.
-    private void ThrowIfTooLarge(in Command command, int waiting)
+    private void Add(PendingReply pending)
     {
-        if (waiting + command.MostBytes <= limits.MaxBufferedBytes)
+        pending.Queue = this;
+        pending.StreamStart = _streamTaken + _filling.Length;
+        if (!_attached)
+        {
+            _backlogBytes += pending.Frame.Length;
+            _ring.Add(pending);
             return;
-        var size = CommandWriter.Measure(in command);
-        if (waiting + size > limits.MaxBufferedBytes)
-            throw new RedisBusyException(
-                $"{waiting} bytes wait to be sent; {size} more would pass the limit of {limits.MaxBufferedBytes}. Wait until Redis has taken them, or raise MaxBufferedBytes."
-            );
+        }
+
+        if (pending.Preamble is { } preamble)
+        {
+            _filling.Write(preamble.Frame);
+            _ring.Add(preamble);
+        }
+
+        _filling.Write(pending.Frame);
+        _ring.Add(pending);
     }
 
-    private void Dispatch(ReadOnlySpan<byte> frame)
+    private static void Fail(PendingReply pending, Sent sent, string reason, Exception? cause)
+    {
+        var word = pending.Word;
+        if (pending.IsSettled)
+            return;
+        var error = new RedisConnectionException($"{reason} {Outcome(pending, sent)}", sent, cause);
+        if (pending.Origin?.TryAgain(pending, error) != true)
+            pending.TryFail(word, error);
+    }
+
+    private void Dispatch(ReadOnlySpan<byte> frame, ReadyQueue ready)
     {
         if (_scanner.IsPush)
         {
             var push = new RespReader(frame);
             push.Read();
             if (_ring.Peek() is { ConfirmedBy: { } awaited } && Confirms(push, awaited))
-                Settle(frame);
+                Settle(frame, ready);
             pushes?.OnPush(ref push);
             return;
         }
@@ -229,21 +297,17 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             throw new RespProtocolException("A reply came that nobody asked for.");
         if (_ring.Peek() is { ConfirmedBy: not null } && !_scanner.IsError)
             throw new RespProtocolException("A subscription was answered with a reply instead of a push.");
-        Settle(frame);
+        Settle(frame, ready);
     }
 
-    private void Settle(ReadOnlySpan<byte> frame)
+    private void Settle(ReadOnlySpan<byte> frame, ReadyQueue ready)
     {
         var pending = _ring.Peek()!;
         _ring.Remove();
-        try
-        {
-            pending.Reply(frame);
-        }
-        finally
-        {
+        if (pending.Reply(frame))
+            ready.Add(pending);
+        else
             pending.Release();
-        }
     }
 
     // >3 subscribe <channel> <count>

@@ -4,12 +4,11 @@ using System.Text;
 namespace Onggi.Client.Resp;
 
 /// <summary>A growing buffer of bytes to send, into which commands are written whole or not at all.</summary>
-internal sealed class OutputBuffer
+/// <param name="initial">How many bytes it begins with.</param>
+/// <param name="keepAtMost">Above which size it is not kept for the next use.</param>
+internal sealed class OutputBuffer(int initial = 4096, int keepAtMost = 1 << 20)
 {
-    private const int Initial = 4096;
-    private const int KeepAtMost = 1 << 20;
-
-    private byte[] _bytes = new byte[Initial];
+    private byte[] _bytes = new byte[initial];
 
     public int Length { get; private set; }
 
@@ -37,8 +36,8 @@ internal sealed class OutputBuffer
     public void Clear()
     {
         Length = 0;
-        if (_bytes.Length > KeepAtMost)
-            _bytes = new byte[Initial];
+        if (_bytes.Length > keepAtMost)
+            _bytes = new byte[initial];
     }
 
     private void Grow(int size)
@@ -100,6 +99,13 @@ internal static class CommandWriter
             // Writing it will say what is wrong.
             return 0;
         }
+    }
+
+    /// <summary>What stands in an EVAL where <see cref="RedisScript.EvalShaHead"/> stands in an EVALSHA.</summary>
+    public static void WriteEvalHead(OutputBuffer output, RedisScript script)
+    {
+        output.Write("\r\n$4\r\nEVAL\r\n"u8);
+        WriteBytes(output, script.SourceBytes);
     }
 
     private static void WriteArgs(OutputBuffer output, ReadOnlySpan<RedisArg> args)

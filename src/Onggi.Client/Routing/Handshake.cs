@@ -4,9 +4,15 @@ using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing;
 
-/// <summary>Makes a raw transport into a RESP3 connection: HELLO with credentials and name, what we are, and the database, in one round trip.</summary>
+/// <summary>Makes a raw transport into a RESP3 connection: HELLO with credentials and name, what we are, the database, and what the link wants said first, in one round trip.</summary>
 /// <remarks>Where the credentials come from a callback and are refused, it is asked once more and the same connection greets again: a second round trip.</remarks>
-internal sealed class Handshake(ITransport transport, RedisClientOptions options, Login login, TimeProvider time)
+internal sealed class Handshake(
+    ITransport transport,
+    RedisClientOptions options,
+    Login login,
+    IReadOnlyList<RedisArg[]> setup,
+    TimeProvider time
+)
 {
     // The type of a TLS record that carries an alert; no RESP3 frame begins so.
     private const byte TlsAlert = 0x15;
@@ -17,6 +23,7 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
     private static readonly string LibraryVersion = typeof(Handshake).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
     private readonly RespConnection _connection = new(new ConnectionLimits());
+    private readonly ReadyQueue _ready = new();
     private bool _heard;
 
     /// <exception cref="RedisConnectionException">The server refused; not transient where trying again cannot help (password, version).</exception>
@@ -38,6 +45,8 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
             throw Refused(refusal, credentials);
         if (first.Select is { } select)
             await SelectedAsync(select).ConfigureAwait(Rt.Capture);
+        foreach (var (name, reply) in first.Setup)
+            await DoneAsync(name, reply).ConfigureAwait(Rt.Capture);
         login.Accepted(credentials);
         return first.Info!;
     }
@@ -49,6 +58,7 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
         Ask(["CLIENT", "SETINFO", "LIB-NAME", "onggi"]);
         Ask(["CLIENT", "SETINFO", "LIB-VER", LibraryVersion]);
         var select = options.Database == 0 ? null : Ask(["SELECT", options.Database]);
+        var others = setup.Select(command => (command[0].Name, Ask(command))).ToArray();
         try
         {
             await ExchangeAsync(hello, cancellationToken).ConfigureAwait(Rt.Capture);
@@ -60,12 +70,12 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
 
         try
         {
-            return new Greeting(Read(await hello.ConfigureAwait(Rt.Capture)), null, select);
+            return new Greeting(Read(await hello.ConfigureAwait(Rt.Capture)), null, select, others);
         }
         catch (RedisServerException error)
         {
             var said = Login.Scrub(error.Message, credentials);
-            return new Greeting(null, said == error.Message ? error : new RedisServerException(said), null);
+            return new Greeting(null, said == error.Message ? error : new RedisServerException(said), null, []);
         }
     }
 
@@ -93,16 +103,17 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
         var room = _connection.GetReceiveMemory();
         var count = await transport.ReceiveAsync(room, cancellationToken).ConfigureAwait(Rt.Capture);
         if (count == 0)
-            throw new RedisConnectionException($"{options} closed the connection while it was being set up.", Sent.No);
+            throw new RedisConnectionException($"{login.Server} closed the connection while it was being set up.", Sent.No);
         if (!_heard && room.Span[0] == TlsAlert)
             throw SpeaksTls(null);
         _heard = true;
-        _connection.OnReceived(count);
+        _connection.OnReceived(count, _ready);
+        _ready.RunAll();
     }
 
     private RedisConnectionException SpeaksTls(Exception? error) =>
         new(
-            $"{options} speaks TLS, and we spoke without. Write ssl=true or rediss://, and tlsCa=… if the system does not trust its authority.",
+            $"{login.Server} speaks TLS, and we spoke without. Write ssl=true or rediss://, and tlsCa=… if the system does not trust its authority.",
             Sent.No,
             error,
             isTransient: false
@@ -121,7 +132,8 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
     private PendingReply<Reply> Ask(RedisArg[] command)
     {
         var pending = PendingReply<Reply>.Rent(ReplyParsers.Reply, command[0].Name, time.GetTimestamp(), long.MaxValue);
-        _connection.TryEnqueue(new Command(command), pending);
+        pending.Encode(new Command(command));
+        _connection.TryEnqueue(pending);
         return pending;
     }
 
@@ -132,11 +144,23 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
         var least = product == "valkey" ? LeastValkey : LeastRedis;
         if (version < least)
             throw new RedisConnectionException(
-                $"{options} is {product} {version}; Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later.",
+                $"{login.Server} is {product} {version}; Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later.",
                 Sent.No,
                 isTransient: false
             );
         return new RedisServerInfo(product, version, reply["mode"]?.Text ?? "standalone", reply["role"]?.Text ?? "master");
+    }
+
+    private async ValueTask DoneAsync(string name, PendingReply<Reply> reply)
+    {
+        try
+        {
+            await reply.Task.ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisServerException error)
+        {
+            throw new RedisConnectionException($"{login.Server} refused {name}: {error.Message}", Sent.No, error, isTransient: false);
+        }
     }
 
     private async ValueTask SelectedAsync(PendingReply<Reply> select)
@@ -148,7 +172,7 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
         catch (RedisServerException error)
         {
             throw new RedisConnectionException(
-                $"{options} has no database {options.Database} for us ({error.Message}).",
+                $"{login.Server} has no database {options.Database} for us ({error.Message}).",
                 Sent.No,
                 error,
                 isTransient: false
@@ -162,25 +186,30 @@ internal sealed class Handshake(ITransport transport, RedisClientOptions options
         return error.Code switch
         {
             "WRONGPASS" when login.CanAskAgain => Final(
-                $"{options} refused the password of user '{user}', which the Credentials callback gave, also when it was asked again; the server says: {error.Message}"
+                $"{login.Server} refused the password of user '{user}', which the Credentials callback gave, also when it was asked again; the server says: {error.Message}"
             ),
             "WRONGPASS" => Final(
-                $"{options} refused the password of user '{user}'. Check user and password; the server says: {error.Message}"
+                $"{login.Server} refused the password of user '{user}'. Check user and password; the server says: {error.Message}"
             ),
-            "NOAUTH" => Final($"{options} wants a password and none was given. Add password=… to the connection string."),
-            "NOPERM" => Final($"{options} does not let user '{user}' say HELLO. Give it +hello; the server says: {error.Message}"),
+            "NOAUTH" => Final($"{login.Server} wants a password and none was given. Add password=… to the connection string."),
+            "NOPERM" => Final($"{login.Server} does not let user '{user}' say HELLO. Give it +hello; the server says: {error.Message}"),
             "NOPROTO" => Final(
-                $"{options} does not speak RESP3. Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later."
+                $"{login.Server} does not speak RESP3. Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later."
             ),
             "ERR" when error.Message.Contains("unknown command", StringComparison.OrdinalIgnoreCase) => Final(
-                $"{options} does not know HELLO. Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later."
+                $"{login.Server} does not know HELLO. Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later."
             ),
-            _ => new RedisConnectionException($"{options} refused the connection: {error.Message}", Sent.No, error, error.IsTransient),
+            _ => new RedisConnectionException($"{login.Server} refused the connection: {error.Message}", Sent.No, error, error.IsTransient),
         };
 
         RedisConnectionException Final(string message) => new(message, Sent.No, error, isTransient: false);
     }
 
     // What one round of commands brought: who the server is, or why it refuses.
-    private readonly record struct Greeting(RedisServerInfo? Info, RedisServerException? Refusal, PendingReply<Reply>? Select);
+    private readonly record struct Greeting(
+        RedisServerInfo? Info,
+        RedisServerException? Refusal,
+        PendingReply<Reply>? Select,
+        (string Name, PendingReply<Reply> Reply)[] Setup
+    );
 }

@@ -5,7 +5,7 @@ using Onggi.Client.Diagnostics;
 namespace Onggi.Client.Routing;
 
 /// <summary>Who we are at one server: what the options say, or what their callback says each time; and when a live connection must say it anew.</summary>
-internal sealed class Login(RedisClientOptions options, RedisAddress server, ILogger logger, TimeProvider time)
+internal sealed class Login(RedisClientOptions options, ILogger logger, TimeProvider time)
 {
     private static readonly TimeSpan LeastPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MostPause = TimeSpan.FromMinutes(1);
@@ -18,7 +18,8 @@ internal sealed class Login(RedisClientOptions options, RedisAddress server, ILo
     /// <summary>Whether the callback is being waited for.</summary>
     public bool IsAsking => _asking;
 
-    public RedisAddress Server => server;
+    /// <summary>The server of the attempt, or of the connection.</summary>
+    public RedisAddress Server { get; set; }
 
     /// <summary>Whether a refusal can be answered with other credentials.</summary>
     public bool CanAskAgain => options.Credentials is not null;
@@ -33,7 +34,7 @@ internal sealed class Login(RedisClientOptions options, RedisAddress server, ILo
         try
         {
             // A callback that heeds no token is left behind.
-            var asked = callback(new RedisCredentialRequest(server, reason), cancellationToken);
+            var asked = callback(new RedisCredentialRequest(Server, reason), cancellationToken);
             var given = await asked.AsTask().WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
             return given ?? throw Failed("gave none", null);
         }
@@ -87,12 +88,12 @@ internal sealed class Login(RedisClientOptions options, RedisAddress server, ILo
             }
 
             Accepted(fresh);
-            Log.Renewed(logger, server, fresh!.User ?? "default");
+            Log.Renewed(logger, Server, fresh!.User ?? "default");
         }
         catch (Exception error) when (!stop.IsCancellationRequested)
         {
             // The top of its own task. Redis keeps a connection as it was when an AUTH fails, so there is time to try again.
-            Log.NotRenewed(logger, server, Scrub(error.Message, fresh), _expires);
+            Log.NotRenewed(logger, Server, Scrub(error.Message, fresh), _expires);
             var pause = (_expires - time.GetUtcNow()) * 0.25;
             DueIn(pause < MostPause ? pause : MostPause);
         }
@@ -117,5 +118,5 @@ internal sealed class Login(RedisClientOptions options, RedisAddress server, ILo
     }
 
     private RedisConnectionException Failed(string how, Exception? error) =>
-        new($"The Credentials callback for {server} {how}. Have it answer with user and password in time.", Sent.No, error);
+        new($"The Credentials callback for {Server} {how}. Have it answer with user and password in time.", Sent.No, error);
 }

@@ -19,16 +19,16 @@ internal sealed class RedisLink : IAsyncDisposable
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
 
     private readonly RedisClientOptions _options;
+    private readonly LinkSettings _settings;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly IPushSink? _pushes;
-    private readonly Completions? _completions;
     private readonly CancellationTokenSource _stop = new();
     private readonly Random _random = new();
     private readonly ITimer _ticker;
     private readonly Login _login;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
+    private readonly WaitingLine _line;
 
     private volatile Live _live;
     private TaskCompletionSource _connected = NewSignal();
@@ -37,17 +37,12 @@ internal sealed class RedisLink : IAsyncDisposable
     private bool _disposed;
     private int _keepAliveAsked;
 
-    public RedisLink(
-        RedisClientOptions options,
-        ILogger logger,
-        TimeProvider time,
-        IPushSink? pushes = null,
-        Completions? completions = null
-    )
+    public RedisLink(RedisClientOptions options, LinkSettings settings, ILogger logger, TimeProvider time)
     {
-        (_options, _logger, _time, _pushes, _completions) = (options, logger, time, pushes, completions);
+        (_options, _settings, _logger, _time) = (options, settings, logger, time);
         _commandTimeout = Timestamps(options.CommandTimeout);
-        _login = new Login(options, new RedisAddress(options.Host, options.Port), logger, time);
+        _login = new Login(options, logger, time);
+        _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
     }
@@ -55,8 +50,8 @@ internal sealed class RedisLink : IAsyncDisposable
     /// <summary>Runs on every change, in order, from the link's own loop: <c>true</c> when commands flow, <c>false</c> when they do not. It must not block.</summary>
     public Action<bool>? Changed { get; set; }
 
-    // For log lines: a client has one link for each.
-    private string Purpose => _pushes is null ? "commands" : "subscriptions";
+    /// <summary>Where it is connected to, or tries to.</summary>
+    public RedisAddress Address { get; private set; }
 
     public bool IsConnected => _live.Pump is not null;
 
@@ -103,14 +98,14 @@ internal sealed class RedisLink : IAsyncDisposable
         catch (TimeoutException)
         {
             throw new RedisConnectionException(
-                $"Could not connect to {_options} within {Text(_options.ConnectTimeout)}. {LastError}",
+                $"Could not connect to {_settings.Server} within {Text(_options.ConnectTimeout)}. {LastError}",
                 Sent.No,
                 _lastError
             );
         }
     }
 
-    /// <summary>Sends a command; one round trip, or fewer together with others.</summary>
+    /// <summary>Sends a command of the link's own or of its owner; it is not asked again when it fails.</summary>
     public ValueTask<T> SendAsync<T>(
         in Command command,
         ReplyParser<T> parser,
@@ -120,20 +115,13 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
-        if (_running is null)
-            Start();
         var now = _time.GetTimestamp();
-        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout, confirmedBy, _completions);
-        Live live;
-        FlushHint hint;
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout);
         try
         {
-            do
-            {
-                ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
-                live = _live;
-                hint = live.Connection.TryEnqueue(in command, pending);
-            } while (hint == FlushHint.Closed);
+            pending.Encode(in command, _options.MaxBufferedBytes);
+            pending.ConfirmedBy = confirmedBy;
+            Enqueue(pending);
         }
         catch (Exception error)
         {
@@ -146,8 +134,40 @@ internal sealed class RedisLink : IAsyncDisposable
         var task = pending.Task;
         if (cancellationToken.CanBeCanceled)
             pending.CancelOn(cancellationToken);
-        live.Pump?.OnEnqueued(hint);
         return task;
+    }
+
+    /// <summary>Gives an encoded command its place, and sees to it that it is sent.</summary>
+    /// <exception cref="RedisBusyException">There is no room; nothing was queued.</exception>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    public void Enqueue(PendingReply pending)
+    {
+        if (_running is null)
+            Start();
+        if (_line.IsEmpty && TryEnqueue(pending))
+            return;
+        if (_options.WhenFull == WhenFull.Reject && _line.IsEmpty)
+            throw _live.Connection.Busy(pending);
+        _line.Add(pending);
+    }
+
+    /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
+    public void Abort(string reason) => _live.Pump?.Abort(reason);
+
+    private bool TryEnqueue(PendingReply pending)
+    {
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+            var live = _live;
+            var enqueued = live.Connection.TryEnqueue(pending);
+            if (enqueued == Enqueued.Closed)
+                continue;
+            if (enqueued == Enqueued.Full)
+                return false;
+            live.Pump?.OnEnqueued(enqueued);
+            return true;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -165,6 +185,7 @@ internal sealed class RedisLink : IAsyncDisposable
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
         _live.Connection.Close("The client was disposed.", null);
+        _line.FailAll(() => new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
         lock (_gate)
         {
             // Those who wait to be connected learn that it will not be.
@@ -204,40 +225,85 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
-        ITransport? transport = null;
         try
         {
+            _login.Server = Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
             var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
-            transport = await _options.Network(_time).ConnectAsync(_options.Host, _options.Port, either.Token).ConfigureAwait(Rt.Capture);
-            var handshake = new Handshake(transport, _options, _login, _time);
-            Server = await handshake.RunAsync(credentials, either.Token).ConfigureAwait(Rt.Capture);
+            var connecting = Blocks
+                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
+                : EstablishAsync(credentials, either.Token).AsTask();
+            (var transport, Server) = await connecting.ConfigureAwait(Rt.Capture);
             return transport;
         }
         catch (Exception error)
         {
-            if (transport is not null)
-                await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
             if (!_stop.IsCancellationRequested)
-                Failed(Explain(error, timeout.IsCancellationRequested), failures);
+                Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
             return null;
         }
     }
+
+    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
+        RedisCredentials? credentials,
+        CancellationToken cancellationToken
+    )
+    {
+        var transport = await _options
+            .Network(_time, Blocks)
+            .ConnectAsync(Address.Host, Address.Port, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
+        try
+        {
+            var handshake = new Handshake(transport, _options, _login, _settings.Setup, _time);
+            var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
+            return _settings.Server.Refuse(Address, server) is { } refused ? throw refused : (transport, server);
+        }
+        catch
+        {
+            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+            throw;
+        }
+    }
+
+    // Whether threads of ours wait on the socket, instead of the thread pool. Tests' and tools' own transports decide for themselves.
+    private bool Blocks =>
+        _options is { Transports: SocketTransportFactory, Tls: null }
+        && (
+            _settings.Purpose == LinkPurpose.Blocking
+            || (_options.InlineCompletion && _settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
+        );
+
+    private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
+        transport switch
+        {
+            IBlockingTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
+                connection,
+                blocking,
+                _time,
+                _settings.Counters
+            )
+            {
+                RoomAgain = _line.Advance,
+            },
+            IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
+            _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
+        };
 
     private RedisConnectionException Explain(Exception error, bool timedOut) =>
         error switch
         {
             RedisConnectionException known => known,
             OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_options} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
+                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
                 Sent.No,
                 error
             ),
             RespProtocolException => new RedisConnectionException(
-                $"What answers at {_options} is not Redis: {error.Message}",
+                $"What answers at {_settings.Server} is not Redis: {error.Message}",
                 Sent.No,
                 error
             ),
-            _ => new RedisConnectionException($"Could not connect to {_options}: {error.Message.TrimEnd('.')}.", Sent.No, error),
+            _ => new RedisConnectionException($"Could not connect to {_settings.Server}: {error.Message.TrimEnd('.')}.", Sent.No, error),
         };
 
     private void Failed(RedisConnectionException error, int failures)
@@ -246,7 +312,7 @@ internal sealed class RedisLink : IAsyncDisposable
 
         // The first failure is news, then every power of two: a Redis that stays away does not flood the log.
         if ((failures & (failures + 1)) == 0)
-            Log.ConnectFailed(_logger, _options.Host, _options.Port, failures + 1, error.Message);
+            Log.ConnectFailed(_logger, Address.Host, Address.Port, failures + 1, error.Message);
         if (error.IsTransient)
             return;
 
@@ -273,12 +339,14 @@ internal sealed class RedisLink : IAsyncDisposable
     private async Task UseAsync(ITransport transport)
     {
         var live = _live;
-        var pump = new ConnectionPump(live.Connection, transport, _time);
+        var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
+        Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
-        var reading = pump.ReadAsync(_stop.Token);
+        _line.Advance();
+        var reading = pump.RunAsync(_stop.Token);
         lock (_gate)
             _connected.TrySetResult();
         Tell(true, "");
@@ -288,8 +356,9 @@ internal sealed class RedisLink : IAsyncDisposable
             _connected = NewSignal();
         if (!_stop.IsCancellationRequested)
             _live = NewLive();
+        Keeper.Remove(pump);
         Tell(false, reason);
-        live.Connection.Close($"The connection to {_options} ended: {reason}", cause);
+        live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
         await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
 
@@ -299,9 +368,9 @@ internal sealed class RedisLink : IAsyncDisposable
         try
         {
             if (connected)
-                Log.Connected(_logger, _options.Host, _options.Port, Server!.Product, Server.Version, Purpose);
+                Log.Connected(_logger, Address.Host, Address.Port, Server!.Product, Server.Version, PurposeText);
             else if (!_stop.IsCancellationRequested)
-                Log.Lost(_logger, _options.Host, _options.Port, Purpose, reason);
+                Log.Lost(_logger, Address.Host, Address.Port, PurposeText, reason);
             Changed?.Invoke(connected);
         }
         catch (Exception error)
@@ -328,8 +397,10 @@ internal sealed class RedisLink : IAsyncDisposable
         var live = _live;
         var now = _time.GetTimestamp();
         var oldest = live.Connection.Expire(now, TimedOut);
+        _line.Expire(now, pending => TimedOut(pending, pending.SentWhenSettled));
         if (live.Pump is not { } pump)
             return;
+        pump.LookAround();
         if (_login.IsDue(now))
             _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
@@ -339,7 +410,11 @@ internal sealed class RedisLink : IAsyncDisposable
             if (silent > _options.DeadAfter && _time.GetElapsedTime(oldest, now) > _options.DeadAfter)
                 pump.Abort($"Nothing moved for {Text(silent)} while commands waited.");
         }
-        else if (silent > _options.KeepAlive && Interlocked.Exchange(ref _keepAliveAsked, 1) == 0)
+        else if (
+            silent > _options.KeepAlive
+            && _settings.Purpose != LinkPurpose.Blocking
+            && Interlocked.Exchange(ref _keepAliveAsked, 1) == 0
+        )
         {
             _ = KeepAliveAsync();
         }
@@ -368,12 +443,12 @@ internal sealed class RedisLink : IAsyncDisposable
     private Exception TimedOut(PendingReply pending, Sent sent) =>
         sent == Sent.No
             ? new RedisTimeoutException(
-                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_options}. {LastError}",
+                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
                 sent,
                 _lastError
             )
             : new RedisTimeoutException(
-                $"{_options} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+                $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
                 sent
             );
 
@@ -386,11 +461,23 @@ internal sealed class RedisLink : IAsyncDisposable
                     MaxBacklog = _options.MaxBacklog,
                     MaxBufferedBytes = _options.MaxBufferedBytes,
                 },
-                _pushes
+                _settings.Pushes
             )
         );
 
     private long Timestamps(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+
+    // For log lines: a client has several links.
+    private string PurposeText =>
+        _settings.Purpose switch
+        {
+            LinkPurpose.Bulk => "large values",
+            LinkPurpose.Blocking => "blocking callers",
+            LinkPurpose.Subscriptions => "subscriptions",
+            LinkPurpose.Tracking => "tracked reads",
+            LinkPurpose.Lease => "one caller",
+            _ => "commands",
+        };
 
     private static string Text(TimeSpan span) => span.TotalSeconds >= 1 ? $"{span.TotalSeconds:0.#} s" : $"{span.TotalMilliseconds:0} ms";
 

@@ -23,10 +23,10 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     // Guarded by the gate. The key is the kind of subscription and the name of channel or pattern.
     private readonly Dictionary<(bool IsPattern, string Name), Topic> _topics = [];
 
-    public SubscriberHub(RedisClientOptions options, ILogger logger, TimeProvider time)
+    public SubscriberHub(RedisClientOptions options, LinkSettings settings, ILogger logger, TimeProvider time)
     {
         (_options, _logger, Time) = (options, logger, time);
-        _link = new RedisLink(options, logger, time, this) { Changed = OnChanged };
+        _link = new RedisLink(options, settings with { Pushes = this }, logger, time) { Changed = OnChanged };
     }
 
     public TimeProvider Time { get; }

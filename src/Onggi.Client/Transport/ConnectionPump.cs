@@ -4,59 +4,95 @@ using Onggi.Client.Resp;
 
 namespace Onggi.Client.Transport;
 
-/// <summary>Moves bytes between a <see cref="RespConnection"/> and its transport: one loop that reads, one sender at a time.</summary>
+/// <summary>Moves bytes between a <see cref="RespConnection"/> and its transport, and lets callers go on whose replies have come.</summary>
 /// <remarks>
-/// Sending never sleeps to collect more. A caller who is alone sends at once, on its own thread; otherwise one work item is queued behind the continuations that the last
-/// read has set free, and sends what they have added by then. Measured here, that is worth several times the throughput of a send per command and costs a lone caller nothing.
+/// Sending never sleeps to collect more. A caller who is alone sends at once, on its own thread. Otherwise the buffer is marked as due, and whoever is letting callers go on, or one work item,
+/// sends what has come together by then. What is due for more than a moment is sent by the <see cref="Keeper"/>, so that sending never depends on the thread pool alone.
 /// </remarks>
-internal sealed class ConnectionPump(RespConnection connection, ITransport transport, TimeProvider time) : IThreadPoolWorkItem
+internal abstract class ConnectionPump(RespConnection connection, ITransport transport, TimeProvider time, PumpCounters counters)
+    : IThreadPoolWorkItem
 {
     // A large value goes out in parts, so that its progress is seen.
     private const int Part = 256 << 10;
 
     private string? _abortReason;
     private long _lastProgress = time.GetTimestamp();
+    private int _due;
+    private int _releasing;
+    private int _progress;
 
     /// <summary>When bytes came in last, or a part of a large value went out, as a timestamp.</summary>
     public long LastProgress => Volatile.Read(ref _lastProgress);
 
+    /// <summary>Moves with everything that is done here: who looks twice sees whether something hangs.</summary>
+    public int Progress => Volatile.Read(ref _progress);
+
+    protected RespConnection Connection { get; } = connection;
+
+    protected ITransport Transport { get; } = transport;
+
+    protected PumpCounters Counters { get; } = counters;
+
+    /// <summary>Those whose replies have come.</summary>
+    protected ReadyQueue Ready { get; } = new();
+
+    /// <summary>Called when a command was refused for want of room, and there is some again.</summary>
+    public Action? RoomAgain { get; init; }
+
+    /// <summary>Something is to be sent, or callers are to go on, and somebody has been asked to do it.</summary>
+    public virtual bool HasWork => Volatile.Read(ref _due) != 0 || !Ready.IsEmpty;
+
     /// <summary>Reads until the connection ends; the reason why it did. Never throws.</summary>
-    public async Task<(string Reason, Exception? Cause)> ReadAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            while (true)
-            {
-                var count = await transport.ReceiveAsync(connection.GetReceiveMemory(), cancellationToken).ConfigureAwait(Rt.Capture);
-                if (count == 0)
-                    return (_abortReason ?? "The server closed the connection.", null);
-                Volatile.Write(ref _lastProgress, time.GetTimestamp());
-                connection.OnReceived(count);
-            }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return ("The client was disposed.", null);
-        }
-        catch (RespProtocolException error)
-        {
-            return ($"The server sent what is not RESP3 ({error.Message}).", error);
-        }
-        catch (Exception error)
-        {
-            // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.
-            return (_abortReason ?? $"The connection was lost ({error.Message}).", error);
-        }
-    }
+    public abstract Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken);
 
     /// <summary>Does what a newly queued command asks for.</summary>
     [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Transport is where work meets the thread pool.")]
-    public void OnEnqueued(FlushHint hint)
+    public virtual void OnEnqueued(Enqueued enqueued)
     {
-        if (hint == FlushHint.Now)
-            Flush();
-        else if (hint == FlushHint.Soon)
+        // Alone, but others are just being let go on: what they ask comes along.
+        if (enqueued == Enqueued.Alone && (Volatile.Read(ref _releasing) == 0 || Ready.IsEmpty))
+        {
+            Counters.Flushed(FlushCause.Alone);
+            SendIfFree();
+            return;
+        }
+
+        if (Volatile.Read(ref _due) != 0 || Interlocked.Exchange(ref _due, 1) != 0)
+            return;
+
+        // First the mark, then the look: whoever lets callers go on looks at the mark when it has done.
+        Keeper.Watch();
+        if (Volatile.Read(ref _releasing) == 0)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>Sends, on this thread, what is due.</summary>
+    public void SendDue(FlushCause cause)
+    {
+        if (Interlocked.Exchange(ref _due, 0) == 0)
+            return;
+        Counters.Flushed(cause);
+        SendIfFree();
+    }
+
+    /// <summary>Looks for what nobody waits for: the end of a connection on which a blocked caller reads only while there is one.</summary>
+    public virtual void LookAround() { }
+
+    /// <summary>What the keeper asks for when nothing has moved for a moment although there is work.</summary>
+    public abstract void OnStuck();
+
+    /// <summary>Ends the connection from our side; the reading loop reports <paramref name="reason"/>.</summary>
+    public virtual void Abort(string reason)
+    {
+        _abortReason ??= reason;
+        Transport.Abort();
+    }
+
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (!Ready.IsEmpty)
+            Release(long.MaxValue);
+        SendDue(FlushCause.Queued);
     }
 
     /// <summary>Sends what is there until nothing is; only who owns sending calls it.</summary>
@@ -64,9 +100,10 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
     {
         try
         {
-            while (connection.TakeOutput(out var bytes))
+            while (Connection.TakeOutput(out var bytes))
             {
-                var sending = bytes.Length <= Part ? transport.SendAsync(bytes, CancellationToken.None) : SendPartsAsync(bytes);
+                Counters.Sent(bytes.Length);
+                var sending = bytes.Length <= Part ? Transport.SendAsync(bytes, CancellationToken.None) : SendPartsAsync(bytes);
                 if (!sending.IsCompletedSuccessfully)
                 {
                     _ = FinishAsync(sending);
@@ -74,6 +111,9 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
                 }
 
                 sending.GetAwaiter().GetResult();
+                Moved();
+                if (Connection.HasRoomAgain())
+                    RoomAgain?.Invoke();
             }
         }
         catch (Exception error)
@@ -82,14 +122,79 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
         }
     }
 
-    /// <summary>Ends the connection from our side; the reading loop reports <paramref name="reason"/>.</summary>
-    public void Abort(string reason)
+    /// <summary>Lets callers go on, on this thread, until there are none or the time is over, then sends what they have asked meanwhile.</summary>
+    /// <returns>Whether all could go on.</returns>
+    protected bool Release(long until)
     {
-        _abortReason ??= reason;
-        transport.Abort();
+        var all = true;
+        Keeper.Watch();
+        Interlocked.Increment(ref _releasing);
+        try
+        {
+            for (var released = 1; RunOne(); released++)
+            {
+                Moved();
+                if ((released & 7) != 0 || time.GetTimestamp() < until || Ready.IsEmpty)
+                    continue;
+                all = false;
+                break;
+            }
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _releasing);
+        }
+
+        SendDue(FlushCause.Batch);
+        return all;
     }
 
-    void IThreadPoolWorkItem.Execute() => Flush();
+    protected long In(TimeSpan span) => time.GetTimestamp() + (long)(span.TotalSeconds * time.TimestampFrequency);
+
+    [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Transport is where work meets the thread pool.")]
+    protected void ReleaseOnPool() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+
+    protected void Moved() => Volatile.Write(ref _progress, _progress + 1);
+
+    /// <summary>Reads what has arrived.</summary>
+    protected void Received(int count)
+    {
+        Volatile.Write(ref _lastProgress, time.GetTimestamp());
+        Counters.Received(count, Connection.OnReceived(count, Ready));
+        if (Connection.HasRoomAgain())
+            RoomAgain?.Invoke();
+    }
+
+    /// <summary>Why the connection ended.</summary>
+    protected (string Reason, Exception? Cause) Ended(Exception? error, CancellationToken cancellationToken) =>
+        error switch
+        {
+            null => (_abortReason ?? "The server closed the connection.", null),
+            OperationCanceledException when cancellationToken.IsCancellationRequested => ("The client was disposed.", null),
+            RespProtocolException => ($"The server sent what is not RESP3 ({error.Message}).", error),
+
+            // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.
+            _ => (_abortReason ?? $"The connection was lost ({error.Message}).", error),
+        };
+
+    private bool RunOne()
+    {
+        try
+        {
+            return Ready.TryRunOne();
+        }
+        catch (Exception)
+        {
+            // A caller's own awaiter threw: its own affair, the others go on.
+            return true;
+        }
+    }
+
+    protected void SendIfFree()
+    {
+        if (Connection.TryBeginSending())
+            Flush();
+    }
 
     private async Task FinishAsync(ValueTask sending)
     {
@@ -103,6 +208,7 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
             return;
         }
 
+        Moved();
         Flush();
     }
 
@@ -110,7 +216,7 @@ internal sealed class ConnectionPump(RespConnection connection, ITransport trans
     {
         for (; !bytes.IsEmpty; bytes = bytes[Math.Min(Part, bytes.Length)..])
         {
-            await transport.SendAsync(bytes[..Math.Min(Part, bytes.Length)], CancellationToken.None).ConfigureAwait(Rt.Capture);
+            await Transport.SendAsync(bytes[..Math.Min(Part, bytes.Length)], CancellationToken.None).ConfigureAwait(Rt.Capture);
             Volatile.Write(ref _lastProgress, time.GetTimestamp());
         }
     }

@@ -17,7 +17,9 @@ internal sealed class SocketTransport(Socket socket) : ITransport
         return sent == bytes.Length ? ValueTask.CompletedTask : SendRestAsync(new ValueTask<int>(sent), bytes, cancellationToken);
     }
 
-    public void Abort()
+    public void Abort() => Abort(socket);
+
+    public static void Abort(Socket socket)
     {
         // Shutdown first: on Linux it wakes a receive that another thread has under way; disposing alone does so too, but later data could still be read.
         try
@@ -62,10 +64,9 @@ internal sealed class SocketTransportFactory(TimeSpan deadAfter = default) : ITr
 
     public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        var socket = NewSocket(deadAfter);
         try
         {
-            Prepare(socket);
             await socket.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
             return new SocketTransport(socket);
         }
@@ -76,19 +77,20 @@ internal sealed class SocketTransportFactory(TimeSpan deadAfter = default) : ITr
         }
     }
 
-    internal void Prepare(Socket socket)
+    public static Socket NewSocket(TimeSpan deadAfter)
     {
-        socket.NoDelay = true;
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
         if (!OperatingSystem.IsLinux() || deadAfter <= TimeSpan.Zero)
-            return;
+            return socket;
 
         // Keep-alive is silent while sent bytes wait to be acknowledged: without this the system sends them again for a quarter of an hour.
         Span<byte> milliseconds = stackalloc byte[sizeof(int)];
         BitConverter.TryWriteBytes(milliseconds, (int)Math.Min(deadAfter.TotalMilliseconds, int.MaxValue));
         socket.SetRawSocketOption(ProtocolTcp, TcpUserTimeout, milliseconds);
+        return socket;
     }
 }

@@ -13,7 +13,8 @@ public sealed class PendingReplyTests
     {
         var connection = Attached();
         var pending = PendingReply<Mark>.Rent(Parser, "PING", asked: 0, deadline: 0);
-        connection.TryEnqueue(new Command(["PING"]), pending);
+        pending.Encode(new Command(["PING"]));
+        connection.TryEnqueue(pending);
         var task = pending.Task;
         connection.OnBytes("+PONG\r\n"u8);
         await task;
@@ -23,7 +24,8 @@ public sealed class PendingReplyTests
 
         var again = PendingReply<Mark>.Rent(Parser, "PING", asked: 0, deadline: long.MaxValue);
         Assert.Same(pending, again);
-        connection.TryEnqueue(new Command(["PING"]), again);
+        again.Encode(new Command(["PING"]));
+        connection.TryEnqueue(again);
         var second = again.Task;
         connection.OnBytes("+PONG\r\n"u8);
         await second;
@@ -35,7 +37,8 @@ public sealed class PendingReplyTests
         var connection = new RespConnection(new ConnectionLimits());
         using var cancel = new CancellationTokenSource();
         var pending = PendingReply<byte[]?>.Rent(ReplyParsers.Bytes, "GET", 0, long.MaxValue);
-        connection.TryEnqueue(new Command(["GET", "k"]), pending);
+        pending.Encode(new Command(["GET", "k"]));
+        connection.TryEnqueue(pending);
         var task = pending.Task;
         pending.CancelOn(cancel.Token);
 
@@ -53,7 +56,8 @@ public sealed class PendingReplyTests
         var connection = Attached();
         using var cancel = new CancellationTokenSource();
         var pending = PendingReply<byte[]?>.Rent(ReplyParsers.Bytes, "GET", 0, long.MaxValue);
-        connection.TryEnqueue(new Command(["GET", "k"]), pending);
+        pending.Encode(new Command(["GET", "k"]));
+        connection.TryEnqueue(pending);
         var task = pending.Task;
         pending.CancelOn(cancel.Token);
 
@@ -66,12 +70,11 @@ public sealed class PendingReplyTests
     [Fact]
     public void A_command_over_the_buffer_is_refused_before_it_is_written()
     {
-        var connection = new RespConnection(new ConnectionLimits { MaxBufferedBytes = 1000 });
         var value = new byte[50_000_000];
         var pending = PendingReply<byte[]?>.Rent(ReplyParsers.Bytes, "SET", 0, long.MaxValue);
 
         var before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Throws<RedisBusyException>(() => connection.TryEnqueue(new Command(["SET", "k", value]), pending));
+        Assert.Throws<RedisBusyException>(() => pending.Encode(new Command(["SET", "k", value]), most: 1000));
 
         Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1_000_000);
     }

@@ -1,0 +1,64 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Client.Connections;
+using Onggi.Client.Transport;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>One server and the connections to it: one for the commands of all, and, once they are needed, one for large values and one for callers who block.</summary>
+internal sealed class RedisNode : IAsyncDisposable
+{
+    // What takes longer to send than a round trip takes.
+    private const int BulkFrom = 64 << 10;
+
+    private readonly Lazy<RedisLink> _bulk;
+    private readonly Lazy<RedisLink> _blocking;
+
+    public RedisNode(
+        ServerSource server,
+        RedisClientOptions options,
+        PumpCounters counters,
+        ILogger logger,
+        TimeProvider time,
+        IReadOnlyList<RedisArg[]>? setup = null
+    )
+    {
+        var settings = new LinkSettings(server, LinkPurpose.Commands) { Setup = setup ?? [], Counters = counters };
+        Server = server;
+        Commands = new RedisLink(options, settings, logger, time);
+        _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
+        _blocking = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Blocking }, logger, time));
+    }
+
+    public ServerSource Server { get; }
+
+    /// <summary>The connection for the commands of all; whether it stands says whether the server can be reached.</summary>
+    public RedisLink Commands { get; }
+
+    public int InFlight =>
+        Commands.InFlight + (_bulk.IsValueCreated ? _bulk.Value.InFlight : 0) + (_blocking.IsValueCreated ? _blocking.Value.InFlight : 0);
+
+    /// <summary>The connection for this command. The order between two commands that nobody awaits in between is kept only on one connection.</summary>
+    public RedisLink LinkFor(PendingReply pending) =>
+        pending.Traits.Blocks ? _blocking.Value
+        : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
+        : Commands;
+
+    /// <summary>Gives up its connections, because the server is not what it was thought to be.</summary>
+    public void Abort(string reason)
+    {
+        Commands.Abort(reason);
+        if (_bulk.IsValueCreated)
+            _bulk.Value.Abort(reason);
+        if (_blocking.IsValueCreated)
+            _blocking.Value.Abort(reason);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Commands.DisposeAsync().ConfigureAwait(Rt.Capture);
+        if (_bulk.IsValueCreated)
+            await _bulk.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        if (_blocking.IsValueCreated)
+            await _blocking.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+}

@@ -1,0 +1,117 @@
+using Onggi.Client.Connections;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>Commands that a server could not take, until they are asked again or their time is over.</summary>
+/// <remarks>The pauses grow from a few milliseconds to a few hundred, and are drawn at random, so that many callers do not come back in step.</remarks>
+internal sealed class RetryLine : IAsyncDisposable
+{
+    private const double FirstPause = 8;
+    private const double LongestPause = 200;
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(5);
+
+    private readonly Lock _gate = new();
+    private readonly List<(PendingReply Pending, long Due)> _waiting = [];
+    private readonly Random _random = new();
+    private readonly TimeProvider _time;
+    private readonly Action<PendingReply> _dispatch;
+    private readonly ITimer _timer;
+    private bool _ticking;
+    private bool _ended;
+
+    public RetryLine(TimeProvider time, Action<PendingReply> dispatch)
+    {
+        (_time, _dispatch) = (time, dispatch);
+        _timer = time.CreateTimer(static line => ((RetryLine)line!).OnTick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public bool TryAdd(PendingReply pending)
+    {
+        lock (_gate)
+        {
+            if (_ended)
+                return false;
+            pending.Queue = null;
+            var most = Math.Min(LongestPause, FirstPause * Math.Pow(2, Math.Min(pending.Retries, 10)));
+            var pause = (0.25 + (0.75 * _random.NextDouble())) * most;
+            _waiting.Add((pending, _time.GetTimestamp() + (long)(pause / 1000 * _time.TimestampFrequency)));
+            if (!_ticking)
+                _ticking = _timer.Change(Tick, Tick);
+            return true;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _timer.DisposeAsync().ConfigureAwait(Rt.Capture);
+        List<PendingReply> left;
+        lock (_gate)
+        {
+            _ended = true;
+            left = [.. _waiting.Select(waiting => waiting.Pending)];
+            _waiting.Clear();
+        }
+
+        foreach (var pending in left)
+        {
+            pending.TryFail(pending.Word, new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+            pending.Release();
+        }
+    }
+
+    private void OnTick()
+    {
+        var now = _time.GetTimestamp();
+        List<PendingReply>? due = null;
+        lock (_gate)
+        {
+            for (var i = _waiting.Count - 1; i >= 0; i--)
+            {
+                var (pending, when) = _waiting[i];
+                if (when > now && pending.Deadline > now && !pending.IsSettled)
+                    continue;
+                (due ??= []).Add(pending);
+                _waiting.RemoveAt(i);
+            }
+
+            if (_waiting.Count == 0 && !_ended)
+            {
+                _timer.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+                _ticking = false;
+            }
+        }
+
+        // Removed from the end: asked again in the order in which they came.
+        due?.Reverse();
+        foreach (var pending in due ?? [])
+            Ask(pending, now);
+    }
+
+    private void Ask(PendingReply pending, long now)
+    {
+        var word = pending.Word;
+        if (pending.IsSettled)
+        {
+            pending.Release();
+            return;
+        }
+
+        try
+        {
+            if (pending.Deadline > now)
+            {
+                _dispatch(pending);
+                return;
+            }
+
+            // What the server says is a better reason than that time has passed.
+            pending.TryFail(word, pending.Refused!);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            pending.TryFail(word, error);
+        }
+
+        pending.Release();
+    }
+}

@@ -1,0 +1,23 @@
+namespace Onggi.Client.Routing;
+
+/// <summary>Where a link connects to: asked before every attempt.</summary>
+internal abstract class ServerSource
+{
+    /// <summary>The server to connect to now.</summary>
+    /// <exception cref="RedisConnectionException">None is known.</exception>
+    public abstract ValueTask<RedisAddress> FindAsync(CancellationToken cancellationToken);
+
+    /// <summary>Why the server that answered is not the one that is wanted; <c>null</c> when it is.</summary>
+    public virtual RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => null;
+
+    /// <summary>What messages call it.</summary>
+    public abstract override string ToString();
+}
+
+/// <summary>Always the same server.</summary>
+internal sealed class FixedServer(RedisAddress address) : ServerSource
+{
+    public override ValueTask<RedisAddress> FindAsync(CancellationToken cancellationToken) => new(address);
+
+    public override string ToString() => address.ToString();
+}

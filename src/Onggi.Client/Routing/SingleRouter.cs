@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Client.Connections;
+using Onggi.Client.Resp;
+using Onggi.Client.Transport;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>All commands to one server.</summary>
+internal sealed class SingleRouter : Router
+{
+    private readonly RedisNode _node;
+
+    public SingleRouter(
+        ServerSource server,
+        RedisClientOptions options,
+        Completions? completions,
+        PumpCounters counters,
+        ILogger logger,
+        TimeProvider time
+    )
+        : base(options, completions, time)
+    {
+        _node = new RedisNode(server, options, counters, logger, time);
+        _node.Commands.Changed = connected => Changed?.Invoke(connected);
+    }
+
+    public override bool IsConnected => _node.Commands.IsConnected;
+
+    public override bool IsKnownDown => _node.Commands.IsKnownDown;
+
+    public override int InFlight => _node.InFlight;
+
+    public override RedisServerInfo? Server => _node.Commands.Server;
+
+    public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _node.Commands.WhenConnectedAsync(cancellationToken);
+
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _node.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    protected override CommandTraits TraitsOf(in Command command, CommandOptions options) => new(options);
+
+    protected override void Dispatch(PendingReply pending) => _node.LinkFor(pending).Enqueue(pending);
+}

@@ -1,0 +1,96 @@
+using Onggi.Client.Connections;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>Commands that wait for room, first come, first served.</summary>
+internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<PendingReply> _waiting = [];
+    private volatile bool _any;
+    private bool _advancing;
+
+    public bool IsEmpty => !_any;
+
+    public void Add(PendingReply pending)
+    {
+        lock (_gate)
+        {
+            _any = true;
+            _waiting.Enqueue(pending);
+        }
+
+        // The room may have come between the refusal and now.
+        Advance();
+    }
+
+    /// <summary>Gives places to as many as there is room for.</summary>
+    public void Advance()
+    {
+        if (!_any)
+            return;
+        lock (_gate)
+        {
+            // Giving a place can send, and sending can make room, which leads here again.
+            if (_advancing)
+                return;
+            _advancing = true;
+            try
+            {
+                while (_waiting.TryPeek(out var first) && Take(first))
+                    _waiting.Dequeue();
+            }
+            finally
+            {
+                _advancing = false;
+                _any = _waiting.Count > 0;
+            }
+        }
+    }
+
+    /// <summary>Fails those whose time is over. They stay in the line until it is their turn.</summary>
+    public void Expire(long now, Func<PendingReply, Exception> timeout)
+    {
+        if (!_any)
+            return;
+        lock (_gate)
+            foreach (var pending in _waiting)
+            {
+                var word = pending.Word;
+                if (pending.Deadline <= now)
+                    pending.TryFail(word, timeout, static (pending, timeout) => timeout(pending));
+            }
+
+        Advance();
+    }
+
+    public void FailAll(Func<Exception> error)
+    {
+        lock (_gate)
+        {
+            while (_waiting.TryDequeue(out var pending))
+            {
+                pending.TryFail(pending.Word, error());
+                pending.Release();
+            }
+
+            _any = false;
+        }
+    }
+
+    private bool Take(PendingReply first)
+    {
+        try
+        {
+            if (!first.IsSettled)
+                return tryEnqueue(first);
+        }
+        catch (ObjectDisposedException error)
+        {
+            first.TryFail(first.Word, error);
+        }
+
+        first.Release();
+        return true;
+    }
+}

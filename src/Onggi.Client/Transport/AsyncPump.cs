@@ -1,0 +1,106 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Onggi.Client.Connections;
+
+namespace Onggi.Client.Transport;
+
+/// <summary>The default: asynchronous receives on the thread pool.</summary>
+/// <remarks>
+/// A read settles everything that has arrived. Then the next receive is begun, and only after that callers go on, one after the other on the same thread: one that blocks
+/// keeps nobody from reading, for the next receive ends on another thread. Those who wait behind it are let go by a work item when this takes longer than a moment.
+/// Measured, that is worth twice the throughput of a work item for each caller.
+/// </remarks>
+internal sealed class AsyncPump : ConnectionPump
+{
+    // Reads that end at once, one after the other, before those who are ready are no longer left waiting.
+    private const int MostReads = 16;
+    private static readonly TimeSpan Budget = TimeSpan.FromMicroseconds(100);
+
+    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Action _onReceived;
+    private ValueTaskAwaiter<int> _receiving;
+    private CancellationToken _stop;
+
+    public AsyncPump(RespConnection connection, ITransport transport, TimeProvider time, PumpCounters counters)
+        : base(connection, transport, time, counters) => _onReceived = OnReceived;
+
+    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    {
+        _stop = cancellationToken;
+        ReadOn();
+        return _ended.Task;
+    }
+
+    public override void OnStuck()
+    {
+        SendDue(FlushCause.Keeper);
+        if (!Ready.IsEmpty)
+            ReleaseOnPool();
+    }
+
+    private void OnReceived()
+    {
+        if (Take())
+            ReadOn();
+        else
+            Release(long.MaxValue);
+    }
+
+    [SuppressMessage("Reliability", "CA2012", Justification = "Only the awaiter is kept, and taken once.")]
+    private void ReadOn()
+    {
+        for (var reads = 1; ; reads++)
+        {
+            try
+            {
+                _receiving = Transport.ReceiveAsync(Connection.GetReceiveMemory(), _stop).GetAwaiter();
+            }
+            catch (Exception error)
+            {
+                _ended.TrySetResult(Ended(error, _stop));
+                Release(long.MaxValue);
+                return;
+            }
+
+            if (!_receiving.IsCompleted)
+            {
+                // From here on another thread may be reading.
+                _receiving.UnsafeOnCompleted(_onReceived);
+                if (!Ready.IsEmpty && !Release(In(Budget)))
+                    ReleaseOnPool();
+                return;
+            }
+
+            if (!Take())
+            {
+                Release(long.MaxValue);
+                return;
+            }
+
+            if (reads % MostReads == 0 && !Ready.IsEmpty)
+                ReleaseOnPool();
+        }
+    }
+
+    // False when the connection has ended.
+    private bool Take()
+    {
+        try
+        {
+            var count = _receiving.GetResult();
+            if (count > 0)
+            {
+                Received(count);
+                return true;
+            }
+
+            _ended.TrySetResult(Ended(null, _stop));
+        }
+        catch (Exception error)
+        {
+            _ended.TrySetResult(Ended(error, _stop));
+        }
+
+        return false;
+    }
+}

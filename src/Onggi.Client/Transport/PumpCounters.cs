@@ -1,0 +1,63 @@
+namespace Onggi.Client.Transport;
+
+/// <summary>Why bytes were sent when they were.</summary>
+internal enum FlushCause
+{
+    /// <summary>The only command under way was sent by its caller.</summary>
+    Alone,
+
+    /// <summary>After a batch of replies, what their callers asked next.</summary>
+    Batch,
+
+    /// <summary>By a work item, what several callers had asked by then.</summary>
+    Queued,
+
+    /// <summary>By the keeper, because nobody else came to it.</summary>
+    Keeper,
+
+    /// <summary>By a caller who blocks.</summary>
+    Sync,
+}
+
+/// <summary>What a client's connections have done, for metrics. Cheap enough to be always on: plain additions, a lost one does no harm.</summary>
+internal sealed class PumpCounters
+{
+    private readonly long[] _flushes = new long[5];
+    private long _reads;
+    private long _replies;
+    private long _sends;
+    private long _bytesSent;
+    private long _bytesReceived;
+    private long _takeOvers;
+
+    public long Reads => Volatile.Read(ref _reads);
+
+    public long Replies => Volatile.Read(ref _replies);
+
+    public long Sends => Volatile.Read(ref _sends);
+
+    public long BytesSent => Volatile.Read(ref _bytesSent);
+
+    public long BytesReceived => Volatile.Read(ref _bytesReceived);
+
+    public long TakeOvers => Volatile.Read(ref _takeOvers);
+
+    public long Flushes(FlushCause cause) => Volatile.Read(ref _flushes[(int)cause]);
+
+    public void Flushed(FlushCause cause) => _flushes[(int)cause]++;
+
+    public void Sent(int bytes)
+    {
+        _sends++;
+        _bytesSent += bytes;
+    }
+
+    public void Received(int bytes, int replies)
+    {
+        _reads++;
+        _bytesReceived += bytes;
+        _replies += replies;
+    }
+
+    public void TakenOver() => _takeOvers++;
+}

@@ -1,0 +1,120 @@
+using Onggi.Client.Connections;
+
+namespace Onggi.Client.Transport;
+
+/// <summary>The connection of callers who block: one of them reads for all, so that no other thread is needed at all.</summary>
+/// <remarks>
+/// A caller sends on its own thread and then reads; others who come meanwhile wait until their reply has been read by it, or until it has its own and the turn passes to them.
+/// So it works when the thread pool has no thread left, and a lone caller pays no switch of threads.
+/// </remarks>
+internal sealed class SyncPump : ConnectionPump, IReplyDriver
+{
+    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly IBlockingTransport _transport;
+    private readonly TimeProvider _time;
+    private CancellationToken _stop;
+    private int _reading;
+
+    public SyncPump(RespConnection connection, IBlockingTransport transport, TimeProvider time, PumpCounters counters)
+        : base(connection, transport, time, counters)
+    {
+        (_transport, _time) = (transport, time);
+        connection.Driver = this;
+    }
+
+    public override bool HasWork => false;
+
+    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    {
+        _stop = cancellationToken;
+        return _ended.Task;
+    }
+
+    public override void OnEnqueued(Enqueued enqueued)
+    {
+        Counters.Flushed(FlushCause.Sync);
+        SendIfFree();
+    }
+
+    public override void OnStuck() { }
+
+    public override void Abort(string reason)
+    {
+        base.Abort(reason);
+        _ended.TrySetResult(Ended(null, _stop));
+    }
+
+    /// <summary>Reads what has come although nobody waits: late replies, or the end of the connection.</summary>
+    public override void LookAround()
+    {
+        if (Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
+            return;
+        try
+        {
+            while (!_ended.Task.IsCompleted && TryRead(TimeSpan.Zero)) { }
+        }
+        finally
+        {
+            PassOn();
+        }
+    }
+
+    public void Drive(PendingReply pending, SyncWaiter waiter, TimeSpan most)
+    {
+        if (_ended.Task.IsCompleted || Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
+        {
+            waiter.Wait(most);
+            return;
+        }
+
+        try
+        {
+            var until = In(most);
+            while (!pending.IsCompleted && !_ended.Task.IsCompleted)
+            {
+                var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
+                if (left <= TimeSpan.Zero)
+                    return;
+                TryRead(left);
+            }
+        }
+        finally
+        {
+            PassOn();
+        }
+    }
+
+    // Who finds the turn taken has its place in the queue already: whoever gives the turn back sees it, and wakes it.
+    private void PassOn()
+    {
+        Volatile.Write(ref _reading, 0);
+        Interlocked.MemoryBarrier();
+        if (Connection.InFlight > 0)
+            Connection.WakeNext();
+    }
+
+    private bool TryRead(TimeSpan most)
+    {
+        try
+        {
+            if (!_transport.WaitReadable(most))
+                return false;
+            var count = _transport.Receive(Connection.GetReceiveMemory().Span);
+            if (count > 0)
+            {
+                Received(count);
+                Ready.RunAll();
+                return true;
+            }
+
+            if (count == 0)
+                _ended.TrySetResult(Ended(null, _stop));
+        }
+        catch (Exception error)
+        {
+            _ended.TrySetResult(Ended(error, _stop));
+        }
+
+        return false;
+    }
+}
