@@ -21,6 +21,9 @@ public sealed record RedisServerSettings
     /// <summary>The certificates with which the server also speaks TLS, on a port of its own (<see cref="RedisServerProcess.TlsPort"/>); <c>null</c> for no TLS.</summary>
     public RedisServerTls? Tls { get; init; }
 
+    /// <summary>Makes it a Sentinel, with these lines in the file that a Sentinel reads first and rewrites later; <c>null</c> for an ordinary server.</summary>
+    public string? Sentinel { get; init; }
+
     /// <summary>Further flags and their values, as on the command line: <c>["--maxmemory", "8mb"]</c>.</summary>
     public IReadOnlyList<string> Flags { get; init; } = [];
 }
@@ -219,6 +222,7 @@ public sealed class RedisServerProcess : IAsyncDisposable
             "sh",
             Directory,
             Executable,
+            .. _settings.Sentinel is null ? Array.Empty<string>() : new[] { SentinelFile(), "--sentinel" },
             "--port",
             Port.ToString(CultureInfo.InvariantCulture),
             "--bind",
@@ -257,6 +261,14 @@ public sealed class RedisServerProcess : IAsyncDisposable
                 "--tls-protocols",
                 tls.Protocols,
             ];
+
+    private string SentinelFile()
+    {
+        var path = Path.Combine(Directory, "sentinel.conf");
+        if (!File.Exists(path))
+            File.WriteAllText(path, _settings.Sentinel);
+        return path;
+    }
 
     private static void RequireExecutable()
     {
