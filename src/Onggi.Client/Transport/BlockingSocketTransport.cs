@@ -102,12 +102,13 @@ internal sealed class BlockingSocketTransportFactory(TimeSpan deadAfter) : ITran
 {
     public ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        var socket = SocketTransportFactory.NewSocket(deadAfter);
+        var socket = SocketTransportFactory.NewSocket();
         try
         {
             // Connecting cannot be cancelled but by taking the socket away.
             using (cancellationToken.UnsafeRegister(static socket => ((Socket)socket!).Dispose(), socket))
                 socket.Connect(host, port);
+            SocketTransportFactory.EndWhenDead(socket, deadAfter);
             socket.Blocking = false;
             return new ValueTask<ITransport>(new BlockingSocketTransport(socket));
         }

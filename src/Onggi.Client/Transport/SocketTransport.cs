@@ -64,10 +64,11 @@ internal sealed class SocketTransportFactory(TimeSpan deadAfter = default) : ITr
 
     public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
-        var socket = NewSocket(deadAfter);
+        var socket = NewSocket();
         try
         {
             await socket.ConnectAsync(host, port, cancellationToken).ConfigureAwait(Rt.Capture);
+            EndWhenDead(socket, deadAfter);
             return new SocketTransport(socket);
         }
         catch
@@ -77,20 +78,25 @@ internal sealed class SocketTransportFactory(TimeSpan deadAfter = default) : ITr
         }
     }
 
-    public static Socket NewSocket(TimeSpan deadAfter)
+    public static Socket NewSocket()
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 30);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+        return socket;
+    }
+
+    /// <summary>For a socket that is connected: before that it would bound the connecting too.</summary>
+    public static void EndWhenDead(Socket socket, TimeSpan deadAfter)
+    {
         if (!OperatingSystem.IsLinux() || deadAfter <= TimeSpan.Zero)
-            return socket;
+            return;
 
         // Keep-alive is silent while sent bytes wait to be acknowledged: without this the system sends them again for a quarter of an hour.
         Span<byte> milliseconds = stackalloc byte[sizeof(int)];
         BitConverter.TryWriteBytes(milliseconds, (int)Math.Min(deadAfter.TotalMilliseconds, int.MaxValue));
         socket.SetRawSocketOption(ProtocolTcp, TcpUserTimeout, milliseconds);
-        return socket;
     }
 }

@@ -77,6 +77,37 @@ public sealed class TlsTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task A_server_that_is_slow_to_greet_is_asked_whether_it_is_plain_and_waited_for()
+    {
+        await using var server = await TlsServer.StartAsync(_authority.ServerTls());
+        await using var proxy = FaultProxy.Start(server.TlsPort);
+        proxy.Hold();
+        var options = TlsServer.Options(server, _authority);
+        (options.Host, options.Port) = ("127.0.0.1", proxy.Port);
+        await using var redis = new RedisClient(options);
+        var connected = redis.ConnectAsync().AsTask();
+
+        // The second one asks.
+        await proxy.WaitForConnectionsAsync(2).Within();
+        proxy.Release();
+
+        await connected.Within();
+        Assert.Equal("PONG", await redis.PingAsync().Within());
+    }
+
+    [Fact]
+    public async Task Blocking_callers_and_inline_completion_work_over_TLS()
+    {
+        await using var server = await TlsServer.StartAsync(_authority.ServerTls());
+        var options = TlsServer.Options(server, _authority);
+        options.InlineCompletion = true;
+        await using var redis = await RedisClient.ConnectAsync(options).Within();
+
+        Assert.Equal("PONG", await redis.PingAsync().Within());
+        Assert.Equal("PONG", redis.Send(["PING"], ReplyParsers.Text));
+    }
+
+    [Fact]
     public async Task Subscriptions_come_over_TLS_too()
     {
         await using var server = await TlsServer.StartAsync(_authority.ServerTls());
