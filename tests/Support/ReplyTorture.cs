@@ -5,55 +5,6 @@ using Onggi.Client;
 
 namespace Onggi.Testing;
 
-/// <summary>How a <see cref="ReplyTorture"/> runs.</summary>
-public sealed record TortureSettings
-{
-    /// <summary>Where all randomness begins.</summary>
-    public required int Seed { get; init; }
-
-    /// <summary>After how many commands it ends.</summary>
-    public long Commands { get; init; } = long.MaxValue;
-
-    /// <summary>After how long it ends, whatever was done by then.</summary>
-    public TimeSpan Duration { get; init; } = TimeSpan.MaxValue;
-
-    /// <summary>How many callers ask at the same time.</summary>
-    public int Callers { get; init; } = 64;
-
-    /// <summary>Whether connections are cut, held, slowed down and swallowed meanwhile.</summary>
-    public bool Faults { get; init; } = true;
-}
-
-/// <summary>What a <see cref="ReplyTorture"/> saw.</summary>
-/// <param name="Commands">How many commands were given.</param>
-/// <param name="Answered">How many of them were answered with what was theirs.</param>
-/// <param name="Cancelled">How many were given up by their callers.</param>
-/// <param name="Failed">How many failed with an error that says so: connection lost, time-out, busy.</param>
-/// <param name="Different">How many were answered with what was not theirs, or could not be true.</param>
-/// <param name="Lost">How many were neither answered nor failed, long after the end.</param>
-/// <param name="Faults">How many faults were made.</param>
-/// <param name="Connections">How many connections there were.</param>
-/// <param name="Elapsed">How long it took.</param>
-/// <param name="Examples">The first few of the different and lost ones, in words.</param>
-public sealed record TortureReport(
-    long Commands,
-    long Answered,
-    long Cancelled,
-    long Failed,
-    long Different,
-    long Lost,
-    long Faults,
-    int Connections,
-    TimeSpan Elapsed,
-    IReadOnlyList<string> Examples
-)
-{
-    /// <inheritdoc/>
-    public override string ToString() =>
-        $"{Commands} commands in {Elapsed.TotalSeconds:0.0} s: {Answered} answered, {Cancelled} given up, {Failed} failed, {Different} different, {Lost} lost;"
-        + $" {Faults} faults, {Connections} connections\n{string.Join('\n', Examples)}";
-}
-
 /// <summary>Many callers on one client, over a line that is cut, slowed down, held and silenced: does every reply reach the caller it belongs to?</summary>
 /// <remarks>
 /// Whatever a caller can get back carries a mark that only this call made, or can be checked against what this caller alone has written. A write of which the outcome is not known
@@ -120,7 +71,9 @@ public sealed class ReplyTorture
         CancellationToken cancellationToken = default
     )
     {
-        await using var redis = await RedisClient.ConnectAsync(Options(proxy.Port), cancellationToken: cancellationToken);
+        var options = Options(proxy.Port);
+        options.Tls = settings.Tls;
+        await using var redis = await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken);
         return await RunAsync(redis, proxy, settings, progress, cancellationToken);
     }
 

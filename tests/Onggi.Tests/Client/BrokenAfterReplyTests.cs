@@ -34,10 +34,50 @@ public sealed class BrokenAfterReplyTests
         Assert.Equal("first", await asked.WaitAsync(Bound));
     }
 
-    private static RedisClientOptions Options(FakeRedis server) => new() { Port = server.Port };
+    [Fact]
+    public async Task A_client_that_makes_its_connections_anew_all_the_time_can_be_disposed()
+    {
+        // Not one of these disposals may come between the end of a connection and the next one's beginning and wait for ever: nobody reads for blocking callers but they.
+        await using var server = FakeRedis.Start(async connection =>
+        {
+            // Goodbye after the whole greeting, whatever it asks.
+            while (await connection.ReadCommandAsync() is var command && command[0] != "GET")
+                await connection.SendAsync(command[0] == "HELLO" ? FakeConnection.HelloReply() : "+OK\r\n");
+        });
+        for (var round = 0; round < 60; round++)
+        {
+            var redis = new RedisClient(
+                new RedisClientOptions
+                {
+                    Port = server.Port,
+                    ReconnectPause = TimeSpan.FromMilliseconds(1),
+                    MaxReconnectPause = TimeSpan.FromMilliseconds(1),
+                }
+            );
+            await Task
+                .Factory.StartNew(
+                    () => Assert.ThrowsAny<RedisException>(() => redis.Send(["GET", "k"], ReplyParsers.Text)),
+                    CancellationToken.None,
+                    TaskCreationOptions.LongRunning,
+                    TaskScheduler.Default
+                )
+                .WaitAsync(Bound);
+
+            await redis.DisposeAsync().AsTask().WaitAsync(Bound);
+        }
+    }
+
+    private static RedisClientOptions Options(FakeRedis server) => new() { Port = server.Port, CommandTimeout = Bound };
 
     private static FakeRedis Breaking() =>
         FakeRedis.Start(connection =>
-            connection.ServeAsync(command => command[0] == "HELLO" ? FakeConnection.HelloReply() : "$5\r\nfirst\r\nno RESP3\r\n")
+            connection.ServeAsync(command =>
+                command[0] switch
+                {
+                    "HELLO" => FakeConnection.HelloReply(),
+                    "GET" => "$5\r\nfirst\r\nno RESP3\r\n",
+                    _ => "+OK\r\n",
+                }
+            )
         );
 }

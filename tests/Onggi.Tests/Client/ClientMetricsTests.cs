@@ -75,7 +75,7 @@ public sealed class ClientMetricsTests
         Assert.DoesNotContain($"onggi.client.connected {host}", heard.Observed);
     }
 
-    private static RedisClientOptions Options(FakeRedis server) => new() { Port = server.Port };
+    private static RedisClientOptions Options(FakeRedis server) => new() { Port = server.Port, CommandTimeout = Bound };
 
     private static FakeRedis Answering() =>
         FakeRedis.Start(connection => connection.ServeAsync(command => command[0] == "HELLO" ? FakeConnection.HelloReply() : "+PONG\r\n"));

@@ -91,6 +91,8 @@ public sealed class SubscriptionLimitTests
             new RedisClientOptions
             {
                 Port = server.Port,
+                CommandTimeout = Bound,
+                ConnectTimeout = Bound,
                 SubscriptionBufferBytes = bytes,
                 SubscriptionBuffer = messages,
             }
