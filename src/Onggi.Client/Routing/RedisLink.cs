@@ -276,7 +276,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
         transport switch
         {
-            IBlockingTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
+            BlockingSocketTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
                 connection,
                 blocking,
                 _time,
@@ -285,6 +285,7 @@ internal sealed class RedisLink : IAsyncDisposable
             {
                 RoomAgain = _line.Advance,
             },
+            IReadinessTransport socket => new SocketPump(connection, socket, _time, _settings.Counters) { RoomAgain = _line.Advance },
             IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
             _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
         };
