@@ -110,6 +110,26 @@ public sealed class RedisClientOptions
     /// <summary>The servers to begin with: <see cref="Servers"/>, or <see cref="Host"/> and <see cref="Port"/>.</summary>
     internal IReadOnlyList<RedisAddress> Seeds => Servers.Count > 0 ? Servers : [new RedisAddress(Host, Port)];
 
+    /// <summary>The same for short questions to one server: quick to give up, never at rest for long.</summary>
+    internal RedisClientOptions ForQuestionsTo(RedisAddress server)
+    {
+        var copy = (RedisClientOptions)MemberwiseClone();
+        (copy.Host, copy.Port, copy.Servers, copy.SentinelService) = (server.Host, server.Port, [], null);
+        var patience = TimeSpan.FromTicks(Math.Min(ConnectTimeout.Ticks / 2, TimeSpan.TicksPerSecond));
+        (copy.ConnectTimeout, copy.CommandTimeout) = (patience, patience);
+        (copy.KeepAlive, copy.DeadAfter) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2));
+        copy.InlineCompletion = false;
+        return copy;
+    }
+
+    /// <summary>The same for one Sentinel, which has users of its own and no databases.</summary>
+    internal RedisClientOptions ForSentinel(RedisAddress sentinel)
+    {
+        var copy = ForQuestionsTo(sentinel);
+        (copy.User, copy.Password, copy.Database) = (SentinelUser, SentinelPassword, 0);
+        return copy;
+    }
+
     /// <summary>Host and port, without secrets.</summary>
     public override string ToString() => $"{Host}:{Port}";
 }

@@ -26,4 +26,14 @@ internal static partial class Log
 
     [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} It is asked for again every 5 s")]
     public static partial void SubscriptionRefused(ILogger logger, string channel, string reason);
+
+    [LoggerMessage(1020, LogLevel.Warning, "{Service} is at {Address} now; going there")]
+    public static partial void PrimaryMoved(ILogger logger, string service, RedisAddress address);
+
+    [LoggerMessage(
+        1021,
+        LogLevel.Warning,
+        "The Sentinel at {Address} does not let us listen ({Reason}), so a failover is noticed only when the old master is silent or gone. Give its user the channels +switch-master, +slave, +sdown, -sdown, +slave-reconf-done and +sentinel"
+    )]
+    public static partial void SentinelSilent(ILogger logger, RedisAddress address, string reason);
 }

@@ -36,6 +36,11 @@ internal sealed class RedisLink : IAsyncDisposable
     private bool _disposed;
     private int _keepAliveAsked;
 
+    // Guarded by the gate: the attempt under way, the end of the pause before the next one, and where the server has moved since the attempt began.
+    private CancellationTokenSource? _attempt;
+    private TaskCompletionSource? _pause;
+    private RedisAddress? _movedTo;
+
     public RedisLink(RedisClientOptions options, LinkSettings settings, ILogger logger, TimeProvider time)
     {
         (_options, _settings, _logger, _time) = (options, settings, logger, time);
@@ -74,6 +79,7 @@ internal sealed class RedisLink : IAsyncDisposable
 
             // The loop outlives the caller: it must not carry the caller's request or activity along.
             using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            _settings.Server.Moved += OnMoved;
             _running = RunAsync();
         }
     }
@@ -174,6 +180,7 @@ internal sealed class RedisLink : IAsyncDisposable
             _disposed = true;
         }
 
+        _settings.Server.Moved -= OnMoved;
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         _live.Pump?.Abort("The client was disposed.");
         if (_running is { } running)
@@ -201,7 +208,7 @@ internal sealed class RedisLink : IAsyncDisposable
             var transport = await ConnectAsync(failures).ConfigureAwait(Rt.Capture);
             if (transport is null)
             {
-                await PauseAsync(failures++).ConfigureAwait(Rt.Capture);
+                failures = await PauseAsync(failures).ConfigureAwait(Rt.Capture) ? 0 : failures + 1;
                 continue;
             }
 
@@ -220,9 +227,15 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
+        var found = false;
+        lock (_gate)
+            (_attempt, _movedTo) = (either, null);
         try
         {
-            Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            var address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            lock (_gate)
+                Address = address;
+            found = true;
             var connecting = Blocks
                 ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(either.Token).AsTask().Result)
                 : EstablishAsync(either.Token).AsTask();
@@ -231,10 +244,42 @@ internal sealed class RedisLink : IAsyncDisposable
         }
         catch (Exception error)
         {
+            if (found)
+                _settings.Server.Failed(Address);
             if (!_stop.IsCancellationRequested)
                 Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
             return null;
         }
+        finally
+        {
+            lock (_gate)
+                _attempt = null;
+        }
+    }
+
+    // An attempt that leads elsewhere, or a pause, ends now; a connection that leads elsewhere is given up.
+    private void OnMoved(RedisAddress to)
+    {
+        lock (_gate)
+        {
+            _movedTo = to;
+            _pause?.TrySetResult();
+
+            // Not under the gate what others do when they hear of it.
+            if (Address != to)
+                _ = _attempt?.CancelAsync();
+        }
+
+        LeaveIfMoved();
+    }
+
+    private void LeaveIfMoved()
+    {
+        bool moved;
+        lock (_gate)
+            moved = _movedTo is { } to && to != Address;
+        if (moved)
+            Abort($"{_settings.Server} is another server now.");
     }
 
     private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(CancellationToken cancellationToken)
@@ -294,6 +339,11 @@ internal sealed class RedisLink : IAsyncDisposable
                 Sent.No,
                 error
             ),
+            OperationCanceledException => new RedisConnectionException(
+                $"{_settings.Server} moved while we connected to it.",
+                Sent.No,
+                error
+            ),
             _ => new RedisConnectionException($"Could not connect to {_settings.Server}: {error.Message.TrimEnd('.')}.", Sent.No, error),
         };
 
@@ -303,7 +353,7 @@ internal sealed class RedisLink : IAsyncDisposable
 
         // The first failure is news, then every power of two: a Redis that stays away does not flood the log.
         if ((failures & (failures + 1)) == 0)
-            Log.ConnectFailed(_logger, Address.Host, Address.Port, failures + 1, error.Message);
+            Log.ConnectFailed(_logger, Address.Host ?? $"{_settings.Server}", Address.Port, failures + 1, error.Message);
         if (error.IsTransient)
             return;
 
@@ -316,15 +366,26 @@ internal sealed class RedisLink : IAsyncDisposable
         }
     }
 
-    private async Task PauseAsync(int failures)
+    // True when there is news of where to connect: then the attempts before do not count.
+    private async Task<bool> PauseAsync(int failures)
     {
         // Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): many clients do not come back in step.
         var most = Math.Min(
-            _options.MaxReconnectPause.TotalMilliseconds,
+            Math.Min(_options.MaxReconnectPause.TotalMilliseconds, _settings.Server.MostPause.TotalMilliseconds),
             _options.ReconnectPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures, 20))
         );
         var pause = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most));
-        await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Task news;
+        lock (_gate)
+        {
+            if (_movedTo is not null)
+                return true;
+            _pause = NewSignal();
+            news = _pause.Task;
+        }
+
+        await news.WaitAsync(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return news.IsCompleted;
     }
 
     private async Task UseAsync(ITransport transport)
@@ -333,6 +394,7 @@ internal sealed class RedisLink : IAsyncDisposable
         var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
+        LeaveIfMoved();
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
@@ -426,16 +488,20 @@ internal sealed class RedisLink : IAsyncDisposable
     }
 
     private Exception TimedOut(PendingReply pending, Sent sent) =>
+        // Why the server would not take it says more than that time has passed.
         sent == Sent.No
+        && pending.Refused is RedisServerException refused
+            ? refused
+        : sent == Sent.No
             ? new RedisTimeoutException(
                 $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
                 sent,
                 _lastError
             )
-            : new RedisTimeoutException(
-                $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
-                sent
-            );
+        : new RedisTimeoutException(
+            $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+            sent
+        );
 
     private Live NewLive() =>
         new(
@@ -461,6 +527,7 @@ internal sealed class RedisLink : IAsyncDisposable
             LinkPurpose.Subscriptions => "subscriptions",
             LinkPurpose.Tracking => "tracked reads",
             LinkPurpose.Lease => "one caller",
+            LinkPurpose.Discovery => "finding the primary",
             _ => "commands",
         };
 

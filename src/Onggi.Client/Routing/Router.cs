@@ -1,5 +1,6 @@
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using CommandTraits = Onggi.Client.Connections.CommandTraits;
 
 namespace Onggi.Client.Routing;
 

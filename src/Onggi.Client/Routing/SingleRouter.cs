@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
 using Onggi.Client.Transport;
+using CommandTraits = Onggi.Client.Connections.CommandTraits;
 
 namespace Onggi.Client.Routing;
 
