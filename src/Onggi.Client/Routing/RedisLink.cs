@@ -18,6 +18,10 @@ internal sealed class RedisLink : IAsyncDisposable
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
 
+    // A server that answers does so within a round trip or two.
+    private static readonly TimeSpan LeavePoll = TimeSpan.FromMilliseconds(2);
+    private const int LeavePolls = 50;
+
     private readonly RedisClientOptions _options;
     private readonly LinkSettings _settings;
     private readonly TimeProvider _time;
@@ -154,6 +158,28 @@ internal sealed class RedisLink : IAsyncDisposable
 
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
+
+    /// <summary>Leaves a server that answers, but is not the right one: later commands wait for the next connection, those under way get their replies while they come.</summary>
+    public void Leave(string reason)
+    {
+        Live live;
+        lock (_gate)
+        {
+            live = _live;
+            if (live.Pump is null)
+                return;
+            _live = NewLive();
+        }
+
+        _ = AbortWhenAnsweredAsync(live, reason);
+    }
+
+    private async Task AbortWhenAnsweredAsync(Live live, string reason)
+    {
+        for (var left = LeavePolls; left > 0 && live.Connection.InFlight > 0 && !_stop.IsCancellationRequested; left--)
+            await Task.Delay(LeavePoll, _time, CancellationToken.None).ConfigureAwait(Rt.Capture);
+        live.Pump!.Abort(reason);
+    }
 
     private bool TryEnqueue(PendingReply pending)
     {
@@ -406,9 +432,12 @@ internal sealed class RedisLink : IAsyncDisposable
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
         lock (_gate)
+        {
             _connected = NewSignal();
-        if (!_stop.IsCancellationRequested)
-            _live = NewLive();
+            if (!_stop.IsCancellationRequested && _live == live)
+                _live = NewLive();
+        }
+
         Keeper.Remove(pump);
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);

@@ -85,11 +85,11 @@ internal sealed class ReplicatedRouter : Router
         _primary.LinkFor(pending).Enqueue(pending);
     }
 
-    // A primary that has become a replica: its connections lead to the wrong place.
+    // A primary that has become a replica. It tells the others who wait on this connection the same, so that they too are asked again: it is left, not cut.
     protected override bool TryElsewhere(PendingReply pending, RedisServerException refused)
     {
         if (!TakeFromReplicas(pending))
-            _primary.LinkFor(pending).Abort($"It is no primary any more: {refused.Message}");
+            _primary.LinkFor(pending).Leave($"It is no primary any more: {refused.Message}");
         return true;
     }
 
