@@ -3,32 +3,32 @@ using System.Collections.Frozen;
 namespace Onggi.Client.Resp;
 
 /// <summary>What there is to know of a command before it is sent: where its keys stand, and what it does to the server and to its connection.</summary>
-internal sealed class CommandInfo(string name, KeyPlaces keys, CommandTraits traits)
+internal sealed class CommandInfo(string name, KeyPlaces keys, CommandFlags flags)
 {
     /// <summary>The name in capitals, a subcommand after a space: <c>GET</c>, <c>CLIENT LIST</c>.</summary>
     public string Name { get; } = name;
 
     public KeyPlaces Keys { get; } = keys;
 
-    public CommandTraits Traits { get; } = traits;
+    public CommandFlags Flags { get; } = flags;
 
     /// <summary>It changes nothing.</summary>
-    public bool OnlyReads => Has(CommandTraits.Reads);
+    public bool OnlyReads => Has(CommandFlags.Reads);
 
     /// <summary>A replica may answer it, where old answers are allowed. Not the SCAN family: a cursor means nothing to another server.</summary>
-    public bool MayReadReplica => OnlyReads && !Has(CommandTraits.Cursor);
+    public bool MayReadReplica => OnlyReads && !Has(CommandFlags.Cursor);
 
     /// <summary>It changes what its connection is or does, so on a shared connection it would change it for everybody.</summary>
-    public bool ChangesConnection => Has(CommandTraits.Connection);
+    public bool ChangesConnection => Has(CommandFlags.Connection);
 
     /// <summary>Its reply is typically long: it would keep short ones behind it waiting.</summary>
-    public bool IsBulk => Has(CommandTraits.Bulk);
+    public bool IsBulk => Has(CommandFlags.Bulk);
 
     /// <summary>How replies are joined when its keys are in several slots; <see cref="ReplyJoin.None"/> where the keys must share one.</summary>
     public ReplyJoin Join =>
-        Has(CommandTraits.JoinsArray) ? ReplyJoin.Array
-        : Has(CommandTraits.JoinsSum) ? ReplyJoin.Sum
-        : Has(CommandTraits.JoinsOk) ? ReplyJoin.Ok
+        Has(CommandFlags.JoinsArray) ? ReplyJoin.Array
+        : Has(CommandFlags.JoinsSum) ? ReplyJoin.Sum
+        : Has(CommandFlags.JoinsOk) ? ReplyJoin.Ok
         : ReplyJoin.None;
 
     /// <summary>By the second word, where the first does not say what is done: CLIENT, CONFIG …</summary>
@@ -36,23 +36,23 @@ internal sealed class CommandInfo(string name, KeyPlaces keys, CommandTraits tra
 
     /// <summary>Whether the server keeps this connection waiting until something happens elsewhere; XREAD does only with BLOCK.</summary>
     public bool Blocks(ReadOnlySpan<RedisArg> command) =>
-        Has(CommandTraits.Blocks) || (Has(CommandTraits.BlocksIfAsked) && AsksToBlock(command));
+        Has(CommandFlags.Blocks) || (Has(CommandFlags.BlocksIfAsked) && AsksToBlock(command));
 
     /// <summary>What happens if the command is executed a second time, because nobody knows whether it was the first time.</summary>
     public Repetition Repeated(ReadOnlySpan<RedisArg> command)
     {
-        if (OnlyReads || Has(CommandTraits.Again))
+        if (OnlyReads || Has(CommandFlags.Again))
             return Repetition.Harmless;
-        if (Has(CommandTraits.AgainIfPlain))
+        if (Has(CommandFlags.AgainIfPlain))
             return HasOnlyExpiryOptions(command) ? Repetition.Harmless : Repetition.Never;
-        if (Has(CommandTraits.SameState))
+        if (Has(CommandFlags.SameState))
             return Repetition.SameState;
-        if (Has(CommandTraits.SameStateIfPlain))
+        if (Has(CommandFlags.SameStateIfPlain))
             return StartsWithNumber(command) ? Repetition.SameState : Repetition.Never;
         return Repetition.Never;
     }
 
-    private bool Has(CommandTraits trait) => (Traits & trait) != CommandTraits.None;
+    private bool Has(CommandFlags flag) => (Flags & flag) != CommandFlags.None;
 
     // XREAD [COUNT n] [BLOCK ms] STREAMS key … id …
     private static bool AsksToBlock(ReadOnlySpan<RedisArg> command)
@@ -84,7 +84,7 @@ internal sealed class CommandInfo(string name, KeyPlaces keys, CommandTraits tra
 
 /// <summary>What a command is like.</summary>
 [Flags]
-internal enum CommandTraits
+internal enum CommandFlags
 {
     None = 0,
 

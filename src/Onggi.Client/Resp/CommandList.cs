@@ -4,7 +4,7 @@ namespace Onggi.Client.Resp;
 /// <remarks>
 /// <para>Keys: their places among the words, the name being word 0. <c>1</c>: the first. <c>1..-1</c>: from the first to the last word; <c>/2</c>: every second. <c>n@2</c>: word 2
 /// is their number, they follow. <c>1+n@2</c>: also the first. <c>1+store</c>: the first, and the one behind STORE. <c>-</c>: none.</para>
-/// <para>Traits: <c>reads</c> changes nothing. <c>cursor</c>: must go on at the server where it began. <c>bulk</c>: long replies. <c>blocks</c>: keeps its connection waiting;
+/// <para>Flags: <c>reads</c> changes nothing. <c>cursor</c>: must go on at the server where it began. <c>bulk</c>: long replies. <c>blocks</c>: keeps its connection waiting;
 /// <c>blocks?</c>: with the option BLOCK. <c>connection</c>: changes the state of its connection. <c>again</c>: a second time is harmless; <c>again?</c>: without options other
 /// than a time to live. <c>state</c>: a second time leaves the same data but another reply; <c>state?</c>: unless options stand behind the key. <c>array</c>, <c>sum</c>, <c>ok</c>: may be
 /// split by slot, and how the replies are joined. Without <c>reads</c>, <c>again</c> or <c>state</c> a command is never made again: where in doubt it says nothing.</para>

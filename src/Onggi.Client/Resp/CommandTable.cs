@@ -9,10 +9,10 @@ namespace Onggi.Client.Resp;
 internal static class CommandTable
 {
     /// <summary>Of a command that we do not know we assume the worst, and that its first argument is a key: on a cluster the server corrects us when it is another one.</summary>
-    public static readonly CommandInfo Unknown = new("", KeyPlaces.Range(1, 1), CommandTraits.None);
+    public static readonly CommandInfo Unknown = new("", KeyPlaces.Range(1, 1), CommandFlags.None);
 
     // The keys of a subcommand that we do not know can stand anywhere, and mostly there are none.
-    private static readonly CommandInfo UnknownSubcommand = new("", KeyPlaces.None, CommandTraits.None);
+    private static readonly CommandInfo UnknownSubcommand = new("", KeyPlaces.None, CommandFlags.None);
 
     private static readonly FrozenDictionary<string, CommandInfo> Commands = Read(CommandList.Text);
 
@@ -47,7 +47,7 @@ internal static class CommandTable
         return commands.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(letters[..length], out info) ? info : null;
     }
 
-    // Lines of name, keys and traits, between two or more spaces; a subcommand's line has two names.
+    // Lines of name, keys and flags, between two or more spaces; a subcommand's line has two names.
     private static FrozenDictionary<string, CommandInfo> Read(string text)
     {
         var all = new List<CommandInfo>();
@@ -56,7 +56,7 @@ internal static class CommandTable
             if (line[0] == '#')
                 continue;
             var columns = line.Split("  ", StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-            all.Add(new CommandInfo(columns[0], Keys(columns[1]), columns.Length > 2 ? Traits(columns[2]) : CommandTraits.None));
+            all.Add(new CommandInfo(columns[0], Keys(columns[1]), columns.Length > 2 ? Flags(columns[2]) : CommandFlags.None));
         }
 
         var bySpace = all.ToLookup(info => info.Name.Contains(' ', StringComparison.Ordinal));
@@ -65,7 +65,7 @@ internal static class CommandTable
         {
             // COMMAND stands for something by itself too.
             var alone = commands.GetValueOrDefault(group.Key);
-            commands[group.Key] = new CommandInfo(group.Key, KeyPlaces.None, alone?.Traits ?? CommandTraits.None)
+            commands[group.Key] = new CommandInfo(group.Key, KeyPlaces.None, alone?.Flags ?? CommandFlags.None)
             {
                 Subcommands = group.ToFrozenDictionary(info => info.Name[(group.Key.Length + 1)..], StringComparer.OrdinalIgnoreCase),
             };
@@ -99,27 +99,27 @@ internal static class CommandTable
 
     private static int Number(ReadOnlySpan<char> digits) => int.Parse(digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
 
-    private static CommandTraits Traits(string column)
+    private static CommandFlags Flags(string column)
     {
-        var traits = CommandTraits.None;
+        var flags = CommandFlags.None;
         foreach (var word in column.Split(' '))
-            traits |= word switch
+            flags |= word switch
             {
-                "reads" => CommandTraits.Reads,
-                "cursor" => CommandTraits.Cursor,
-                "bulk" => CommandTraits.Bulk,
-                "blocks" => CommandTraits.Blocks,
-                "blocks?" => CommandTraits.BlocksIfAsked,
-                "connection" => CommandTraits.Connection,
-                "again" => CommandTraits.Again,
-                "again?" => CommandTraits.AgainIfPlain,
-                "state" => CommandTraits.SameState,
-                "state?" => CommandTraits.SameStateIfPlain,
-                "array" => CommandTraits.JoinsArray,
-                "sum" => CommandTraits.JoinsSum,
-                "ok" => CommandTraits.JoinsOk,
-                _ => throw new FormatException($"'{word}' is no trait of a command."),
+                "reads" => CommandFlags.Reads,
+                "cursor" => CommandFlags.Cursor,
+                "bulk" => CommandFlags.Bulk,
+                "blocks" => CommandFlags.Blocks,
+                "blocks?" => CommandFlags.BlocksIfAsked,
+                "connection" => CommandFlags.Connection,
+                "again" => CommandFlags.Again,
+                "again?" => CommandFlags.AgainIfPlain,
+                "state" => CommandFlags.SameState,
+                "state?" => CommandFlags.SameStateIfPlain,
+                "array" => CommandFlags.JoinsArray,
+                "sum" => CommandFlags.JoinsSum,
+                "ok" => CommandFlags.JoinsOk,
+                _ => throw new FormatException($"'{word}' is no flag of a command."),
             };
-        return traits;
+        return flags;
     }
 }

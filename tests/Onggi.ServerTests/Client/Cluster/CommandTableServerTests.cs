@@ -134,7 +134,7 @@ public sealed class CommandTableServerTests(RedisServerFixture fixture) : IClass
                 found.Add($"{command.Name}: reads");
             if (
                 command.Flags.Contains("blocking")
-                != ((info.Traits & (CommandTraits.Blocks | CommandTraits.BlocksIfAsked)) != CommandTraits.None)
+                != ((info.Flags & (CommandFlags.Blocks | CommandFlags.BlocksIfAsked)) != CommandFlags.None)
             )
                 found.Add($"{command.Name}: blocks");
         }
