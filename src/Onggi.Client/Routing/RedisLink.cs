@@ -32,6 +32,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
+    private readonly MoveWatch _moves = new();
 
     private volatile Live _live;
     private TaskCompletionSource _connected = NewSignal();
@@ -39,11 +40,6 @@ internal sealed class RedisLink : IAsyncDisposable
     private Task? _running;
     private bool _disposed;
     private int _keepAliveAsked;
-
-    // Guarded by the gate: the attempt under way, the end of the pause before the next one, and where the server has moved since the attempt began.
-    private CancellationTokenSource? _attempt;
-    private TaskCompletionSource? _pause;
-    private RedisAddress? _movedTo;
 
     public RedisLink(RedisClientOptions options, LinkSettings settings, ILogger logger, TimeProvider time)
     {
@@ -254,13 +250,11 @@ internal sealed class RedisLink : IAsyncDisposable
         using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
         var found = false;
-        lock (_gate)
-            (_attempt, _movedTo) = (either, null);
+        _moves.Begin(either);
         try
         {
-            var address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
-            lock (_gate)
-                Address = address;
+            Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            _moves.Found(Address);
             found = true;
             var connecting = Blocks
                 ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(either.Token).AsTask().Result)
@@ -278,33 +272,19 @@ internal sealed class RedisLink : IAsyncDisposable
         }
         finally
         {
-            lock (_gate)
-                _attempt = null;
+            _moves.End();
         }
     }
 
-    // An attempt that leads elsewhere, or a pause, ends now; a connection that leads elsewhere is given up.
     private void OnMoved(RedisAddress to)
     {
-        lock (_gate)
-        {
-            _movedTo = to;
-            _pause?.TrySetResult();
-
-            // Not under the gate what others do when they hear of it.
-            if (Address != to)
-                _ = _attempt?.CancelAsync();
-        }
-
+        _moves.OnMoved(to);
         LeaveIfMoved();
     }
 
     private void LeaveIfMoved()
     {
-        bool moved;
-        lock (_gate)
-            moved = _movedTo is { } to && to != Address;
-        if (moved)
+        if (_moves.IsElsewhere)
             Abort($"{_settings.Server} is another server now.");
     }
 
@@ -392,26 +372,15 @@ internal sealed class RedisLink : IAsyncDisposable
         }
     }
 
-    // True when there is news of where to connect: then the attempts before do not count.
-    private async Task<bool> PauseAsync(int failures)
+    // True when there was news of where to connect.
+    private Task<bool> PauseAsync(int failures)
     {
         // Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): many clients do not come back in step.
         var most = Math.Min(
             Math.Min(_options.MaxReconnectPause.TotalMilliseconds, _settings.Server.MostPause.TotalMilliseconds),
             _options.ReconnectPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures, 20))
         );
-        var pause = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most));
-        Task news;
-        lock (_gate)
-        {
-            if (_movedTo is not null)
-                return true;
-            _pause = NewSignal();
-            news = _pause.Task;
-        }
-
-        await news.WaitAsync(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return news.IsCompleted;
+        return _moves.PauseAsync(TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most)), _time, _stop.Token);
     }
 
     private async Task UseAsync(ITransport transport)
@@ -516,21 +485,22 @@ internal sealed class RedisLink : IAsyncDisposable
         }
     }
 
-    private Exception TimedOut(PendingReply pending, Sent sent) =>
-        // Why the server would not take it says more than that time has passed.
-        sent == Sent.No
-        && pending.Refused is RedisServerException refused
-            ? refused
-        : sent == Sent.No
-            ? new RedisTimeoutException(
+    private Exception TimedOut(PendingReply pending, Sent sent)
+    {
+        if (sent == Sent.Maybe)
+            return new RedisTimeoutException(
+                $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+                sent
+            );
+
+        // Why a server would not take it says more than that time has passed.
+        return pending.Refused as RedisServerException as Exception
+            ?? new RedisTimeoutException(
                 $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
                 sent,
                 _lastError
-            )
-        : new RedisTimeoutException(
-            $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
-            sent
-        );
+            );
+    }
 
     private Live NewLive() =>
         new(

@@ -1,6 +1,5 @@
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
-using CommandTraits = Onggi.Client.Connections.CommandTraits;
 
 namespace Onggi.Client.Routing;
 
@@ -233,11 +232,13 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
     }
 
-    private RedisTimeoutException TimedOut(PendingReply pending) =>
-        new(
-            $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
-                + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
-            pending.SentWhenSettled,
-            pending.Refused
-        );
+    private Exception TimedOut(PendingReply pending) =>
+        pending.SentWhenSettled == Sent.No && pending.Refused is RedisServerException refused
+            ? refused
+            : new RedisTimeoutException(
+                $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
+                    + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
+                pending.SentWhenSettled,
+                pending.Refused
+            );
 }

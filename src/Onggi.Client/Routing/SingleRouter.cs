@@ -2,7 +2,6 @@ using Microsoft.Extensions.Logging;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
 using Onggi.Client.Transport;
-using CommandTraits = Onggi.Client.Connections.CommandTraits;
 
 namespace Onggi.Client.Routing;
 
