@@ -29,6 +29,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Random _random = new();
     private readonly ITimer _ticker;
+    private readonly Login _login;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
@@ -45,6 +46,7 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         (_options, _settings, _logger, _time) = (options, settings, logger, time);
         _commandTimeout = Timestamps(options.CommandTimeout);
+        _login = new Login(options, logger, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
@@ -66,7 +68,10 @@ internal sealed class RedisLink : IAsyncDisposable
     public RedisServerInfo? Server { get; private set; }
 
     /// <summary>What the last attempt to connect failed with, in a sentence.</summary>
-    public string LastError => _lastError is { } error ? $"The last attempt: {error.Message}" : "No attempt to connect has failed.";
+    public string LastError =>
+        _lastError is { } error ? $"The last attempt: {error.Message}"
+        : _login.IsAsking ? "The Credentials callback has not answered yet."
+        : "No attempt to connect has failed.";
 
     /// <summary>Begins to connect, if that has not been done.</summary>
     public void Start()
@@ -253,12 +258,13 @@ internal sealed class RedisLink : IAsyncDisposable
         _moves.Begin(either);
         try
         {
-            Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            _login.Server = Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
             _moves.Found(Address);
+            var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
             found = true;
             var connecting = Blocks
-                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(either.Token).AsTask().Result)
-                : EstablishAsync(either.Token).AsTask();
+                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
+                : EstablishAsync(credentials, either.Token).AsTask();
             (var transport, Server) = await connecting.ConfigureAwait(Rt.Capture);
             return transport;
         }
@@ -288,14 +294,19 @@ internal sealed class RedisLink : IAsyncDisposable
             Abort($"{_settings.Server} is another server now.");
     }
 
-    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(CancellationToken cancellationToken)
+    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
+        RedisCredentials? credentials,
+        CancellationToken cancellationToken
+    )
     {
-        var transport = await Factory.ConnectAsync(Address.Host, Address.Port, cancellationToken).ConfigureAwait(Rt.Capture);
+        var transport = await _options
+            .Network(_time, Blocks)
+            .ConnectAsync(Address.Host, Address.Port, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
         try
         {
-            var server = await Handshake
-                .RunAsync(transport, _options, _settings.Setup, _time, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
+            var handshake = new Handshake(transport, _options, _login, _settings.Setup, _time);
+            var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
             return _settings.Server.Refuse(Address, server) is { } refused ? throw refused : (transport, server);
         }
         catch
@@ -307,13 +318,11 @@ internal sealed class RedisLink : IAsyncDisposable
 
     // Whether threads of ours wait on the socket, instead of the thread pool. Tests' and tools' own transports decide for themselves.
     private bool Blocks =>
-        _options.Transports is SocketTransportFactory
+        _options is { Transports: SocketTransportFactory, Tls: null }
         && (
             _settings.Purpose == LinkPurpose.Blocking
             || (_options.InlineCompletion && _settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
         );
-
-    private ITransportFactory Factory => Blocks ? BlockingSocketTransportFactory.Shared : _options.Transports;
 
     private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
         transport switch
@@ -336,7 +345,7 @@ internal sealed class RedisLink : IAsyncDisposable
         {
             RedisConnectionException known => known,
             OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs.",
+                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
                 Sent.No,
                 error
             ),
@@ -389,7 +398,12 @@ internal sealed class RedisLink : IAsyncDisposable
         var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
+
+        // Whoever disposes or moves on cancels first and then looks for the pump: one of the two sees the other.
+        Interlocked.MemoryBarrier();
         LeaveIfMoved();
+        if (_stop.IsCancellationRequested)
+            pump.Abort("The client was disposed.");
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
@@ -452,6 +466,8 @@ internal sealed class RedisLink : IAsyncDisposable
         if (live.Pump is not { } pump)
             return;
         pump.LookAround();
+        if (_login.IsDue(now))
+            _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)
         {
@@ -484,6 +500,10 @@ internal sealed class RedisLink : IAsyncDisposable
             Volatile.Write(ref _keepAliveAsked, 0);
         }
     }
+
+    private async ValueTask AuthenticateAsync(RedisCredentials credentials, CancellationToken cancellationToken) =>
+        await SendAsync(new Command(["AUTH", credentials.User ?? "default", credentials.Password]), ReplyParsers.Ignore, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
 
     private Exception TimedOut(PendingReply pending, Sent sent)
     {
