@@ -122,6 +122,9 @@ internal sealed class FakeServer : IAsyncDisposable
             );
             await connection.ServeAsync(command =>
             {
+                // Part of the greeting.
+                if (command[0] == "CLIENT")
+                    return "+OK\r\n";
                 _commands.Enqueue(command[0]);
                 return answer is null ? $":{Port}\r\n" : answer(command);
             });
