@@ -45,7 +45,7 @@ public sealed class SentinelSourceTests
         await using var old = new FakeServer(answer: _ => null);
         await using var master = new FakeServer();
         await using var sentinel = new FakeSentinel(old.Port);
-        await using var redis = Client([sentinel]);
+        await using var redis = Client([sentinel], options => options.DeadAfter = TimeSpan.FromMinutes(5));
         await redis.ConnectAsync();
         var once = redis.SendAsync(["INCR", "n"], ReplyParsers.Int64).AsTask();
         var again = redis.SendAsync(["INCR", "n"], ReplyParsers.Int64, CommandOptions.Idempotent).AsTask();
