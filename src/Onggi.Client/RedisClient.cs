@@ -37,7 +37,7 @@ public sealed class RedisClient : IAsyncDisposable
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
-        _metrics = new ClientMetrics(options, meters, time, () => _router?.IsConnected == true, () => _router?.InFlight ?? 0);
+        _metrics = new ClientMetrics(options, meters, time, counters, () => _router?.IsConnected == true);
         ServerSource server =
             options.SentinelService is not null ? new SentinelSource(options, logger, time)
             : options.Seeds.Count > 1 ? new ReplicatedSource(options, logger, time)

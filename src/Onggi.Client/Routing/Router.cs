@@ -84,11 +84,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
             pending.Traits = TraitsOf(in command, options);
+            _completions?.Started(pending);
             Dispatch(pending);
         }
         catch (Exception error)
         {
             // It has no place in a queue, so both of its owners are here.
+            if (pending is not null)
+                _completions?.Completed(pending, error);
             pending?.Release();
             pending?.Release();
             return ValueTask.FromException<T>(error);
@@ -109,10 +112,12 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         {
             pending.Traits = TraitsOf(in command, options) with { Blocks = true };
             pending.WakeOnCompletion(waiter);
+            _completions?.Started(pending);
             Dispatch(pending);
         }
-        catch
+        catch (Exception error)
         {
+            _completions?.Completed(pending, error);
             pending.Release();
             pending.Release();
             throw;

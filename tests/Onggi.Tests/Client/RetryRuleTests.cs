@@ -41,9 +41,14 @@ public sealed class RetryRuleTests
         });
         await using var redis = Client(server, timeout: TimeSpan.FromMilliseconds(400));
         await redis.ConnectAsync();
-        var watch = Stopwatch.StartNew();
+        var watch = new Stopwatch();
 
-        var error = await FailsAsync<RedisServerException>(redis.SendAsync(["INCR", "n"], ReplyParsers.Int64));
+        var error = await RefusedAsync(() =>
+        {
+            Volatile.Write(ref asked, 0);
+            watch.Restart();
+            return redis.SendAsync(["INCR", "n"], ReplyParsers.Int64).AsTask();
+        });
 
         Assert.Equal(refusal, error.Message);
         Assert.Equal((Sent.No, true), (error.Sent, error.IsTransient));
@@ -243,11 +248,20 @@ public sealed class RetryRuleTests
         // The connection of callers who block is made when one comes; on a busy machine that can take a while.
         await UntilAsync(() => Answers(redis), "the connection stands");
 
-        var error = await Assert.ThrowsAsync<RedisServerException>(() =>
-            Task.Run(() => redis.Send(["INCR", "n"], ReplyParsers.Int64)).WaitAsync(Bound)
-        );
+        var error = await RefusedAsync(() => Task.Run(() => redis.Send(["INCR", "n"], ReplyParsers.Int64)));
 
         Assert.Equal("LOADING wait", error.Message);
+    }
+
+    // Time can be over just when the command is on its way once more, on a busy machine more often: then nobody knows, and it is tried anew.
+    private static async Task<RedisServerException> RefusedAsync(Func<Task<long>> call)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var error = await Assert.ThrowsAnyAsync<RedisException>(() => call().WaitAsync(Bound));
+            if (error is not RedisTimeoutException { Sent: Sent.Maybe } || attempt == 10)
+                return Assert.IsType<RedisServerException>(error);
+        }
     }
 
     private static bool Answers(RedisClient redis)
