@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
+using Onggi.Client.Routing.Sentinel;
 using Onggi.Client.Transport;
 
 namespace Onggi.Client;
@@ -37,8 +38,14 @@ public sealed class RedisClient : IAsyncDisposable
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
         _metrics = new ClientMetrics(options, meters, time, counters, () => _router?.IsConnected == true);
-        var server = new FixedServer(options.Seeds[0]);
-        _router = new SingleRouter(server, options, _metrics, counters, logger, time) { Changed = OnChanged };
+        ServerSource server =
+            options.SentinelService is not null ? new SentinelSource(options, logger, time)
+            : options.Seeds.Count > 1 ? new ReplicatedSource(options, logger, time)
+            : new FixedServer(options.Seeds[0]);
+        _router = server is PrimarySource primary
+            ? new ReplicatedRouter(primary, options, _metrics, counters, logger, time)
+            : new SingleRouter(server, options, _metrics, counters, logger, time);
+        _router.Changed = OnChanged;
         var subscriptions = new LinkSettings(server, LinkPurpose.Subscriptions) { Counters = counters };
         _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, subscriptions, logger, time));
     }

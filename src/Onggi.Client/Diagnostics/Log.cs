@@ -36,4 +36,14 @@ internal static partial class Log
         "Could not authenticate the connection to Redis at {Server} anew: {Reason} It goes on with the credentials that expire at {Expires:u}; trying again"
     )]
     public static partial void NotRenewed(ILogger logger, RedisAddress server, string reason, DateTimeOffset expires);
+
+    [LoggerMessage(1020, LogLevel.Warning, "{Service} is at {Address} now; going there")]
+    public static partial void PrimaryMoved(ILogger logger, string service, RedisAddress address);
+
+    [LoggerMessage(
+        1021,
+        LogLevel.Warning,
+        "The Sentinel at {Address} does not let us listen ({Reason}), so a failover is noticed only when the old master is silent or gone. Give its user the channels +switch-master, +slave, +sdown, -sdown, +slave-reconf-done and +sentinel"
+    )]
+    public static partial void SentinelSilent(ILogger logger, RedisAddress address, string reason);
 }

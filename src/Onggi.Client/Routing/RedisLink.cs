@@ -18,6 +18,10 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
 
+    // A server that answers does so within a round trip or two.
+    private static readonly TimeSpan LeavePoll = TimeSpan.FromMilliseconds(2);
+    private const int LeavePolls = 50;
+
     private readonly RedisClientOptions _options;
     private readonly LinkSettings _settings;
     private readonly TimeProvider _time;
@@ -29,6 +33,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
+    private readonly MoveWatch _moves = new();
 
     private volatile Live _live;
     private TaskCompletionSource _connected = NewSignal();
@@ -93,6 +98,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
             // The loop outlives the caller: it must not carry the caller's request or activity along.
             using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            _settings.Server.Moved += OnMoved;
             _running = RunAsync();
         }
     }
@@ -168,6 +174,28 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
 
+    /// <summary>Leaves a server that answers, but is not the right one: later commands wait for the next connection, those under way get their replies while they come.</summary>
+    public void Leave(string reason)
+    {
+        Live live;
+        lock (_gate)
+        {
+            live = _live;
+            if (live.Pump is null)
+                return;
+            _live = NewLive();
+        }
+
+        _ = AbortWhenAnsweredAsync(live, reason);
+    }
+
+    private async Task AbortWhenAnsweredAsync(Live live, string reason)
+    {
+        for (var left = LeavePolls; left > 0 && live.Connection.InFlight > 0 && !_stop.IsCancellationRequested; left--)
+            await Task.Delay(LeavePoll, _time, CancellationToken.None).ConfigureAwait(Rt.Capture);
+        live.Pump!.Abort(reason);
+    }
+
     private bool TryEnqueue(PendingReply pending)
     {
         while (true)
@@ -193,8 +221,8 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             _disposed = true;
         }
 
+        _settings.Server.Moved -= OnMoved;
         _settings.Counters.Remove(this);
-
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         _live.Pump?.Abort("The client was disposed.");
         if (_running is { } running)
@@ -222,7 +250,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             var transport = await ConnectAsync(failures).ConfigureAwait(Rt.Capture);
             if (transport is null)
             {
-                await PauseAsync(failures++).ConfigureAwait(Rt.Capture);
+                failures = await PauseAsync(failures).ConfigureAwait(Rt.Capture) ? 0 : failures + 1;
                 continue;
             }
 
@@ -241,10 +269,14 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     {
         using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
+        var found = false;
+        _moves.Begin(either);
         try
         {
             _login.Server = Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            _moves.Found(Address);
             var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
+            found = true;
             var connecting = Blocks
                 ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
                 : EstablishAsync(credentials, either.Token).AsTask();
@@ -253,10 +285,28 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         }
         catch (Exception error)
         {
+            if (found)
+                _settings.Server.Failed(Address);
             if (!_stop.IsCancellationRequested)
                 Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
             return null;
         }
+        finally
+        {
+            _moves.End();
+        }
+    }
+
+    private void OnMoved(RedisAddress to)
+    {
+        _moves.OnMoved(to);
+        LeaveIfMoved();
+    }
+
+    private void LeaveIfMoved()
+    {
+        if (_moves.IsElsewhere)
+            Abort($"{_settings.Server} is another server now.");
     }
 
     private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
@@ -320,6 +370,11 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
                 Sent.No,
                 error
             ),
+            OperationCanceledException => new RedisConnectionException(
+                $"{_settings.Server} moved while we connected to it.",
+                Sent.No,
+                error
+            ),
             _ => new RedisConnectionException($"Could not connect to {_settings.Server}: {error.Message.TrimEnd('.')}.", Sent.No, error),
         };
 
@@ -329,7 +384,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
         // The first failure is news, then every power of two: a Redis that stays away does not flood the log.
         if ((failures & (failures + 1)) == 0)
-            Log.ConnectFailed(_logger, Address.Host, Address.Port, failures + 1, error.Message);
+            Log.ConnectFailed(_logger, Address.Host ?? $"{_settings.Server}", Address.Port, failures + 1, error.Message);
         if (error.IsTransient)
             return;
 
@@ -342,15 +397,15 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         }
     }
 
-    private async Task PauseAsync(int failures)
+    // True when there was news of where to connect.
+    private Task<bool> PauseAsync(int failures)
     {
         // Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): many clients do not come back in step.
         var most = Math.Min(
-            _options.MaxReconnectPause.TotalMilliseconds,
+            Math.Min(_options.MaxReconnectPause.TotalMilliseconds, _settings.Server.MostPause.TotalMilliseconds),
             _options.ReconnectPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures, 20))
         );
-        var pause = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most));
-        await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return _moves.PauseAsync(TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most)), _time, _stop.Token);
     }
 
     private async Task UseAsync(ITransport transport)
@@ -359,6 +414,12 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
+
+        // Whoever disposes or moves on cancels first and then looks for the pump: one of the two sees the other.
+        Interlocked.MemoryBarrier();
+        LeaveIfMoved();
+        if (_stop.IsCancellationRequested)
+            pump.Abort("The client was disposed.");
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
@@ -375,9 +436,12 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
         lock (_gate)
+        {
             _connected = NewSignal();
-        if (!_stop.IsCancellationRequested)
-            _live = NewLive();
+            if (!_stop.IsCancellationRequested && _live == live)
+                _live = NewLive();
+        }
+
         Keeper.Remove(pump);
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
@@ -463,17 +527,22 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         await SendAsync(new Command(["AUTH", credentials.User ?? "default", credentials.Password]), ReplyParsers.Ignore, cancellationToken)
             .ConfigureAwait(Rt.Capture);
 
-    private Exception TimedOut(PendingReply pending, Sent sent) =>
-        sent == Sent.No
-            ? new RedisTimeoutException(
-                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
-                sent,
-                _lastError
-            )
-            : new RedisTimeoutException(
+    private Exception TimedOut(PendingReply pending, Sent sent)
+    {
+        if (sent == Sent.Maybe)
+            return new RedisTimeoutException(
                 $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
                 sent
             );
+
+        // Why a server would not take it says more than that time has passed.
+        return pending.Refused as RedisServerException as Exception
+            ?? new RedisTimeoutException(
+                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
+                sent,
+                _lastError
+            );
+    }
 
     private Live NewLive() =>
         new(
@@ -499,6 +568,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             LinkPurpose.Subscriptions => "subscriptions",
             LinkPurpose.Tracking => "tracked reads",
             LinkPurpose.Lease => "one caller",
+            LinkPurpose.Discovery => "finding the primary",
             _ => "commands",
         };
 

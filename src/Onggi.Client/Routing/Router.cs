@@ -239,11 +239,13 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
     }
 
-    private RedisTimeoutException TimedOut(PendingReply pending) =>
-        new(
-            $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
-                + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
-            pending.SentWhenSettled,
-            pending.Refused
-        );
+    private Exception TimedOut(PendingReply pending) =>
+        pending.SentWhenSettled == Sent.No && pending.Refused is RedisServerException refused
+            ? refused
+            : new RedisTimeoutException(
+                $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
+                    + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
+                pending.SentWhenSettled,
+                pending.Refused
+            );
 }

@@ -10,8 +10,19 @@ internal abstract class ServerSource
     /// <summary>Why the server that answered is not the one that is wanted; <c>null</c> when it is.</summary>
     public virtual RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => null;
 
+    /// <summary>The server that was found could not be connected to, or was refused.</summary>
+    public virtual void Failed(RedisAddress address) { }
+
+    /// <summary>The longest pause between two attempts to connect that makes sense here.</summary>
+    public virtual TimeSpan MostPause => TimeSpan.MaxValue;
+
+    /// <summary>Runs when it has become known where the server is now: whoever is connected elsewhere is to come here. It must not block.</summary>
+    public event Action<RedisAddress>? Moved;
+
     /// <summary>What messages call it.</summary>
     public abstract override string ToString();
+
+    protected void TellMoved(RedisAddress to) => Moved?.Invoke(to);
 }
 
 /// <summary>Always the same server.</summary>
