@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Onggi.Client.Connections;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
@@ -168,6 +169,9 @@ public sealed class RedisClient : IAsyncDisposable
         ArgumentException.ThrowIfNullOrEmpty(channel);
         return _hub.Value.Add(channel, isPattern: false);
     }
+
+    /// <summary>A link on which the server watches what is read, and tells <paramref name="sink"/>. It ends with the client.</summary>
+    internal TrackedLink Track(ITrackingSink sink) => _router.Track(sink);
 
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
     public async ValueTask DisposeAsync()

@@ -36,6 +36,9 @@ internal static class Handshake
             ready.RunAll();
         }
 
+        // What follows would be read by a connection that has not seen its beginning.
+        if (connection.HasUnread)
+            throw new RedisConnectionException($"{options} sent half a message while the connection was being set up.", Sent.No);
         var info = await ReadAsync(hello, options).ConfigureAwait(Rt.Capture);
         if (select is not null)
             await SelectedAsync(select, options).ConfigureAwait(Rt.Capture);

@@ -330,6 +330,13 @@ internal sealed class RedisLink : IAsyncDisposable
     private async Task UseAsync(ITransport transport)
     {
         var live = _live;
+        if (!TellPushes(began: true))
+        {
+            TellPushes(began: false);
+            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+            return;
+        }
+
         var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
@@ -343,6 +350,8 @@ internal sealed class RedisLink : IAsyncDisposable
         Tell(true, "");
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
+        live.Connection.EndReading();
+        TellPushes(began: false);
         lock (_gate)
             _connected = NewSignal();
         if (!_stop.IsCancellationRequested)
@@ -351,6 +360,24 @@ internal sealed class RedisLink : IAsyncDisposable
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
         await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    // False when whoever reads the pushes cannot take the connection.
+    private bool TellPushes(bool began)
+    {
+        try
+        {
+            if (began)
+                _settings.Pushes?.Begin();
+            else
+                _settings.Pushes?.End();
+            return true;
+        }
+        catch (Exception error)
+        {
+            Log.HandlerFailed(_logger, error);
+            return false;
+        }
     }
 
     // Handlers are other people's code: one that throws must neither end the link nor keep the waiting commands from failing.

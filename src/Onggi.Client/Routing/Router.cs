@@ -144,6 +144,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
     }
 
+    /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>
+    /// <exception cref="NotSupportedException">There are several servers: each has a link of its own.</exception>
+    public virtual TrackedLink Track(ITrackingSink sink) => throw new NotSupportedException("Tracking is by server: there are several.");
+
     public virtual ValueTask DisposeAsync() => _later.DisposeAsync();
 
     /// <summary>What routing needs to know of the command.</summary>
