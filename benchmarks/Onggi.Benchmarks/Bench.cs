@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Onggi.Benchmarks;
 
 /// <summary>One benchmark of <c>./bench</c>.</summary>
@@ -59,6 +61,14 @@ internal sealed record Row(
     bool? Pass = null
 )
 {
+    /// <summary>A number that must not be over a bound.</summary>
+    public static Row AtMost(string name, string unit, double value, double most) =>
+        new(name, unit, value, Goal: string.Create(CultureInfo.InvariantCulture, $"≤ {most:0.##}"), Pass: value <= most);
+
+    /// <summary>A number that must not be under a bound.</summary>
+    public static Row AtLeast(string name, string unit, double value, double least) =>
+        new(name, unit, value, Goal: string.Create(CultureInfo.InvariantCulture, $"≥ {least:#,0.##}"), Pass: value >= least);
+
     /// <summary>Ours divided by the other; <c>null</c> where there is no other.</summary>
     public double? Ratio => BaselineValue is { } other and not 0 ? Value / other : null;
 }

@@ -8,12 +8,14 @@ namespace Onggi.Benchmarks;
 /// <param name="Baseline">What the other way is.</param>
 /// <param name="Ours">Measures ours for so long.</param>
 /// <param name="Theirs">Measures the other for so long.</param>
+/// <param name="Goal">What is asked of the ratio.</param>
 internal sealed record Duel(
     string Name,
     string Unit,
     string Baseline,
     Func<TimeSpan, Task<double>> Ours,
-    Func<TimeSpan, Task<double>> Theirs
+    Func<TimeSpan, Task<double>> Theirs,
+    Goal? Goal = null
 )
 {
     /// <summary>Runs all of them in rounds and takes medians: what disturbs the machine for a while disturbs both sides, and few rounds.</summary>
@@ -38,8 +40,10 @@ internal sealed record Duel(
             }
         }
 
-        return [.. duels.Select((duel, i) => new Row(duel.Name, duel.Unit, Median(ours[i]), duel.Baseline, Median(theirs[i])))];
+        return [.. duels.Select((duel, i) => duel.RowOf(Median(ours[i]), Median(theirs[i])))];
     }
+
+    private Row RowOf(double ours, double theirs) => new(Name, Unit, ours, Baseline, theirs, Goal?.Text, Goal?.IsMet(ours / theirs));
 
     /// <summary>The middle one.</summary>
     public static double Median(List<double> values)
@@ -50,4 +54,12 @@ internal sealed record Duel(
 
     /// <summary>The timestamp at which a slice that begins now ends.</summary>
     public static long EndOf(TimeSpan slice) => Stopwatch.GetTimestamp() + (long)(slice.TotalSeconds * Stopwatch.Frequency);
+}
+
+/// <summary>A bound for a ratio.</summary>
+internal sealed record Goal(double Ratio, bool AtMost)
+{
+    public string Text => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{(AtMost ? "≤" : "≥")} {Ratio:0.0#}");
+
+    public bool IsMet(double ratio) => AtMost ? ratio <= Ratio : ratio >= Ratio;
 }

@@ -24,8 +24,7 @@ internal sealed class RawLoop : IDisposable
     }
 
     /// <summary>Commands per second with the whole batch under way at a time.</summary>
-    public Task<double> ThroughputAsync(TimeSpan slice) =>
-        Task.Factory.StartNew(() => Throughput(slice), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    public Task<double> ThroughputAsync(TimeSpan slice) => OnThread(() => Throughput(slice));
 
     /// <summary>The median of the times of one asynchronous round trip of one batch, in microseconds.</summary>
     public async Task<double> RoundTripAsync(TimeSpan slice)
@@ -44,6 +43,9 @@ internal sealed class RawLoop : IDisposable
         return Duel.Median(times);
     }
 
+    /// <summary>The median of the times of one blocking round trip of one batch, in microseconds.</summary>
+    public Task<double> BlockingRoundTripAsync(TimeSpan slice) => OnThread(() => BlockingRoundTrip(slice));
+
     public void Dispose() => _socket.Dispose();
 
     private double Throughput(TimeSpan slice)
@@ -53,21 +55,44 @@ internal sealed class RawLoop : IDisposable
         var commands = 0L;
         while (Stopwatch.GetTimestamp() < end)
         {
-            var batch = NextBatch();
-            for (var sent = 0; sent < batch.Length; )
-                sent += _socket.Send(batch.AsSpan(sent));
-            var (count, position, replies) = (0, 0, 0);
-            while (replies < _size)
-            {
-                count += Arrived(_socket.Receive(_received.AsSpan(count)));
-                CountReplies(count, ref position, ref replies);
-            }
-
+            Exchange();
             commands += _size;
         }
 
         return commands / Stopwatch.GetElapsedTime(began).TotalSeconds;
     }
+
+    private double BlockingRoundTrip(TimeSpan slice)
+    {
+        List<double> times = new(1 << 16);
+        var end = Duel.EndOf(slice);
+        for (var began = Stopwatch.GetTimestamp(); began < end; )
+        {
+            Exchange();
+            var now = Stopwatch.GetTimestamp();
+            times.Add(Stopwatch.GetElapsedTime(began, now).TotalMicroseconds);
+            began = now;
+        }
+
+        return Duel.Median(times);
+    }
+
+    private void Exchange()
+    {
+        var batch = NextBatch();
+        for (var sent = 0; sent < batch.Length; )
+            sent += _socket.Send(batch.AsSpan(sent));
+        var (count, position, replies) = (0, 0, 0);
+        while (replies < _size)
+        {
+            count += Arrived(_socket.Receive(_received.AsSpan(count)));
+            CountReplies(count, ref position, ref replies);
+        }
+    }
+
+    // A thread that blocks must not be one of the pool's.
+    private static Task<double> OnThread(Func<double> measure) =>
+        Task.Factory.StartNew(measure, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private async ValueTask SendAsync(ReadOnlyMemory<byte> batch)
     {

@@ -120,6 +120,26 @@ public sealed class RedisClient : IAsyncDisposable
         return _router.SendAsync(new Command(command), parser, options, cancellationToken);
     }
 
+    /// <inheritdoc cref="SendAsync{T}(ReadOnlySpan{RedisArg}, ReplyParser{T}, CancellationToken)"/>
+    /// <param name="command">Its name and arguments; written before the call returns.</param>
+    /// <param name="state">What the parser is given.</param>
+    /// <param name="parser">Runs on the reading loop: short, no blocking. Where the caller has given up, it does not run.</param>
+    /// <param name="options">Whether it may be asked again, is large, may be answered by a replica.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public ValueTask<T> SendAsync<TState, T>(
+        ReadOnlySpan<RedisArg> command,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options = CommandOptions.None,
+        CancellationToken cancellationToken = default
+    )
+        where TState : class
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        ArgumentNullException.ThrowIfNull(parser);
+        return _router.SendAsync(new Command(command), state, parser, options, cancellationToken);
+    }
+
     /// <summary>Sends one command and blocks until the reply has come; needs no other thread, so a starved thread pool does not matter. One round trip.</summary>
     internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None) =>
         _router.Send(new Command(command), parser, options);

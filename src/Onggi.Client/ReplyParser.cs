@@ -1,3 +1,4 @@
+using System.Buffers;
 using Onggi.Client.Resp;
 
 namespace Onggi.Client;
@@ -10,11 +11,32 @@ namespace Onggi.Client;
 /// <typeparam name="T">What the command returns.</typeparam>
 public delegate T ReplyParser<out T>(ref RespReader reader);
 
+/// <summary>Like <see cref="ReplyParser{T}"/>, with what the caller gives it, so that it needs no closure.</summary>
+/// <typeparam name="TState">What the caller gives.</typeparam>
+/// <typeparam name="T">What the command returns.</typeparam>
+public delegate T ReplyParser<in TState, out T>(TState state, ref RespReader reader)
+    where TState : class;
+
 /// <summary>The parsers that most commands need.</summary>
 public static class ReplyParsers
 {
     /// <summary>Bytes of the caller's own; <c>null</c> for null.</summary>
     public static ReplyParser<byte[]?> Bytes { get; } = static (ref reader) => reader.ReadBytes();
+
+    /// <summary>Bytes in memory from the pool.</summary>
+    public static ReplyParser<PooledBytes> PooledBytes { get; } =
+        static (ref reader) => reader.IsNull ? default : new PooledBytes(reader.ReadSpan());
+
+    /// <summary>Bytes written to the caller's own buffer; how many there were, <c>null</c> for null.</summary>
+    public static ReplyParser<IBufferWriter<byte>, int?> Into { get; } =
+        static (destination, ref reader) =>
+        {
+            if (reader.IsNull)
+                return null;
+            var value = reader.ReadSpan();
+            destination.Write(value);
+            return value.Length;
+        };
 
     /// <summary>UTF-8 text; <c>null</c> for null.</summary>
     public static ReplyParser<string?> Text { get; } = static (ref reader) => reader.ReadString();

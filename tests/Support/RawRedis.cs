@@ -62,10 +62,8 @@ public sealed class RawRedis : IDisposable
         return await ReadAsync(cancellationToken);
     }
 
-    /// <summary>Closes the connection.</summary>
-    public void Dispose() => _stream.Dispose();
-
-    private async Task<string?> ReadAsync(CancellationToken cancellationToken)
+    /// <summary>The next reply, or message to a subscriber, as <see cref="CommandAsync(string[])"/> has it.</summary>
+    public async Task<string?> ReadAsync(CancellationToken cancellationToken)
     {
         var line = await ReadLineAsync(cancellationToken);
         switch (line[0])
@@ -88,6 +86,9 @@ public sealed class RawRedis : IDisposable
                 return line[1..];
         }
     }
+
+    /// <summary>Closes the connection.</summary>
+    public void Dispose() => _stream.Dispose();
 
     private async Task<string> ReadLineAsync(CancellationToken cancellationToken)
     {

@@ -18,6 +18,9 @@ public sealed record RedisServerSettings
     /// <summary>Whether the server also listens on a Unix socket in its own directory (<see cref="RedisServerProcess.SocketPath"/>).</summary>
     public bool UnixSocket { get; init; }
 
+    /// <summary>Makes it a Sentinel, with these lines in the file that a Sentinel reads first and rewrites later; <c>null</c> for an ordinary server.</summary>
+    public string? Sentinel { get; init; }
+
     /// <summary>Further flags and their values, as on the command line: <c>["--maxmemory", "8mb"]</c>.</summary>
     public IReadOnlyList<string> Flags { get; init; } = [];
 }
@@ -198,6 +201,7 @@ public sealed class RedisServerProcess : IAsyncDisposable
             "sh",
             Directory,
             Executable,
+            .. _settings.Sentinel is null ? Array.Empty<string>() : new[] { SentinelFile(), "--sentinel" },
             "--port",
             Port.ToString(CultureInfo.InvariantCulture),
             "--bind",
@@ -215,6 +219,14 @@ public sealed class RedisServerProcess : IAsyncDisposable
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         return Process.Start(start) ?? throw new InvalidOperationException("sh did not start.");
+    }
+
+    private string SentinelFile()
+    {
+        var path = Path.Combine(Directory, "sentinel.conf");
+        if (!File.Exists(path))
+            File.WriteAllText(path, _settings.Sentinel);
+        return path;
     }
 
     private static void RequireExecutable()

@@ -240,20 +240,31 @@ internal sealed class Preamble : PendingReply
 internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
 {
     private ManualResetValueTaskSourceCore<T> _source;
-    private ReplyParser<T>? _parser;
+    private Delegate? _parser;
+    private object? _state;
+    private ReadWithState? _readWithState;
     private CancellationTokenRegistration _registration;
     private T? _value;
     private Exception? _error;
     private bool _taken;
 
+    private delegate T ReadWithState(object state, Delegate parser, ref RespReader reader);
+
     public ValueTask<T> Task => new(this, _source.Version);
 
-    public static PendingReply<T> Rent(ReplyParser<T> parser, string name, long asked, long deadline, CommandOrigin? origin = null)
+    public static PendingReply<T> Rent(ReplyParser<T>? parser, string name, long asked, long deadline, CommandOrigin? origin = null)
     {
         var pending = PendingPool<PendingReply<T>>.Rent() ?? new PendingReply<T>();
         pending._parser = parser;
         pending.Begin(name, asked, deadline, origin);
         return pending;
+    }
+
+    /// <summary>Reads with a parser that is given <paramref name="state"/>.</summary>
+    public void ReadWith<TState>(TState state, ReplyParser<TState, T> parser)
+        where TState : class
+    {
+        (_state, _parser, _readWithState) = (state, parser, WithState<TState>.Read);
     }
 
     /// <summary>Lets the caller's token end the wait. Called when the command has its place in the queue.</summary>
@@ -278,6 +289,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
         var word = Word;
         if (IsSettled)
             return false;
+        var settled = false;
         try
         {
             var reader = new RespReader(frame);
@@ -285,14 +297,17 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             if (reader.IsError)
             {
                 var refused = new RedisServerException(reader.ReadString()!);
-                if (Origin?.TryAgain(this, refused) == true)
+                if (Origin?.TryAgain(this, refused) == true || !TrySettle(word))
                     return false;
                 _error = refused;
+                return true;
             }
-            else
-            {
-                _value = _parser!(ref reader);
-            }
+
+            // Settled first: a caller who gives up from now on waits until the reply is read, so that nothing is written where it no longer looks.
+            settled = TrySettle(word);
+            if (!settled)
+                return false;
+            _value = _state is null ? ((ReplyParser<T>)_parser!)(ref reader) : _readWithState!(_state, _parser!, ref reader);
         }
         catch (Exception error)
         {
@@ -300,7 +315,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             _error = error as RedisException ?? new RedisReplyException($"The reply to {Name} could not be read.", error);
         }
 
-        return TrySettle(word);
+        return settled || TrySettle(word);
     }
 
     public override void Complete()
@@ -350,8 +365,15 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
 
     protected override void Recycle()
     {
-        (_parser, _registration, _value, _error, _taken) = (null, default, default, null, false);
+        (_parser, _state, _registration, _value, _error, _taken) = (null, null, default, default, null, false);
         _source.Reset();
         PendingPool<PendingReply<T>>.Return(this);
+    }
+
+    private static class WithState<TState>
+        where TState : class
+    {
+        public static readonly ReadWithState Read = static (object state, Delegate parser, ref RespReader reader) =>
+            ((ReplyParser<TState, T>)parser)((TState)state, ref reader);
     }
 }

@@ -135,6 +135,17 @@ public ref struct RespReader
         return IsAggregate ? throw Unexpected("a string") : Encoding.UTF8.GetString(Value);
     }
 
+    /// <summary>The bytes where they stand, valid until the parser returns; empty for null.</summary>
+    /// <exception cref="RedisReplyException">The element is an aggregate.</exception>
+    public readonly ReadOnlySpan<byte> ReadSpan()
+    {
+        if (IsNull)
+            return default;
+        if (IsAggregate)
+            throw Unexpected("a string");
+        return Value;
+    }
+
     /// <summary>The current element as bytes of the caller's own; <c>null</c> for null.</summary>
     /// <exception cref="RedisReplyException">It is an aggregate.</exception>
     public readonly byte[]? ReadBytes()

@@ -51,7 +51,28 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         CommandOptions options,
         CancellationToken cancellationToken,
         Preamble? preamble = null
+    ) => SendAsync<object, T>(in command, parser, null, null, options, preamble, cancellationToken);
+
+    /// <summary>Sends a command whose parser is given something; one round trip, or fewer together with others.</summary>
+    public ValueTask<T> SendAsync<TState, T>(
+        in Command command,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
     )
+        where TState : class => SendAsync(in command, null, state, parser, options, null, cancellationToken);
+
+    private ValueTask<T> SendAsync<TState, T>(
+        in Command command,
+        ReplyParser<T>? parser,
+        TState? state,
+        ReplyParser<TState, T>? parserWithState,
+        CommandOptions options,
+        Preamble? preamble,
+        CancellationToken cancellationToken
+    )
+        where TState : class
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
@@ -59,6 +80,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         try
         {
             pending = NewPending(in command, parser);
+            if (parserWithState is not null)
+                pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
             pending.Traits = TraitsOf(in command, options);
             Dispatch(pending);
@@ -196,7 +219,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         return false;
     }
 
-    private PendingReply<T> NewPending<T>(in Command command, ReplyParser<T> parser)
+    private PendingReply<T> NewPending<T>(in Command command, ReplyParser<T>? parser)
     {
         var now = Time.GetTimestamp();
         var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout, this);
