@@ -33,6 +33,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private TaskCompletionSource _connected = NewSignal();
     private RedisConnectionException? _lastError;
     private Task? _running;
+    private volatile bool _ended;
     private bool _disposed;
     private int _keepAliveAsked;
 
@@ -55,6 +56,9 @@ internal sealed class RedisLink : IAsyncDisposable
 
     /// <summary>There is no connection, and it is known that there is none to be had: it was lost, or an attempt has failed.</summary>
     public bool IsKnownDown => !IsConnected && (Server is not null || _lastError is not null);
+
+    /// <summary>It was made for one connection, which is over: nothing can be sent any more.</summary>
+    public bool HasEnded => _ended;
 
     public int InFlight => _live.Connection.InFlight;
 
@@ -105,13 +109,18 @@ internal sealed class RedisLink : IAsyncDisposable
         in Command command,
         ReplyParser<T> parser,
         CancellationToken cancellationToken,
-        PushConfirmation? confirmedBy = null
+        PushConfirmation? confirmedBy = null,
+        TimeSpan? timeout = null
     )
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
         var now = _time.GetTimestamp();
-        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout);
+        var patience =
+            timeout is not { } given ? _commandTimeout
+            : given == Timeout.InfiniteTimeSpan ? long.MaxValue - now
+            : Timestamps(given);
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + patience);
         try
         {
             pending.Encode(in command, _options.MaxBufferedBytes);
@@ -156,6 +165,8 @@ internal sealed class RedisLink : IAsyncDisposable
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
             var live = _live;
             var enqueued = live.Connection.TryEnqueue(pending);
+            if (enqueued == Enqueued.Closed && _ended)
+                throw new RedisConnectionException($"The connection to {_settings.Server} is over. Take a new lease.", Sent.No);
             if (enqueued == Enqueued.Closed)
                 continue;
             if (enqueued == Enqueued.Full)
@@ -207,6 +218,8 @@ internal sealed class RedisLink : IAsyncDisposable
 
             var began = _time.GetTimestamp();
             await UseAsync(transport).ConfigureAwait(Rt.Capture);
+            if (_ended)
+                return;
 
             // A connection that ends right after it began is a failed attempt too, or a server that hangs up at once would be hammered.
             failures = _time.GetElapsedTime(began) < _options.MaxReconnectPause ? failures + 1 : 0;
@@ -354,7 +367,9 @@ internal sealed class RedisLink : IAsyncDisposable
         TellPushes(began: false);
         lock (_gate)
             _connected = NewSignal();
-        if (!_stop.IsCancellationRequested)
+        if (_settings.Purpose == LinkPurpose.Lease)
+            _ended = true;
+        else if (!_stop.IsCancellationRequested)
             _live = NewLive();
         Keeper.Remove(pump);
         Tell(false, reason);
@@ -419,6 +434,10 @@ internal sealed class RedisLink : IAsyncDisposable
         if (live.Pump is not { } pump)
             return;
         pump.LookAround();
+
+        // One caller's own can be silent for as long as its command blocks, and a PING in between would be taken into a transaction.
+        if (_settings.Purpose == LinkPurpose.Lease)
+            return;
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)
         {

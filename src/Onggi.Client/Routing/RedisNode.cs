@@ -13,6 +13,7 @@ internal sealed class RedisNode : IAsyncDisposable
     private readonly Lazy<RedisLink> _bulk;
     private readonly Lazy<RedisLink> _blocking;
     private readonly Lock _gate = new();
+    private readonly Lazy<LeasePool> _leases;
     private readonly Func<ITrackingSink, Completions?, TrackedLink> _track;
 
     // Guarded by the gate.
@@ -33,6 +34,9 @@ internal sealed class RedisNode : IAsyncDisposable
         Commands = new RedisLink(options, settings, logger, time);
         _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
         _blocking = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Blocking }, logger, time));
+        _leases = new(() =>
+            new LeasePool(server, options, () => new RedisLink(options, settings with { Purpose = LinkPurpose.Lease }, logger, time), time)
+        );
         _track = (sink, completions) => new TrackedLink(server, options, sink, completions, counters, logger, time);
     }
 
@@ -49,6 +53,9 @@ internal sealed class RedisNode : IAsyncDisposable
         pending.Traits.Blocks ? _blocking.Value
         : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
         : Commands;
+
+    /// <summary>Connections with one caller each.</summary>
+    public LeasePool Leases => _leases.Value;
 
     /// <summary>A further connection, on which reads are tracked. It ends with the node.</summary>
     public TrackedLink Track(ITrackingSink sink, Completions? completions)
@@ -81,6 +88,8 @@ internal sealed class RedisNode : IAsyncDisposable
             _disposed = true;
         foreach (var link in _tracked)
             await link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        if (_leases.IsValueCreated)
+            await _leases.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Commands.DisposeAsync().ConfigureAwait(Rt.Capture);
         if (_bulk.IsValueCreated)
             await _bulk.Value.DisposeAsync().ConfigureAwait(Rt.Capture);

@@ -59,9 +59,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         TState state,
         ReplyParser<TState, T> parser,
         CommandOptions options,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        Preamble? preamble = null
     )
-        where TState : class => SendAsync(in command, null, state, parser, options, null, cancellationToken);
+        where TState : class => SendAsync(in command, null, state, parser, options, preamble, cancellationToken);
 
     private ValueTask<T> SendAsync<TState, T>(
         in Command command,
@@ -170,6 +171,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>
     /// <exception cref="NotSupportedException">There are several servers: each has a link of its own.</exception>
     public virtual TrackedLink Track(ITrackingSink sink) => throw new NotSupportedException("Tracking is by server: there are several.");
+
+    /// <summary>The connections with one caller each, of the server that holds this slot (-1: of any).</summary>
+    /// <exception cref="NotSupportedException">There are several servers, and none was chosen.</exception>
+    public virtual LeasePool LeasesFor(int slot) => throw new NotSupportedException("A lease is of one server: name a key.");
 
     public virtual ValueTask DisposeAsync() => _later.DisposeAsync();
 

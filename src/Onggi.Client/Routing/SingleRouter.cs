@@ -38,6 +38,8 @@ internal sealed class SingleRouter : Router
 
     public override TrackedLink Track(ITrackingSink sink) => _node.Track(sink, _completions);
 
+    public override LeasePool LeasesFor(int slot) => _node.Leases;
+
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync().ConfigureAwait(Rt.Capture);

@@ -60,7 +60,7 @@ internal sealed class TrackedLink : Router
 
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _link.WhenConnectedAsync(cancellationToken);
 
-    /// <summary>Sends a command that reads, and has the server watch every key that it reads. One round trip; what is not to be watched goes by <see cref="Router.SendAsync"/>.</summary>
+    /// <summary>Sends a command that reads, and has the server watch every key that it reads. One round trip; what is not to be watched goes by <c>SendAsync</c>.</summary>
     /// <param name="command">A command or a script that reads keys.</param>
     /// <param name="parser">Runs on the reader: what it stores is stored before an invalidation that follows is told. It does not run when the caller has given up before the reply came.</param>
     /// <param name="options">Whether it may be asked again after the connection was lost.</param>
@@ -71,6 +71,16 @@ internal sealed class TrackedLink : Router
         CommandOptions options,
         CancellationToken cancellationToken
     ) => SendAsync(in command, parser, options, cancellationToken, Preamble.Caching);
+
+    /// <inheritdoc cref="SendTrackedAsync{T}"/>
+    public ValueTask<T> SendTrackedAsync<TState, T>(
+        in Command command,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    )
+        where TState : class => SendAsync(in command, state, parser, options, cancellationToken, Preamble.Caching);
 
     /// <summary>Gives up the connection: everything read over it is told as lost, and the next one is made.</summary>
     public void Abort(string reason) => _link.Abort(reason);
