@@ -8,6 +8,10 @@ internal sealed class ReceiveBuffer
     private const int Initial = 16 << 10;
     private const int Reserve = 64 << 10;
     private const int KeepAtMost = 1 << 20;
+    private const int Pooled = 256 << 10;
+
+    // Once so much of a frame has come, its announced length is believed in larger steps.
+    private const int Believed = 1 << 20;
 
     private byte[] _bytes = new byte[Initial];
     private int _start;
@@ -34,7 +38,7 @@ internal sealed class ReceiveBuffer
             if (_start > 0)
                 Compact();
             else
-                Replace((int)Math.Min(Math.Max(Reserve, 2L * unread), Array.MaxLength));
+                Replace((int)Math.Min(Math.Max(Reserve, Larger(unread, needed)), Array.MaxLength));
         }
 
         return _bytes.AsMemory(_end);
@@ -44,6 +48,9 @@ internal sealed class ReceiveBuffer
 
     public void Consume(int count) => _start += count;
 
+    private static long Larger(long unread, long needed) =>
+        unread < Believed ? 2 * unread : Math.Min(8 * unread, Math.Max(2 * unread, needed));
+
     private void Compact()
     {
         Unread.CopyTo(_bytes);
@@ -51,11 +58,14 @@ internal sealed class ReceiveBuffer
         _start = 0;
     }
 
+    // Large ones come from the pool and go back to it: fresh memory of that size costs more than the bytes that are copied into it.
     private void Replace(int size)
     {
-        var larger = GC.AllocateUninitializedArray<byte>(size);
+        var larger = size > Pooled ? ArrayPool<byte>.Shared.Rent(size) : GC.AllocateUninitializedArray<byte>(size);
         var unread = Unread;
         unread.CopyTo(larger);
+        if (_bytes.Length > Pooled)
+            ArrayPool<byte>.Shared.Return(_bytes);
         (_bytes, _start, _end) = (larger, 0, unread.Length);
     }
 }
