@@ -199,6 +199,12 @@ public sealed class RedisClient : IAsyncDisposable
         return _hub.Value.Add(channel, isPattern: false);
     }
 
+    /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
+    public RedisBatch CreateBatch() => new(_router, Options);
+
+    /// <summary>Begins a transaction: commands that are executed with nobody else's between them. No round trip until it is executed.</summary>
+    public RedisTransaction CreateTransaction() => new(_router, Options);
+
     /// <summary>Takes a connection for one caller alone, for commands that hold up a connection or change it: BLPOP, XREADGROUP with BLOCK, WAIT, WATCH and MULTI. No round trip when one is at hand; else as long as connecting takes.</summary>
     /// <exception cref="RedisBusyException"><see cref="RedisClientOptions.MaxLeases"/> are out, and none came back within <see cref="RedisClientOptions.ConnectTimeout"/>.</exception>
     /// <exception cref="RedisConnectionException">Redis cannot be reached within <see cref="RedisClientOptions.ConnectTimeout"/>, or refuses us.</exception>

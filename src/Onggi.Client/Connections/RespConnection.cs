@@ -280,6 +280,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private void Add(PendingReply pending)
     {
         pending.Queue = this;
+        pending.Transaction?.Begin();
         pending.StreamStart = _streamTaken + _filling.Length;
         if (!_attached)
         {
@@ -331,6 +332,8 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private void Settle(ReadOnlySpan<byte> frame, ReadyQueue ready)
     {
         var pending = _ring.Peek()!;
+        if (pending.Transaction is { } transaction && transaction.TryTake(frame))
+            return;
         _ring.Remove();
         if (pending.Reply(frame))
             ready.Add(pending);

@@ -160,16 +160,27 @@ internal sealed class RedisLink : IAsyncDisposable
         _line.Add(pending);
     }
 
+    /// <summary>Gives encoded commands their places, one right after the other; <c>false</c> when there is no room for all of them, and then none has one.</summary>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    public bool TryEnqueueAll(ReadOnlySpan<PendingReply> commands)
+    {
+        if (_running is null)
+            Start();
+        return _line.IsEmpty && TryEnqueue(commands);
+    }
+
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
 
-    private bool TryEnqueue(PendingReply pending)
+    private bool TryEnqueue(PendingReply pending) => TryEnqueue(new ReadOnlySpan<PendingReply>(in pending));
+
+    private bool TryEnqueue(ReadOnlySpan<PendingReply> commands)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
             var live = _live;
-            var enqueued = live.Connection.TryEnqueue(pending);
+            var enqueued = live.Connection.TryEnqueue(commands);
             if (enqueued == Enqueued.Closed && _ended)
                 throw new RedisConnectionException($"The connection to {_settings.Server} is over. Take a new lease.", Sent.No);
             if (enqueued == Enqueued.Closed)

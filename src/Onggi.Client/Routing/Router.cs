@@ -38,7 +38,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>Runs on every change of <see cref="IsConnected"/>, in order. It must not block.</summary>
     public Action<bool>? Changed { get; set; }
 
-    protected TimeProvider Time { get; }
+    public TimeProvider Time { get; }
 
     /// <summary>Waits until commands flow.</summary>
     /// <exception cref="RedisConnectionException">They do not within the connect time-out, or the server refuses us for good.</exception>
@@ -166,6 +166,55 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             default:
                 return false;
         }
+    }
+
+    /// <summary>What is to be known of a command that is sent later, by <c>Prepare</c>.</summary>
+    public CommandTraits Describe(in Command command, CommandOptions options) => TraitsOf(in command, options);
+
+    /// <summary>Makes the place for a command that is encoded already. Its caller's time begins now.</summary>
+    public PendingReply<T> Prepare<T>(
+        ReadOnlySpan<byte> frame,
+        string name,
+        RedisScript? script,
+        CommandTraits traits,
+        ReplyParser<T> parser
+    )
+    {
+        var now = Time.GetTimestamp();
+        var pending = PendingReply<T>.Rent(parser, name, now, now + _commandTimeout, this);
+        pending.Encode(frame, script);
+        pending.Traits = traits;
+        return pending;
+    }
+
+    /// <summary>Gives a prepared command its place on a connection.</summary>
+    /// <exception cref="RedisException">There is none, or no room.</exception>
+    public void Begin(PendingReply pending) => Dispatch(pending);
+
+    /// <summary>Gives prepared commands their places, in order, until there is no room. One that cannot be sent at all fails.</summary>
+    /// <returns>How many have their place, or have failed.</returns>
+    public virtual int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        for (var i = 0; i < commands.Length; i++)
+        {
+            try
+            {
+                Dispatch(commands[i]);
+            }
+            catch (RedisBusyException)
+            {
+                return i;
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                var known =
+                    error as RedisException ?? new RedisConnectionException("The client was disposed.", Sent.No, error, isTransient: false);
+                commands[i].TryFail(commands[i].Word, known);
+                commands[i].Release();
+            }
+        }
+
+        return commands.Length;
     }
 
     /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>

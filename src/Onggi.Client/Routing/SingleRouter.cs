@@ -36,6 +36,16 @@ internal sealed class SingleRouter : Router
 
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _node.Commands.WhenConnectedAsync(cancellationToken);
 
+    public override int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        // All at once where they share a connection and there is room: then they go out in one write.
+        var link = _node.LinkFor(commands[0]);
+        foreach (var pending in commands)
+            if (_node.LinkFor(pending) != link)
+                return base.Begin(commands);
+        return link.TryEnqueueAll(commands) ? commands.Length : base.Begin(commands);
+    }
+
     public override TrackedLink Track(ITrackingSink sink) => _node.Track(sink, _completions);
 
     public override LeasePool LeasesFor(int slot) => _node.Leases;

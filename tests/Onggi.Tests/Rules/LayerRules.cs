@@ -147,7 +147,16 @@ public class LayerRules
             ["Onggi", "Client", "RedisClient"] => Rank("RedisClient"),
             // Options choose the transport; subscriptions and leases are handed out by those that keep their connections.
             ["Onggi", "Client", "RedisClientOptions" or "ConnectionString" or "ConnectionDraft"] => Rank("Transport"),
-            ["Onggi", "Client", "RedisSubscription" or "RedisLease"] => Rank("Routing"),
+            [
+                "Onggi",
+                "Client",
+                "RedisSubscription"
+                or "RedisLease"
+                or "RedisBatch"
+                or "RedisTransaction"
+                or "BatchItem"
+                or "BatchItem`1",
+            ] => Rank("Routing"),
             ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => Rank("Commands"),
             ["Onggi", "Client", var layer, ..] => Rank(layer),
             _ => -1,
