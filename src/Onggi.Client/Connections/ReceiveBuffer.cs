@@ -10,9 +10,6 @@ internal sealed class ReceiveBuffer
     private const int KeepAtMost = 1 << 20;
     private const int Pooled = 256 << 10;
 
-    // Once so much of a frame has come, its announced length is believed in larger steps.
-    private const int Believed = 1 << 20;
-
     private byte[] _bytes = new byte[Initial];
     private int _start;
     private int _end;
@@ -38,7 +35,7 @@ internal sealed class ReceiveBuffer
             if (_start > 0)
                 Compact();
             else
-                Replace((int)Math.Min(Math.Max(Reserve, Larger(unread, needed)), Array.MaxLength));
+                Replace((int)Math.Min(Math.Max(Reserve, 2L * unread), Array.MaxLength));
         }
 
         return _bytes.AsMemory(_end);
@@ -47,9 +44,6 @@ internal sealed class ReceiveBuffer
     public void Received(int count) => _end += count;
 
     public void Consume(int count) => _start += count;
-
-    private static long Larger(long unread, long needed) =>
-        unread < Believed ? 2 * unread : Math.Min(8 * unread, Math.Max(2 * unread, needed));
 
     private void Compact()
     {
