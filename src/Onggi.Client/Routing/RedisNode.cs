@@ -77,6 +77,8 @@ internal sealed class RedisNode : IAsyncDisposable
             _bulk.Value.Abort(reason);
         if (_blocking.IsValueCreated)
             _blocking.Value.Abort(reason);
+        if (_leases.IsValueCreated)
+            _leases.Value.Abort(reason);
         lock (_gate)
             foreach (var link in _tracked)
                 link.Abort(reason);

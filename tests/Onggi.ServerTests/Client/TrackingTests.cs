@@ -206,6 +206,37 @@ public sealed class TrackingTests(RedisServerFixture fixture) : IClassFixture<Re
     }
 
     [Fact]
+    public async Task Half_a_push_behind_the_handshake_is_no_beginning_of_a_connection()
+    {
+        // What is left of it reads like a reply: it would be taken for the one to CLIENT CACHING, and every reply after it for another's.
+        await using var server = FakeRedis.Start(
+            async connection =>
+            {
+                await connection.HelloAsync();
+                await connection.ExpectAsync("CLIENT", "TRACKING", "ON", "OPTIN");
+                await connection.SendAsync("+OK\r\n>2\r\n$10\r\ninvalidate\r\n");
+                await connection.UntilClosedAsync();
+            },
+            connection =>
+                connection.ServeAsync(command =>
+                    command switch
+                    {
+                        ["HELLO", ..] => FakeConnection.HelloReply(),
+                        ["GET", ..] => "$1\r\n1\r\n",
+                        _ => "+OK\r\n",
+                    }
+                )
+        );
+        await using var redis = new RedisClient(RedisClientOptions.Parse(server.ConnectionString));
+        var told = new Told();
+
+        Assert.Equal("1", await ReadAsync(redis.Track(told), told, "k"));
+
+        Assert.Equal(["established 1", "k=1"], told.Log);
+        Assert.Equal(2, server.Connections);
+    }
+
+    [Fact]
     public async Task A_sink_that_throws_ends_the_connection_and_is_told_so()
     {
         await using var redis = await ConnectAsync();
