@@ -123,9 +123,9 @@ internal sealed class RedisLink : IAsyncDisposable
         var now = _time.GetTimestamp();
         var patience =
             timeout is not { } given ? _commandTimeout
-            : given == Timeout.InfiniteTimeSpan ? long.MaxValue - now
+            : given == Timeout.InfiniteTimeSpan ? long.MaxValue
             : Timestamps(given);
-        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + patience);
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + Math.Min(patience, long.MaxValue - now));
         try
         {
             pending.Encode(in command, _options.MaxBufferedBytes);

@@ -243,6 +243,19 @@ public sealed class LeaseTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_longest_time_is_no_time_out_and_a_key_may_choose_the_server()
+    {
+        await using var redis = await ConnectAsync();
+        await using var lease = await redis.LeaseAsync("queue").Within();
+        var popping = lease.SendAsync(["BLPOP", "queue", 0], ReplyParsers.TextArray, TimeSpan.MaxValue).AsTask();
+        await BlockedAsync(1);
+
+        await Server.CommandAsync("RPUSH", "queue", "x");
+
+        Assert.Equal("x", (await popping.Within())[1]);
+    }
+
+    [Fact]
     public async Task A_lease_refuses_what_is_not_answered_by_a_reply()
     {
         await using var redis = await ConnectAsync();
