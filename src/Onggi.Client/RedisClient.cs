@@ -38,7 +38,7 @@ public sealed class RedisClient : IAsyncDisposable
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
-        _metrics = new ClientMetrics(options, meters, time, () => _router?.IsConnected == true, () => _router?.InFlight ?? 0);
+        _metrics = new ClientMetrics(options, meters, time, counters, () => _router?.IsConnected == true);
         var server = new FixedServer(options.Seeds[0]);
         _router = new SingleRouter(server, options, _metrics, counters, logger, time) { Changed = OnChanged };
         var subscriptions = new LinkSettings(server, LinkPurpose.Subscriptions) { Counters = counters };

@@ -129,11 +129,9 @@ public sealed class RedisTransaction
         {
             _router.Begin(place);
         }
-        catch
+        catch (Exception error)
         {
-            // It has no place in a queue, so both of its owners are here.
-            place.Release();
-            place.Release();
+            _router.Abandon(place, error);
             throw;
         }
 

@@ -98,7 +98,7 @@ internal sealed class BatchFlow
             if (begun > from)
                 _underWay.Enqueue((from, begun));
             foreach (var place in places.AsSpan(begun - from))
-                Return(place);
+                _router.Abandon(place, _stopped ?? (Exception)new OperationCanceledException(_cancellationToken));
         }
 
         return begun;
@@ -167,12 +167,5 @@ internal sealed class BatchFlow
         );
         cancelled.Data[nameof(Sent)] = notSent == _batch.Count ? Sent.No : Sent.Maybe;
         throw cancelled;
-    }
-
-    // It has no place in a queue, so both of its owners are here.
-    private static void Return(PendingReply place)
-    {
-        place.Release();
-        place.Release();
     }
 }

@@ -11,7 +11,7 @@ namespace Onggi.Client.Routing;
 /// There is always a <see cref="RespConnection"/> to put commands into. While the link is down it is a bounded backlog; commands in it that time out were never sent.
 /// When a connection ends, its successor is in place before the waiting commands fail, so that whoever asks again at once asks the new one.
 /// </remarks>
-internal sealed class RedisLink : IAsyncDisposable
+internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 {
     private static readonly ConfigureAwaitOptions ForceYielding =
         ConfigureAwaitOptions.ForceYielding | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
@@ -45,6 +45,7 @@ internal sealed class RedisLink : IAsyncDisposable
         _login = new Login(options, logger, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
+        settings.Counters.Add(this);
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
     }
 
@@ -63,6 +64,19 @@ internal sealed class RedisLink : IAsyncDisposable
     public bool HasEnded => _ended;
 
     public int InFlight => _live.Connection.InFlight;
+
+    public long OldestAsked { get; private set; } = long.MaxValue;
+
+    public string Kind =>
+        _settings.Purpose switch
+        {
+            LinkPurpose.Bulk => "bulk",
+            LinkPurpose.Blocking => "blocking",
+            LinkPurpose.Subscriptions => "subscriptions",
+            LinkPurpose.Tracking => "tracking",
+            LinkPurpose.Lease => "lease",
+            _ => "commands",
+        };
 
     public RedisServerInfo? Server { get; private set; }
 
@@ -201,6 +215,8 @@ internal sealed class RedisLink : IAsyncDisposable
             _disposed = true;
         }
 
+        _settings.Counters.Remove(this);
+
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         _live.Pump?.Abort("The client was disposed.");
         if (_running is { } running)
@@ -300,7 +316,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
         transport switch
         {
-            IBlockingTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
+            BlockingSocketTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
                 connection,
                 blocking,
                 _time,
@@ -309,6 +325,7 @@ internal sealed class RedisLink : IAsyncDisposable
             {
                 RoomAgain = _line.Advance,
             },
+            IReadinessTransport socket => new SocketPump(connection, socket, _time, _settings.Counters) { RoomAgain = _line.Advance },
             IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
             _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
         };
@@ -450,6 +467,7 @@ internal sealed class RedisLink : IAsyncDisposable
         var live = _live;
         var now = _time.GetTimestamp();
         var oldest = live.Connection.Expire(now, TimedOut);
+        OldestAsked = oldest;
         _line.Expire(now, pending => TimedOut(pending, pending.SentWhenSettled));
         if (live.Pump is not { } pump)
             return;

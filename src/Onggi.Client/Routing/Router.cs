@@ -85,11 +85,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
             pending.Traits = TraitsOf(in command, options);
+            _completions?.Started(pending);
             Dispatch(pending);
         }
         catch (Exception error)
         {
             // It has no place in a queue, so both of its owners are here.
+            if (pending is not null)
+                _completions?.Completed(pending, error);
             pending?.Release();
             pending?.Release();
             return ValueTask.FromException<T>(error);
@@ -110,10 +113,12 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         {
             pending.Traits = TraitsOf(in command, options) with { Blocks = true };
             pending.WakeOnCompletion(waiter);
+            _completions?.Started(pending);
             Dispatch(pending);
         }
-        catch
+        catch (Exception error)
         {
+            _completions?.Completed(pending, error);
             pending.Release();
             pending.Release();
             throw;
@@ -186,7 +191,16 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         var pending = PendingReply<T>.Rent(parser, name, now, now + _commandTimeout, this);
         pending.Encode(frame, script);
         pending.Traits = traits;
+        _completions?.Started(pending);
         return pending;
+    }
+
+    /// <summary>Takes back a prepared command that has no place in a queue, so that both of its owners are here.</summary>
+    public void Abandon(PendingReply pending, Exception reason)
+    {
+        _completions?.Completed(pending, reason);
+        pending.Release();
+        pending.Release();
     }
 
     /// <summary>Gives a prepared command its place on a connection.</summary>

@@ -167,6 +167,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     protected void Received(int count)
     {
         Volatile.Write(ref _lastProgress, time.GetTimestamp());
+        Moved();
         Counters.Received(count, Connection.OnReceived(count, Ready));
         if (Connection.HasRoomAgain())
             RoomAgain?.Invoke();
