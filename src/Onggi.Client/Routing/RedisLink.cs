@@ -39,6 +39,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private TaskCompletionSource _connected = NewSignal();
     private RedisConnectionException? _lastError;
     private Task? _running;
+    private volatile bool _ended;
     private bool _disposed;
     private int _keepAliveAsked;
 
@@ -63,6 +64,9 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     /// <summary>There is no connection, and it is known that there is none to be had: it was lost, or an attempt has failed.</summary>
     public bool IsKnownDown => !IsConnected && (Server is not null || _lastError is not null);
+
+    /// <summary>It was made for one connection, which is over: nothing can be sent any more.</summary>
+    public bool HasEnded => _ended;
 
     public int InFlight => _live.Connection.InFlight;
 
@@ -130,13 +134,18 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         in Command command,
         ReplyParser<T> parser,
         CancellationToken cancellationToken,
-        PushConfirmation? confirmedBy = null
+        PushConfirmation? confirmedBy = null,
+        TimeSpan? timeout = null
     )
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
         var now = _time.GetTimestamp();
-        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout);
+        var patience =
+            timeout is not { } given ? _commandTimeout
+            : given == Timeout.InfiniteTimeSpan ? long.MaxValue
+            : Timestamps(given);
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + Math.Min(patience, long.MaxValue - now));
         try
         {
             pending.Encode(in command, _options.MaxBufferedBytes);
@@ -171,6 +180,15 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         _line.Add(pending);
     }
 
+    /// <summary>Gives encoded commands their places, one right after the other; <c>false</c> when there is no room for all of them, and then none has one.</summary>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    public bool TryEnqueueAll(ReadOnlySpan<PendingReply> commands)
+    {
+        if (_running is null)
+            Start();
+        return _line.IsEmpty && TryEnqueue(commands);
+    }
+
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
 
@@ -196,13 +214,17 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         live.Pump!.Abort(reason);
     }
 
-    private bool TryEnqueue(PendingReply pending)
+    private bool TryEnqueue(PendingReply pending) => TryEnqueue(new ReadOnlySpan<PendingReply>(in pending));
+
+    private bool TryEnqueue(ReadOnlySpan<PendingReply> commands)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
             var live = _live;
-            var enqueued = live.Connection.TryEnqueue(pending);
+            var enqueued = live.Connection.TryEnqueue(commands);
+            if (enqueued == Enqueued.Closed && _ended)
+                throw new RedisConnectionException($"The connection to {_settings.Server} is over. Take a new lease.", Sent.No);
             if (enqueued == Enqueued.Closed)
                 continue;
             if (enqueued == Enqueued.Full)
@@ -256,6 +278,8 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
             var began = _time.GetTimestamp();
             await UseAsync(transport).ConfigureAwait(Rt.Capture);
+            if (_ended)
+                return;
 
             // A connection that ends right after it began is a failed attempt too, or a server that hangs up at once would be hammered.
             failures = _time.GetElapsedTime(began) < _options.MaxReconnectPause ? failures + 1 : 0;
@@ -411,6 +435,13 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private async Task UseAsync(ITransport transport)
     {
         var live = _live;
+        if (!TellPushes(began: true))
+        {
+            TellPushes(began: false);
+            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+            return;
+        }
+
         var pump = NewPump(live.Connection, transport);
         Volatile.Write(ref _keepAliveAsked, 0);
         live.Pump = pump;
@@ -435,10 +466,14 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         Tell(true, "");
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
+        live.Connection.EndReading();
+        TellPushes(began: false);
         lock (_gate)
         {
             _connected = NewSignal();
-            if (!_stop.IsCancellationRequested && _live == live)
+            if (_settings.Purpose == LinkPurpose.Lease)
+                _ended = true;
+            else if (!_stop.IsCancellationRequested && _live == live)
                 _live = NewLive();
         }
 
@@ -446,6 +481,24 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
         await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    // False when whoever reads the pushes cannot take the connection.
+    private bool TellPushes(bool began)
+    {
+        try
+        {
+            if (began)
+                _settings.Pushes?.Begin();
+            else
+                _settings.Pushes?.End();
+            return true;
+        }
+        catch (Exception error)
+        {
+            Log.HandlerFailed(_logger, error);
+            return false;
+        }
     }
 
     // Handlers are other people's code: one that throws must neither end the link nor keep the waiting commands from failing.
@@ -488,6 +541,10 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         if (live.Pump is not { } pump)
             return;
         pump.LookAround();
+
+        // One caller's own can be silent for as long as its command blocks, and what we say in between would be taken into a transaction.
+        if (_settings.Purpose == LinkPurpose.Lease)
+            return;
         if (_login.IsDue(now))
             _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);

@@ -9,6 +9,7 @@ namespace Onggi.Client.Routing;
 internal sealed class SingleRouter : Router
 {
     private readonly RedisNode _node;
+    private readonly Completions? _completions;
 
     public SingleRouter(
         ServerSource server,
@@ -20,6 +21,7 @@ internal sealed class SingleRouter : Router
     )
         : base(options, completions, time)
     {
+        _completions = completions;
         _node = new RedisNode(server, options, counters, logger, time);
         _node.Commands.Changed = connected => Changed?.Invoke(connected);
     }
@@ -33,6 +35,20 @@ internal sealed class SingleRouter : Router
     public override RedisServerInfo? Server => _node.Commands.Server;
 
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _node.Commands.WhenConnectedAsync(cancellationToken);
+
+    public override int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        // All at once where they share a connection and there is room: then they go out in one write.
+        var link = _node.LinkFor(commands[0]);
+        foreach (var pending in commands)
+            if (_node.LinkFor(pending) != link)
+                return base.Begin(commands);
+        return link.TryEnqueueAll(commands) ? commands.Length : base.Begin(commands);
+    }
+
+    public override TrackedLink Track(ITrackingSink sink) => _node.Track(sink, _completions);
+
+    public override LeasePool LeasesFor(int slot) => _node.Leases;
 
     public override async ValueTask DisposeAsync()
     {
