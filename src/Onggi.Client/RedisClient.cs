@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
+using Onggi.Client.Routing.Cluster;
 using Onggi.Client.Transport;
 
 namespace Onggi.Client;
@@ -20,9 +21,13 @@ namespace Onggi.Client;
 /// </remarks>
 public sealed class RedisClient : IAsyncDisposable
 {
-    private readonly Router _router;
+    private readonly Lock _gate = new();
     private readonly Lazy<SubscriberHub> _hub;
     private readonly ClientMetrics _metrics;
+    private readonly ClusterLinks _links;
+    private volatile Router _router;
+    private SingleRouter? _first;
+    private bool _disposed;
 
     /// <summary>Makes a client that connects on first use, or with <see cref="ConnectAsync(CancellationToken)"/>.</summary>
     /// <param name="options">Where and how.</param>
@@ -37,9 +42,9 @@ public sealed class RedisClient : IAsyncDisposable
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
         _metrics = new ClientMetrics(options, meters, time, () => _router?.IsConnected == true, () => _router?.InFlight ?? 0);
-        var server = new FixedServer(options.Seeds[0]);
-        _router = new SingleRouter(server, options, _metrics, counters, logger, time) { Changed = OnChanged };
-        var subscriptions = new LinkSettings(server, LinkPurpose.Subscriptions) { Counters = counters };
+        _links = new ClusterLinks(options, counters, logger, time);
+        _router = NewRouter();
+        var subscriptions = new LinkSettings(new AnyServer(() => _router, options), LinkPurpose.Subscriptions) { Counters = counters };
         _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, subscriptions, logger, time));
     }
 
@@ -143,6 +148,23 @@ public sealed class RedisClient : IAsyncDisposable
     internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None) =>
         _router.Send(new Command(command), parser, options);
 
+    /// <summary>What must be asked, one after another, to see all keys.</summary>
+    internal async ValueTask<KeyWalk> NewWalkAsync(CancellationToken cancellationToken)
+    {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        return _router.NewWalk();
+    }
+
+    /// <summary>Sends a command without keys, which changes nothing, to whoever has a slot.</summary>
+    internal ValueTask<T> SendToAsync<T>(
+        int slot,
+        ReadOnlySpan<RedisArg> command,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    ) => _router.SendToAsync(slot, new Command(command), parser, cancellationToken);
+
     /// <summary>Runs a script like <see cref="EvalAsync"/>, and blocks.</summary>
     internal T Eval<T>(RedisScript script, ReadOnlySpan<RedisArg> keys, ReadOnlySpan<RedisArg> args, ReplyParser<T> parser) =>
         _router.Send(new Command(script, keys, args), parser, CommandOptions.None);
@@ -194,8 +216,34 @@ public sealed class RedisClient : IAsyncDisposable
     {
         if (_hub.IsValueCreated)
             await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        lock (_gate)
+            _disposed = true;
+        if (_first is { } first && first != _router)
+            await first.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
+    }
+
+    // One server tells, when it is first connected to, whether it is one of a cluster. Several are a cluster's.
+    private Router NewRouter()
+    {
+        if (Options.Seeds.Count > 1)
+            return new ClusterRouter(_links, _metrics) { Changed = OnChanged };
+        var server = new PlainServer(Options.Seeds[0], BecomeCluster);
+        _first = new SingleRouter(server, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged };
+        return _first;
+    }
+
+    private void BecomeCluster()
+    {
+        lock (_gate)
+        {
+            if (_disposed || _router is ClusterRouter)
+                return;
+            var cluster = new ClusterRouter(_links, _metrics) { Changed = OnChanged };
+            _router = cluster;
+            _first!.HandOver(cluster);
+        }
     }
 
     private async ValueTask<RedisSubscription> SubscribeAsync(string name, bool isPattern, CancellationToken cancellationToken)

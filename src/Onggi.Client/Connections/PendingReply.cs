@@ -50,6 +50,9 @@ internal abstract class PendingReply
     /// <summary>What the origin knows of it.</summary>
     public CommandTraits Traits { get; set; }
 
+    /// <summary>Whom the origin gave it to last, where it wants to know when the answer has come.</summary>
+    public object? Target { get; set; }
+
     /// <summary>How often it was asked again.</summary>
     public int Retries { get; set; }
 
@@ -154,7 +157,7 @@ internal abstract class PendingReply
         if (Interlocked.Decrement(ref _owners) != 0)
             return;
         Volatile.Write(ref _word, _word | Settled);
-        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused, _waiter) = (null, null, null, null, null, null, null);
+        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused, Target, _waiter) = (null, null, null, null, null, null, null, null);
         _frame.Clear();
         Recycle();
     }
@@ -196,7 +199,7 @@ internal abstract class Completions
 
 /// <summary>What must be known of a command to send it again, or elsewhere.</summary>
 /// <param name="Options">What the caller asked for.</param>
-/// <param name="Slot">The hash slot of its keys; -1 when it has none, or nobody asks.</param>
+/// <param name="Slot">The hash slot of its keys; negative when it has none, or several, or nobody has looked: see <c>KeySlots</c>.</param>
 /// <param name="Blocks">Its caller blocks until the reply comes.</param>
 internal readonly record struct CommandTraits(CommandOptions Options, int Slot = -1, bool Blocks = false);
 

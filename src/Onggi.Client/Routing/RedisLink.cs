@@ -149,6 +149,22 @@ internal sealed class RedisLink : IAsyncDisposable
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
 
+    /// <summary>Hands back the commands that wait for a connection: they were never sent, and their origin may know somebody else to ask.</summary>
+    public void HandBack()
+    {
+        Live waiting;
+        lock (_gate)
+        {
+            waiting = _live;
+            if (_disposed || waiting.Pump is not null || waiting.Connection.InFlight == 0)
+                return;
+            _live = NewLive();
+        }
+
+        waiting.Connection.Close($"There is no connection to {_settings.Server}. {LastError}", _lastError);
+        _line.Advance();
+    }
+
     private bool TryEnqueue(PendingReply pending)
     {
         while (true)
@@ -231,8 +247,11 @@ internal sealed class RedisLink : IAsyncDisposable
         }
         catch (Exception error)
         {
-            if (!_stop.IsCancellationRequested)
-                Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
+            if (_stop.IsCancellationRequested)
+                return null;
+            Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
+            if (_settings.HandsBack)
+                HandBack();
             return null;
         }
     }
@@ -329,10 +348,16 @@ internal sealed class RedisLink : IAsyncDisposable
 
     private async Task UseAsync(ITransport transport)
     {
-        var live = _live;
-        var pump = NewPump(live.Connection, transport);
+        Live live;
+        ConnectionPump pump;
+        lock (_gate)
+        {
+            live = _live;
+            pump = NewPump(live.Connection, transport);
+            live.Pump = pump;
+        }
+
         Volatile.Write(ref _keepAliveAsked, 0);
-        live.Pump = pump;
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
@@ -390,7 +415,12 @@ internal sealed class RedisLink : IAsyncDisposable
         var oldest = live.Connection.Expire(now, TimedOut);
         _line.Expire(now, pending => TimedOut(pending, pending.SentWhenSettled));
         if (live.Pump is not { } pump)
+        {
+            if (_settings.HandsBack && IsKnownDown)
+                HandBack();
             return;
+        }
+
         pump.LookAround();
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)

@@ -12,6 +12,7 @@ internal sealed class RedisNode : IAsyncDisposable
 
     private readonly Lazy<RedisLink> _bulk;
     private readonly Lazy<RedisLink> _blocking;
+    private volatile bool _disposed;
 
     public RedisNode(
         ServerSource server,
@@ -19,10 +20,16 @@ internal sealed class RedisNode : IAsyncDisposable
         PumpCounters counters,
         ILogger logger,
         TimeProvider time,
-        IReadOnlyList<RedisArg[]>? setup = null
+        IReadOnlyList<RedisArg[]>? setup = null,
+        bool handsBack = false
     )
     {
-        var settings = new LinkSettings(server, LinkPurpose.Commands) { Setup = setup ?? [], Counters = counters };
+        var settings = new LinkSettings(server, LinkPurpose.Commands)
+        {
+            Setup = setup ?? [],
+            Counters = counters,
+            HandsBack = handsBack,
+        };
         Server = server;
         Commands = new RedisLink(options, settings, logger, time);
         _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
@@ -38,10 +45,24 @@ internal sealed class RedisNode : IAsyncDisposable
         Commands.InFlight + (_bulk.IsValueCreated ? _bulk.Value.InFlight : 0) + (_blocking.IsValueCreated ? _blocking.Value.InFlight : 0);
 
     /// <summary>The connection for this command. The order between two commands that nobody awaits in between is kept only on one connection.</summary>
-    public RedisLink LinkFor(PendingReply pending) =>
-        pending.Traits.Blocks ? _blocking.Value
-        : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
-        : Commands;
+    public RedisLink LinkFor(PendingReply pending)
+    {
+        // What is begun after the end would never end.
+        ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+        return pending.Traits.Blocks ? _blocking.Value
+            : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
+            : Commands;
+    }
+
+    /// <summary>Hands back what waits for a connection and was never sent.</summary>
+    public void HandBack()
+    {
+        Commands.HandBack();
+        if (_bulk.IsValueCreated)
+            _bulk.Value.HandBack();
+        if (_blocking.IsValueCreated)
+            _blocking.Value.HandBack();
+    }
 
     /// <summary>Gives up its connections, because the server is not what it was thought to be.</summary>
     public void Abort(string reason)
@@ -55,6 +76,7 @@ internal sealed class RedisNode : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _disposed = true;
         await Commands.DisposeAsync().ConfigureAwait(Rt.Capture);
         if (_bulk.IsValueCreated)
             await _bulk.Value.DisposeAsync().ConfigureAwait(Rt.Capture);

@@ -1,5 +1,6 @@
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using Onggi.Client.Routing.Cluster;
 
 namespace Onggi.Client.Routing;
 
@@ -10,6 +11,9 @@ namespace Onggi.Client.Routing;
 /// </remarks>
 internal abstract class Router : CommandOrigin, IAsyncDisposable
 {
+    // What was not sent is asked again at once so often, and then with pauses: a connection that ends as soon as it begins must not keep a processor busy.
+    private const int MostAtOnce = 3;
+
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(25);
 
     private readonly RedisClientOptions _options;
@@ -40,6 +44,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     protected TimeProvider Time { get; }
 
+    protected RedisClientOptions Options => _options;
+
+    /// <summary>Where a connection for subscriptions leads: any server that hears what is published; <c>null</c> while none is known.</summary>
+    public virtual ServerSource? AnyServer => null;
+
+    /// <summary>What must be asked, one after another, to see all keys.</summary>
+    public virtual KeyWalk NewWalk() => new();
+
     /// <summary>Waits until commands flow.</summary>
     /// <exception cref="RedisConnectionException">They do not within the connect time-out, or the server refuses us for good.</exception>
     public abstract Task WhenConnectedAsync(CancellationToken cancellationToken);
@@ -51,7 +63,17 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         CommandOptions options,
         CancellationToken cancellationToken,
         Preamble? preamble = null
-    ) => SendAsync<object, T>(in command, parser, null, null, options, preamble, cancellationToken);
+    ) => SendAsync<object, T>(in command, parser, null, null, options, preamble, null, cancellationToken);
+
+    /// <summary>Sends a command that has no keys to whoever has a slot. It is one that changes nothing.</summary>
+    public ValueTask<T> SendToAsync<T>(int slot, in Command command, ReplyParser<T> parser, CancellationToken cancellationToken)
+    {
+        var traits = new CommandTraits(CommandOptions.Primary | CommandOptions.Idempotent | CommandOptions.Bulk, slot);
+        return SendAsync<object, T>(in command, parser, null, null, CommandOptions.None, null, traits, cancellationToken);
+    }
+
+    /// <summary>Takes over a command that another router has begun.</summary>
+    public void Take(PendingReply pending) => Dispatch(pending);
 
     /// <summary>Sends a command whose parser is given something; one round trip, or fewer together with others.</summary>
     public ValueTask<T> SendAsync<TState, T>(
@@ -61,7 +83,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         CommandOptions options,
         CancellationToken cancellationToken
     )
-        where TState : class => SendAsync(in command, null, state, parser, options, null, cancellationToken);
+        where TState : class => SendAsync(in command, null, state, parser, options, null, null, cancellationToken);
 
     private ValueTask<T> SendAsync<TState, T>(
         in Command command,
@@ -70,6 +92,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         ReplyParser<TState, T>? parserWithState,
         CommandOptions options,
         Preamble? preamble,
+        CommandTraits? traits,
         CancellationToken cancellationToken
     )
         where TState : class
@@ -83,7 +106,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             if (parserWithState is not null)
                 pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
-            pending.Traits = TraitsOf(in command, options);
+            pending.Traits = traits ?? TraitsOf(in command, options);
             Dispatch(pending);
         }
         catch (Exception error)
@@ -103,13 +126,59 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>Sends a command and blocks until its reply has come, without any other thread's help.</summary>
     public T Send<T>(in Command command, ReplyParser<T> parser, CommandOptions options)
     {
-        var waiter = SyncWaiter.OfThisThread;
+        if (SplitOf(in command) is { } split)
+            return SendParts(split, parser, options);
+        var pending = Begin(in command, parser, options);
+        WaitFor(pending);
+        return pending.GetResult();
+    }
+
+    // All parts are under way before the first is waited for.
+    private T SendParts<T>(KeySplit split, ReplyParser<T> parser, CommandOptions options)
+    {
+        var begun = new List<PendingReply<PartReply>>(split.Parts.Count);
+        var outcomes = new PartOutcome[split.Parts.Count];
+        for (var i = 0; i < outcomes.Length; i++)
+        {
+            try
+            {
+                begun.Add(Begin(new Command(split.Parts[i].Words), split.Parser, options, split.Parts[i].Slot));
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                // The rest is not begun either.
+                for (var rest = i; rest < outcomes.Length; rest++)
+                    outcomes[rest] = new PartOutcome(default, error);
+                break;
+            }
+        }
+
+        for (var i = 0; i < begun.Count; i++)
+        {
+            WaitFor(begun[i]);
+            try
+            {
+                outcomes[i] = new PartOutcome(begun[i].GetResult(), null);
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                outcomes[i] = new PartOutcome(default, error);
+            }
+        }
+
+        return split.Join(outcomes, parser);
+    }
+
+    private PendingReply<T> Begin<T>(in Command command, ReplyParser<T> parser, CommandOptions options, int? slot = null)
+    {
         var pending = NewPending(in command, parser);
         try
         {
-            pending.Traits = TraitsOf(in command, options) with { Blocks = true };
-            pending.WakeOnCompletion(waiter);
+            var traits = TraitsOf(in command, options) with { Blocks = true };
+            pending.Traits = slot is { } known ? traits with { Slot = known } : traits;
+            pending.WakeOnCompletion(SyncWaiter.OfThisThread);
             Dispatch(pending);
+            return pending;
         }
         catch
         {
@@ -117,7 +186,11 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             pending.Release();
             throw;
         }
+    }
 
+    private void WaitFor(PendingReply pending)
+    {
+        var waiter = SyncWaiter.OfThisThread;
         while (!pending.IsCompleted)
         {
             var left = Time.GetElapsedTime(Time.GetTimestamp(), pending.Deadline);
@@ -134,8 +207,6 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             else
                 waiter.Wait(most);
         }
-
-        return pending.GetResult();
     }
 
     public override void Completed(PendingReply pending, Exception? error) => _completions?.Completed(pending, error);
@@ -157,11 +228,11 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 NotNow(pending, refused);
                 return Later(pending, error);
             case RedisConnectionException { IsTransient: true, Sent: Sent.No }:
-                return Now(pending, error);
+                return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);
             case RedisConnectionException { IsTransient: true }
                 when (pending.Traits.Options & CommandOptions.Idempotent) != CommandOptions.None:
                 pending.MaybeExecuted = true;
-                return Now(pending, error);
+                return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);
             default:
                 return false;
         }
@@ -196,6 +267,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             Dispatch(pending);
             return true;
         }
+        catch (RedisBusyException)
+        {
+            // There will be room again, and its time is not over.
+            if (_later.TryAdd(pending))
+                return true;
+            pending.Release();
+            return false;
+        }
         catch (Exception again) when (again is RedisException or ObjectDisposedException)
         {
             pending.Release();
@@ -214,6 +293,21 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         pending.Release();
         return false;
     }
+
+    /// <summary>Asks in a moment what could not be given to anybody; it is asked as soon as that can be, until its time is over.</summary>
+    /// <exception cref="RedisBusyException">So many wait already that a new one is refused.</exception>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    protected void Wait(PendingReply pending, RedisConnectionException reason)
+    {
+        if (pending.Retries == 0 && _later.Count >= _options.MaxBacklog)
+            throw new RedisBusyException($"{reason.Message} {_options.MaxBacklog} commands wait already.");
+        pending.Retries++;
+        pending.Refused = reason;
+        ObjectDisposedException.ThrowIf(!_later.TryAdd(pending), typeof(RedisClient));
+    }
+
+    /// <summary>The parts of a command that several servers must answer; <c>null</c> when one can.</summary>
+    protected virtual KeySplit? SplitOf(in Command command) => null;
 
     private PendingReply<T> NewPending<T>(in Command command, ReplyParser<T>? parser)
     {

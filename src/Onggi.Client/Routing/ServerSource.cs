@@ -14,6 +14,20 @@ internal abstract class ServerSource
     public abstract override string ToString();
 }
 
+/// <summary>Any server of the client's: for what can be heard at each of them.</summary>
+/// <param name="router">Who knows them; it may be replaced by another one.</param>
+/// <param name="options">The servers to begin with.</param>
+internal sealed class AnyServer(Func<Router> router, RedisClientOptions options) : ServerSource
+{
+    private ServerSource Source => router().AnyServer ?? new FixedServer(options.Seeds[0]);
+
+    public override ValueTask<RedisAddress> FindAsync(CancellationToken cancellationToken) => Source.FindAsync(cancellationToken);
+
+    public override RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => Source.Refuse(address, server);
+
+    public override string ToString() => Source.ToString()!;
+}
+
 /// <summary>Always the same server.</summary>
 internal sealed class FixedServer(RedisAddress address) : ServerSource
 {
