@@ -24,6 +24,9 @@ internal sealed class BenchRun
     /// <summary>How long to run, for those that run for a time.</summary>
     public TimeSpan? Duration { get; init; }
 
+    /// <summary>Measure only the rows whose names hold this; <c>null</c> for all.</summary>
+    public string? Only { get; init; }
+
     /// <summary>How many commands to give, for those that count them.</summary>
     public long? Commands { get; init; }
 
@@ -38,6 +41,9 @@ internal sealed class BenchRun
 
     /// <summary>Lines for the page, beneath the table: what the rows mean.</summary>
     public List<string> Notes { get; } = [];
+
+    /// <summary>Whether a row is to be measured.</summary>
+    public bool Wants(string row) => Only is null || row.Contains(Only, StringComparison.Ordinal);
 
     /// <summary>Says what is going on, on the standard error, so that the standard output stays the table.</summary>
     public static void Say(string what) => Console.Error.WriteLine(what);

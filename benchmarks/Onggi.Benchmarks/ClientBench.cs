@@ -45,11 +45,14 @@ internal sealed class ClientBench : IBench
 
         await redis.EvalAsync(Script, [Keys[0]], [], ReplyParsers.PooledBytes, run.Stop);
         using var raw = new RawLoops(server.Port);
-        var duels = Throughputs(redis, inline, raw).Concat(RoundTrips(redis, inline, raw)).ToArray();
+        var duels = Throughputs(redis, inline, raw).Concat(RoundTrips(redis, inline, raw)).Where(duel => run.Wants(duel.Name)).ToArray();
         var rows = await Duel.RunAsync(duels, run.Quick ? 5 : 9, TimeSpan.FromMilliseconds(run.Quick ? 300 : 800), run.Stop);
-        rows.AddRange(await AllocationsAsync(redis, TimeSpan.FromSeconds(run.Quick ? 1 : 3)));
-        rows.Add(await BulkLane.MeasureAsync(redis, TimeSpan.FromSeconds(run.Quick ? 2 : 6), run.Stop));
-        rows.AddRange(await Starvation.MeasureAsync(redis, inline, Keys, TimeSpan.FromSeconds(run.Quick ? 3 : 6)));
+        if (run.Wants("bytes"))
+            rows.AddRange(await AllocationsAsync(redis, TimeSpan.FromSeconds(run.Quick ? 1 : 3)));
+        if (run.Wants("bulk.c1-p99"))
+            rows.AddRange(await BulkLane.MeasureAsync(redis, server.Port, TimeSpan.FromSeconds(run.Quick ? 1.5 : 4), run.Stop));
+        if (run.Wants("starvation"))
+            rows.AddRange(await Starvation.MeasureAsync(redis, inline, Keys, TimeSpan.FromSeconds(run.Quick ? 3 : 6)));
         return rows;
     }
 
@@ -150,7 +153,7 @@ internal sealed class ClientBench : IBench
                 CultureInfo.InvariantCulture,
                 $"`get64.bytes`: bytes allocated per GET by 64 callers, of which {ArrayBytes(Small.Length):0} are the array itself; `-pooled`: into memory from the pool. Below {Rounding} counts as none: the callers' own tasks are in it."
             ),
-            "`bulk.c1-p99`: the 99th percentile of one caller's GET while replies of 100 MB come in on the connection for large values, against the same without them.",
+            "`bulk.c1-p99`: the 99th percentile of one caller's GET while every second a reply of 100 MB comes in on the connection for large values, against the same without them; `-raw`: two raw sockets in the same situation, which is what Redis and the machine cost without any client.",
             "`starvation`: 64 work items of a thread pool with a minimum of 2 threads, each asking again and again; `sync` by blocking calls, `tasks` by blocking on the task of an asynchronous call. `stall` is the longest single call after the first second.",
             "Server and client share the processors.",
         ];

@@ -62,6 +62,7 @@ internal static class Program
             Quick = options.Quick,
             Duration = options.Duration,
             Commands = options.Commands,
+            Only = options.Only,
             Stop = stop.Token,
         };
         try
@@ -114,6 +115,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
+              --only TEXT    client: the rows whose names hold it
               --minutes N    soak: how long
               --commands N   soak: how many commands
 
@@ -124,11 +126,11 @@ internal static class Program
         WriteList(output);
     }
 
-    private sealed record Options(bool Quick, string? Json, bool Page, TimeSpan? Duration, long? Commands)
+    private sealed record Options(bool Quick, string? Json, bool Page, TimeSpan? Duration, long? Commands, string? Only)
     {
         public static Options? Parse(string[] args, out string mistake)
         {
-            var options = new Options(false, null, false, null, null);
+            var options = new Options(false, null, false, null, null, null);
             mistake = "";
             for (var i = 0; i < args.Length; i++)
             {
@@ -143,6 +145,10 @@ internal static class Program
                         break;
                     case "--json" when value.Length > 0:
                         options = options with { Json = value };
+                        i++;
+                        break;
+                    case "--only" when value.Length > 0:
+                        options = options with { Only = value };
                         i++;
                         break;
                     case "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes > 0:

@@ -47,7 +47,7 @@ internal static class Starvation
         var (calls, longest) = (0L, TimeSpan.Zero);
         for (var began = Stopwatch.GetTimestamp(); began < end; )
         {
-            ask((int)(caller + began));
+            ask((int)((caller + began) & int.MaxValue));
             var now = Stopwatch.GetTimestamp();
             if (began >= warmUntil)
             {

@@ -18,4 +18,7 @@ public enum CommandOptions
 
     /// <summary>The primary must answer, whatever <see cref="RedisClientOptions.ReadFrom"/> says.</summary>
     Primary = 8,
+
+    /// <summary>The first answer counts, also a refusal such as LOADING: it is not asked again (but for what routing needs: MOVED, ASK, NOSCRIPT).</summary>
+    NoRetry = 16,
 }

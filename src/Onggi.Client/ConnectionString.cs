@@ -1,70 +1,89 @@
 using System.Buffers;
 using System.Globalization;
-using System.Net;
 
 namespace Onggi.Client;
 
 /// <summary>Reads the two forms of a connection string.</summary>
 /// <remarks>
 /// <c>host:port,password=…,user=…,name=…</c> is what StackExchange.Redis has made familiar; options of it that mean nothing here are named in the message.
-/// <c>redis://user:password@host:port/0?name=…</c> is the IANA scheme (https://www.iana.org/assignments/uri-schemes/prov/redis). Messages never repeat a value that can be secret.
+/// <c>redis://user:password@host:port/0?name=…</c> is the IANA scheme (https://www.iana.org/assignments/uri-schemes/prov/redis), with <c>rediss</c> for TLS, several servers with commas between
+/// them, and <c>redis+sentinel://…/name/0</c> for Sentinels. Messages never repeat a value that can be secret.
 /// </remarks>
 internal static class ConnectionString
 {
     private const string Forms = "Write host:port,password=… or redis://user:password@host:port.";
 
+    private const string Encode =
+        "The connection string is not a valid URL. Write redis://user:password@host:port; percent-encode special characters in the password.";
+
     private static readonly SearchValues<char> SchemeCharacters = SearchValues.Create(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
     );
-
-    private static readonly string[] Known =
-    [
-        "password",
-        "user",
-        "name",
-        "defaultDatabase",
-        "connectTimeout",
-        "commandTimeout",
-        "syncTimeout",
-        "asyncTimeout",
-        "keepAlive",
-        "ssl",
-        "abortConnect",
-    ];
 
     public static RedisClientOptions Parse(string text)
     {
         if (string.IsNullOrWhiteSpace(text))
             throw new FormatException($"The connection string is empty. {Forms}");
         text = text.Trim();
-        return HasScheme(text) ? ParseUrl(text) : ParseList(text);
+        return (HasScheme(text) ? ParseUrl(text) : ParseList(text)).Finish(Forms);
     }
 
     // A password in the list form may hold "://" too: only letters in front of it make a URL.
     private static bool HasScheme(string text) =>
         text.IndexOf("://", StringComparison.Ordinal) is var end and > 0 && text.AsSpan(0, end).IndexOfAnyExcept(SchemeCharacters) < 0;
 
-    private static RedisClientOptions ParseUrl(string text)
+    // System.Uri reads one host only, and a password's characters in its own ways.
+    private static ConnectionDraft ParseUrl(string text)
     {
-        var scheme = text[..text.IndexOf("://", StringComparison.Ordinal)];
-        if (scheme.Equals("rediss", StringComparison.OrdinalIgnoreCase))
-            throw NoTls();
-        if (!scheme.Equals("redis", StringComparison.OrdinalIgnoreCase))
-            throw new FormatException($"The connection string begins with {scheme}://. {Forms}");
-        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Host.Length == 0)
-            throw new FormatException(
-                "The connection string is not a valid URL. Write redis://user:password@host:port; percent-encode special characters in the password."
-            );
-        var options = new RedisClientOptions { Host = url.IdnHost.Trim('[', ']') };
-        if (url.Port >= 0)
-            options.Port = Port(url.Port.ToString(CultureInfo.InvariantCulture));
-        ReadUserInfo(options, url.UserInfo);
-        var path = url.AbsolutePath.Trim('/');
-        if (path.Length > 0)
-            options.Database = Number("the database in the URL's path", path, 0, 1 << 20);
-        foreach (var pair in url.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
-            Apply(options, Uri.UnescapeDataString(pair));
-        return options;
+        var at = text.IndexOf("://", StringComparison.Ordinal);
+        var draft = new ConnectionDraft();
+        var sentinels = ReadScheme(draft, text[..at]);
+        var rest = text[(at + 3)..];
+        var end = rest.IndexOfAny(['/', '?', '#']);
+        var (authority, tail) = end < 0 ? (rest, "") : (rest[..end], rest[end..]);
+
+        // Such a character behind the servers: the password has one that ends it too early, and what follows is a part of it.
+        if (tail.AsSpan().ContainsAny('@', '#') || authority.AsSpan().ContainsAny(' ', '\\'))
+            throw new FormatException(Encode);
+        at = authority.LastIndexOf('@');
+        if (at >= 0)
+            ReadUserInfo(draft.Options, authority[..at]);
+        foreach (var server in authority[(at + 1)..].Split(','))
+        {
+            var (host, port) = ConnectionDraft.Endpoint(server, Forms, inUrl: true);
+            if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
+                throw new FormatException(Encode);
+            draft.Add(host, port);
+        }
+
+        var question = tail.IndexOf('?', StringComparison.Ordinal);
+        ReadPath(draft, (question < 0 ? tail : tail[..question]).Trim('/'), sentinels);
+        if (question >= 0)
+            foreach (var pair in tail[(question + 1)..].Split('&', StringSplitOptions.RemoveEmptyEntries))
+                Apply(draft, Uri.UnescapeDataString(pair));
+        return draft;
+    }
+
+    // Whether the servers are Sentinels.
+    private static bool ReadScheme(ConnectionDraft draft, string scheme)
+    {
+        switch (scheme.ToUpperInvariant())
+        {
+            case "REDIS":
+                return false;
+            case "REDISS":
+                draft.Scheme(tls: true);
+                return false;
+            case "REDIS+SENTINEL":
+                return true;
+            case "REDISS+SENTINEL":
+                draft.Scheme(tls: true);
+                return true;
+            default:
+                throw new FormatException(
+                    $"The connection string begins with {scheme}://. {Forms} TLS is rediss://, Sentinels are redis+sentinel://host:port/name."
+                );
+        }
     }
 
     private static void ReadUserInfo(RedisClientOptions options, string userInfo)
@@ -81,134 +100,56 @@ internal static class ConnectionString
         options.Password = Uri.UnescapeDataString(userInfo[(colon + 1)..]);
     }
 
-    private static RedisClientOptions ParseList(string text)
+    private static void ReadPath(ConnectionDraft draft, string path, bool sentinels)
     {
-        var options = new RedisClientOptions();
-        var parts = text.Split(',', StringSplitOptions.TrimEntries);
-        var endpoints = 0;
-        foreach (var part in parts)
+        var database = path;
+        if (sentinels)
         {
-            if (part.Length == 0)
-                continue;
+            var slash = path.IndexOf('/', StringComparison.Ordinal);
+            var service = slash < 0 ? path : path[..slash];
+            if (service.Length == 0)
+                throw new FormatException(
+                    "The URL does not say which master the Sentinels watch. Write redis+sentinel://host:26379/mymaster, or redis+sentinel://host:26379/mymaster/0."
+                );
+            draft.Options.SentinelService = Uri.UnescapeDataString(service);
+            database = slash < 0 ? "" : path[(slash + 1)..];
+        }
+
+        if (database.Length > 0)
+            draft.Options.Database = ConnectionDraft.Number("the database in the URL's path", database, 0, 1 << 20);
+    }
+
+    private static ConnectionDraft ParseList(string text)
+    {
+        var draft = new ConnectionDraft();
+        foreach (var part in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
             if (part.Contains('=', StringComparison.Ordinal))
             {
-                Apply(options, part);
+                Apply(draft, part);
                 continue;
             }
 
-            if (++endpoints > 1)
+            // What stands before an @ is often a password; what stands alone behind a password may be the rest of one.
+            if (part.Contains('@', StringComparison.Ordinal))
                 throw new FormatException(
-                    "The connection string names more than one server. Name one: replicas, Sentinel and Cluster are not supported yet."
+                    "The server's name holds an '@'. Give user and password as user=…,password=…, or write a URL: redis://user:password@host:port."
                 );
-            Endpoint(options, part);
+            if (draft is { HasSecret: true, HasServers: true })
+                throw new FormatException(
+                    $"The connection string has something after the password that is no option. Name all servers first; a password with a comma needs the URL form: {ConnectionDraft.CommaForm}."
+                );
+            var (host, port) = ConnectionDraft.Endpoint(part, Forms, inUrl: false);
+            draft.Add(host, port);
         }
 
-        return endpoints == 1 ? options : throw new FormatException($"The connection string names no server. {Forms}");
+        return draft;
     }
 
-    private static void Endpoint(RedisClientOptions options, string part)
-    {
-        // Not repeated in the message: what stands before an @ is often a password.
-        if (part.Contains('@', StringComparison.Ordinal))
-            throw new FormatException(
-                "The server's name holds an '@'. Give user and password as user=…,password=…, or write a URL: redis://user:password@host:port."
-            );
-
-        // An IPv6 address with a port stands in brackets; without a port it needs none.
-        var colon = part.LastIndexOf(':');
-        var bare = part.AsSpan().Count(':') > 1 && part[0] != '[';
-        if (bare && !IPAddress.TryParse(part, out _))
-            throw new FormatException($"The server's name holds more than one colon and is no IPv6 address. {Forms}");
-        if (colon < 0 || bare || part[^1] == ']')
-        {
-            options.Host = part.Trim('[', ']');
-            return;
-        }
-
-        options.Host = part[..colon].Trim('[', ']');
-        options.Port = Port(part[(colon + 1)..]);
-        if (options.Host.Length == 0)
-            throw new FormatException($"There is no host before the port. {Forms}");
-    }
-
-    private static void Apply(RedisClientOptions options, string pair)
+    private static void Apply(ConnectionDraft draft, string pair)
     {
         var equals = pair.IndexOf('=', StringComparison.Ordinal);
         var (name, value) = equals < 0 ? (pair, "") : (pair[..equals].Trim(), pair[(equals + 1)..].Trim());
-        switch (name.ToUpperInvariant())
-        {
-            case "PASSWORD":
-                options.Password = value;
-                break;
-            case "USER":
-                options.User = value;
-                break;
-            case "NAME":
-                options.ClientName = ClientName(value);
-                break;
-            case "DEFAULTDATABASE":
-                options.Database = Number(name, value, 0, 1 << 20);
-                break;
-            case "CONNECTTIMEOUT":
-                options.ConnectTimeout = Milliseconds(name, value);
-                break;
-            case "COMMANDTIMEOUT" or "SYNCTIMEOUT" or "ASYNCTIMEOUT":
-                options.CommandTimeout = Milliseconds(name, value);
-                break;
-            case "KEEPALIVE":
-                options.KeepAlive = TimeSpan.FromSeconds(Number(name, value, 1, 86_400));
-                break;
-            case "SSL":
-                if (Truth(name, value))
-                    throw NoTls();
-                break;
-            case "ABORTCONNECT":
-                // Whether to start without Redis is a question for the host, not for the connection.
-                Truth(name, value);
-                break;
-            default:
-                // What looks like an option may be the rest of a password with a comma in it.
-                if (options.Password is not null)
-                    throw new FormatException(
-                        $"The connection string has an unknown option after the password. A password with a comma needs the URL form: redis://user:password@host:port, the comma as %2C. Known are: {string.Join(", ", Known)}."
-                    );
-                throw new FormatException(
-                    $"The connection string has an unknown option '{name}'.{Suggestion(name)} Known are: {string.Join(", ", Known)}."
-                );
-        }
+        draft.Set(name, value);
     }
-
-    private static string Suggestion(string name)
-    {
-        foreach (var known in Known)
-            if (
-                known.StartsWith(name, StringComparison.OrdinalIgnoreCase)
-                || name.StartsWith(known, StringComparison.OrdinalIgnoreCase)
-                || known.Contains(name, StringComparison.OrdinalIgnoreCase)
-            )
-                return $" Did you mean '{known}'?";
-        return "";
-    }
-
-    private static string ClientName(string value) =>
-        value.AsSpan().ContainsAny(" \r\n\t")
-            ? throw new FormatException("name must not have spaces or line ends: Redis refuses them.")
-            : value;
-
-    private static int Port(string text) => Number("the port", text, 1, 65_535);
-
-    private static TimeSpan Milliseconds(string name, string value) => TimeSpan.FromMilliseconds(Number(name, value, 1, 3_600_000));
-
-    private static int Number(string name, string value, int least, int most) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
-            ? number
-            : throw new FormatException($"{name} must be a whole number from {least} to {most}, not '{value}'.");
-
-    private static bool Truth(string name, string value) =>
-        bool.TryParse(value, out var truth) ? truth : throw new FormatException($"{name} must be true or false, not '{value}'.");
-
-    private static FormatException NoTls() =>
-        new(
-            "The connection string asks for TLS (ssl=true or rediss://), which is not supported yet. Connect without it inside a trusted network."
-        );
 }

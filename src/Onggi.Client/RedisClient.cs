@@ -60,6 +60,9 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>There is no connection, and it was lost or an attempt has failed: asking would only wait.</summary>
     internal bool IsKnownDown => _router.IsKnownDown;
 
+    /// <summary>How many commands wait for replies.</summary>
+    internal int InFlight => _router.InFlight;
+
     /// <summary>What the server said of itself; <c>null</c> while there never was a connection.</summary>
     public RedisServerInfo? Server => _router.Server;
 

@@ -39,6 +39,18 @@ public sealed class RedisClientOptions
     /// <summary>The password; <c>null</c> connects without one. Never logged.</summary>
     public string? Password { get; set; }
 
+    /// <summary>Gives user and password whenever a connection is made, instead of <see cref="User"/> and <see cref="Password"/>; <c>null</c> for those.</summary>
+    /// <remarks>
+    /// Asked once more within the same attempt when the server refuses them (<see cref="RedisCredentialReason.Refused"/>), so that a password that changes just then is no outage; and for a live
+    /// connection before <see cref="RedisCredentials.ExpiresAt"/>. It must not block, may be called for several connections at a time, and has <see cref="ConnectTimeout"/> to answer.
+    /// What it throws is a failed attempt, and its message is logged: put no secret into it.
+    /// </remarks>
+    public Func<RedisCredentialRequest, CancellationToken, ValueTask<RedisCredentials>>? Credentials { get; set; }
+
+    /// <summary>How TLS is spoken; <c>null</c> for none, which is for trusted networks.</summary>
+    /// <value>Default <c>null</c>.</value>
+    public RedisTlsOptions? Tls { get; set; }
+
     /// <summary>The name shown by <c>CLIENT LIST</c>; <c>null</c> sets none.</summary>
     public string? ClientName { get; set; }
 
@@ -100,18 +112,33 @@ public sealed class RedisClientOptions
     /// <summary>How long to wait before a refused subscription is asked for again.</summary>
     internal TimeSpan PauseAfterRefusal { get; set; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>The seam for TLS, proxies and tests.</summary>
+    /// <summary>What is beneath TLS: sockets, or what a test puts there.</summary>
     internal ITransportFactory Transports { get; set; } = SocketTransportFactory.Shared;
 
-    /// <summary>Reads <c>host:port,password=…,user=…</c> or <c>redis://user:password@host:port/0</c>.</summary>
+    /// <summary>How connections are made: <see cref="Transports"/>, with TLS over them where it is asked for.</summary>
+    /// <param name="time">Judges certificates.</param>
+    /// <param name="blocks">Whether threads of ours wait on the socket; never with TLS, which needs the thread pool.</param>
+    internal ITransportFactory Network(TimeProvider time, bool blocks = false)
+    {
+        if (blocks && Tls is null)
+            return new BlockingSocketTransportFactory(DeadAfter);
+        var beneath = Transports is SocketTransportFactory ? new SocketTransportFactory(DeadAfter) : Transports;
+        return Tls is null ? beneath : new TlsTransportFactory(beneath, Tls, time);
+    }
+
+    /// <summary>Reads <c>host:port,password=…,user=…</c> or <c>redis://user:password@host:port/0</c>; several servers with commas between them, and options of either form: see the client's page.</summary>
     /// <exception cref="FormatException">The text is neither; the message says what was wrong and what to write.</exception>
     public static RedisClientOptions Parse(string connectionString) => ConnectionString.Parse(connectionString);
 
     /// <summary>The servers to begin with: <see cref="Servers"/>, or <see cref="Host"/> and <see cref="Port"/>.</summary>
     internal IReadOnlyList<RedisAddress> Seeds => Servers.Count > 0 ? Servers : [new RedisAddress(Host, Port)];
 
-    /// <summary>Host and port, without secrets.</summary>
-    public override string ToString() => $"{Host}:{Port}";
+    /// <summary>The servers, with the name that Sentinels know behind a slash; without secrets.</summary>
+    public override string ToString()
+    {
+        var servers = Servers.Count > 0 ? string.Join(',', Servers) : new RedisAddress(Host, Port).ToString();
+        return SentinelService is null ? servers : $"{servers}/{SentinelService}";
+    }
 }
 
 /// <summary>A server's host and port.</summary>

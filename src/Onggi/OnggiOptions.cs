@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Onggi.Caching;
+using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 
@@ -52,6 +53,8 @@ public sealed class OnggiOptions
     public HealthOptions Health { get; set; } = new();
 
     internal IJsonTypeInfoResolver? JsonResolver; // A field: see OnggiJsonOption.
+
+    internal Action<RedisClientOptions>? ClientConfiguration; // The same: see OnggiClientOption.
 }
 
 /// <summary>The option that only code can set.</summary>
@@ -67,6 +70,22 @@ public static class OnggiJsonOption
         {
             get => options.JsonResolver;
             set => options.JsonResolver = value;
+        }
+    }
+}
+
+/// <summary>The options of the client that a connection string cannot hold.</summary>
+/// <remarks>It stands apart for the same reason as <see cref="OnggiJsonOption"/>.</remarks>
+public static class OnggiClientOption
+{
+    extension(OnggiOptions options)
+    {
+        /// <summary>Runs last when the service's client is made, on what <see cref="OnggiOptions.ConnectionString"/> and the time-outs have said: the place for <see cref="RedisClientOptions.Credentials"/>.</summary>
+        /// <value>Default <c>null</c>.</value>
+        public Action<RedisClientOptions>? ConfigureClient
+        {
+            get => options.ClientConfiguration;
+            set => options.ClientConfiguration = value;
         }
     }
 }

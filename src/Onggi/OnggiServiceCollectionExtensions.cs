@@ -67,6 +67,7 @@ public static class OnggiServiceCollectionExtensions
             redis.CommandTimeout = options.CommandTimeout;
         if (options.ConnectTimeout != defaults.ConnectTimeout)
             redis.ConnectTimeout = options.ConnectTimeout;
+        options.ConfigureClient?.Invoke(redis);
         return new RedisClient(
             redis,
             provider.GetRequiredService<ILoggerFactory>(),

@@ -178,7 +178,7 @@ public sealed class FakeConnection
         Consume(expected.Length);
     }
 
-    /// <summary>Answers the client's greeting: <c>HELLO 3</c> in any form, and whatever else it sends ahead of it or with it (<c>CLIENT</c>, <c>SELECT</c>, <c>AUTH</c>), as a server of this version does.</summary>
+    /// <summary>Answers the client's greeting: <c>HELLO 3</c> in any form, and the two <c>CLIENT SETINFO</c> that come with it, as a server of this version does. A <c>SELECT</c> is left to the script.</summary>
     /// <param name="version">The version that the server tells.</param>
     /// <param name="server">The product that it tells.</param>
     /// <returns>The arguments of the HELLO.</returns>
@@ -188,8 +188,21 @@ public sealed class FakeConnection
         if (hello[0] != "HELLO")
             throw new InvalidOperationException($"Expected HELLO, got '{string.Join(' ', hello)}'.");
         await SendAsync(HelloReply(version, server));
+        await SetInfoAsync();
         return hello;
     }
+
+    /// <summary>Reads the two <c>CLIENT SETINFO</c> that follow HELLO and answers as Redis 7.0, which does not know them.</summary>
+    public async Task SetInfoAsync()
+    {
+        await ReadSetInfoAsync("LIB-NAME");
+        await ReadSetInfoAsync("LIB-VER");
+        await SendAsync(SetInfoReplies);
+    }
+
+    /// <summary>What Redis 7.0 answers to the two <c>CLIENT SETINFO</c>.</summary>
+    public const string SetInfoReplies =
+        "-ERR Unknown subcommand or wrong number of arguments for 'SETINFO'\r\n-ERR Unknown subcommand\r\n";
 
     /// <summary>What a server answers to <c>HELLO 3</c>.</summary>
     public static string HelloReply(string version = "7.0.15", string server = "redis") =>
@@ -262,6 +275,13 @@ public sealed class FakeConnection
     }
 
     internal void Close() => _socket.Dispose();
+
+    private async Task ReadSetInfoAsync(string what)
+    {
+        var command = await ReadCommandAsync();
+        if (command is not ["CLIENT", "SETINFO", _, _] || command[2] != what)
+            throw new InvalidOperationException($"Expected CLIENT SETINFO {what}, got '{string.Join(' ', command)}'.");
+    }
 
     private static string Show(string bytes) =>
         bytes.Replace("\r", "\\r", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);

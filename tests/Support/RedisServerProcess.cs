@@ -18,12 +18,29 @@ public sealed record RedisServerSettings
     /// <summary>Whether the server also listens on a Unix socket in its own directory (<see cref="RedisServerProcess.SocketPath"/>).</summary>
     public bool UnixSocket { get; init; }
 
+    /// <summary>The certificates with which the server also speaks TLS, on a port of its own (<see cref="RedisServerProcess.TlsPort"/>); <c>null</c> for no TLS.</summary>
+    public RedisServerTls? Tls { get; init; }
+
     /// <summary>Makes it a Sentinel, with these lines in the file that a Sentinel reads first and rewrites later; <c>null</c> for an ordinary server.</summary>
     public string? Sentinel { get; init; }
 
     /// <summary>Further flags and their values, as on the command line: <c>["--maxmemory", "8mb"]</c>.</summary>
     public IReadOnlyList<string> Flags { get; init; } = [];
 }
+
+/// <summary>How a <see cref="RedisServerProcess"/> speaks TLS: files in PEM.</summary>
+/// <param name="Certificate">Its certificate.</param>
+/// <param name="Key">The certificate's key.</param>
+/// <param name="Authority">Who must have signed the certificates of its clients.</param>
+/// <param name="AskClients">Whether clients must show one: <c>yes</c>, <c>no</c> or <c>optional</c>.</param>
+/// <param name="Protocols">Which versions of TLS it speaks, as in <c>--tls-protocols</c>.</param>
+public sealed record RedisServerTls(
+    string Certificate,
+    string Key,
+    string Authority,
+    string AskClients = "no",
+    string Protocols = "TLSv1.2 TLSv1.3"
+);
 
 /// <summary>A private redis-server on a free loopback port, with a directory of its own, that cannot outlive us.</summary>
 /// <remarks>
@@ -65,6 +82,9 @@ public sealed class RedisServerProcess : IAsyncDisposable
     /// <summary>The port on 127.0.0.1. It stays the same over restarts.</summary>
     public int Port { get; private set; }
 
+    /// <summary>The port on 127.0.0.1 where it speaks TLS; 0 for none.</summary>
+    public int TlsPort { get; private set; }
+
     /// <summary>The password of the user <c>default</c>; <c>null</c> for none.</summary>
     public string? Password => _settings.Password;
 
@@ -98,6 +118,7 @@ public sealed class RedisServerProcess : IAsyncDisposable
             for (var attempt = 1; ; attempt++)
             {
                 server.Port = settings.Port == 0 ? LoopbackPorts.Free() : settings.Port;
+                server.TlsPort = settings.Tls is null ? 0 : LoopbackPorts.Free();
                 try
                 {
                     await server.LaunchAsync(cancellationToken);
@@ -214,12 +235,32 @@ public sealed class RedisServerProcess : IAsyncDisposable
             Directory,
             .. Password is { } password ? new[] { "--requirepass", password } : [],
             .. _settings.UnixSocket ? new[] { "--unixsocket", SocketPath, "--unixsocketperm", "700" } : [],
+            .. TlsFlags(),
             .. _settings.Flags,
         ];
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
         return Process.Start(start) ?? throw new InvalidOperationException("sh did not start.");
     }
+
+    private string[] TlsFlags() =>
+        _settings.Tls is not { } tls
+            ? []
+            :
+            [
+                "--tls-port",
+                TlsPort.ToString(CultureInfo.InvariantCulture),
+                "--tls-cert-file",
+                tls.Certificate,
+                "--tls-key-file",
+                tls.Key,
+                "--tls-ca-cert-file",
+                tls.Authority,
+                "--tls-auth-clients",
+                tls.AskClients,
+                "--tls-protocols",
+                tls.Protocols,
+            ];
 
     private string SentinelFile()
     {

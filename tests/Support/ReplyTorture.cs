@@ -22,6 +22,9 @@ public sealed record TortureSettings
 
     /// <summary>Whether connections are cut, held, slowed down and swallowed meanwhile.</summary>
     public bool Faults { get; init; } = true;
+
+    /// <summary>How the line is encrypted; <c>null</c> for not at all.</summary>
+    public RedisTlsOptions? Tls { get; init; }
 }
 
 /// <summary>What a <see cref="ReplyTorture"/> saw.</summary>
@@ -114,7 +117,9 @@ public sealed class ReplyTorture
         CancellationToken cancellationToken = default
     )
     {
-        await using var redis = await RedisClient.ConnectAsync(Options(proxy.Port), cancellationToken: cancellationToken);
+        var options = Options(proxy.Port);
+        options.Tls = settings.Tls;
+        await using var redis = await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken);
         var torture = new ReplyTorture(redis, proxy, settings);
         return await torture.RunAsync(progress, cancellationToken);
     }

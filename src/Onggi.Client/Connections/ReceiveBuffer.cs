@@ -8,6 +8,7 @@ internal sealed class ReceiveBuffer
     private const int Initial = 16 << 10;
     private const int Reserve = 64 << 10;
     private const int KeepAtMost = 1 << 20;
+    private const int Pooled = 256 << 10;
 
     private byte[] _bytes = new byte[Initial];
     private int _start;
@@ -51,11 +52,14 @@ internal sealed class ReceiveBuffer
         _start = 0;
     }
 
+    // Large ones come from the pool and go back to it: fresh memory of that size costs more than the bytes that are copied into it.
     private void Replace(int size)
     {
-        var larger = GC.AllocateUninitializedArray<byte>(size);
+        var larger = size > Pooled ? ArrayPool<byte>.Shared.Rent(size) : GC.AllocateUninitializedArray<byte>(size);
         var unread = Unread;
         unread.CopyTo(larger);
+        if (_bytes.Length > Pooled)
+            ArrayPool<byte>.Shared.Return(_bytes);
         (_bytes, _start, _end) = (larger, 0, unread.Length);
     }
 }

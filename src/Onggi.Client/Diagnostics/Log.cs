@@ -29,4 +29,14 @@ internal static partial class Log
 
     [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} It is asked for again every 5 s")]
     public static partial void SubscriptionRefused(ILogger logger, string channel, string reason);
+
+    [LoggerMessage(1010, LogLevel.Debug, "Authenticated the connection to Redis at {Server} anew as user '{User}'")]
+    public static partial void Renewed(ILogger logger, RedisAddress server, string user);
+
+    [LoggerMessage(
+        1011,
+        LogLevel.Warning,
+        "Could not authenticate the connection to Redis at {Server} anew: {Reason} It goes on with the credentials that expire at {Expires:u}; trying again"
+    )]
+    public static partial void NotRenewed(ILogger logger, RedisAddress server, string reason, DateTimeOffset expires);
 }

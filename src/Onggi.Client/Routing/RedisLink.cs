@@ -25,6 +25,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Random _random = new();
     private readonly ITimer _ticker;
+    private readonly Login _login;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
@@ -40,6 +41,7 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         (_options, _settings, _logger, _time) = (options, settings, logger, time);
         _commandTimeout = Timestamps(options.CommandTimeout);
+        _login = new Login(options, logger, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
@@ -61,7 +63,10 @@ internal sealed class RedisLink : IAsyncDisposable
     public RedisServerInfo? Server { get; private set; }
 
     /// <summary>What the last attempt to connect failed with, in a sentence.</summary>
-    public string LastError => _lastError is { } error ? $"The last attempt: {error.Message}" : "No attempt to connect has failed.";
+    public string LastError =>
+        _lastError is { } error ? $"The last attempt: {error.Message}"
+        : _login.IsAsking ? "The Credentials callback has not answered yet."
+        : "No attempt to connect has failed.";
 
     /// <summary>Begins to connect, if that has not been done.</summary>
     public void Start()
@@ -238,10 +243,11 @@ internal sealed class RedisLink : IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
         try
         {
-            Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            _login.Server = Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
             var connecting = Blocks
-                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(either.Token).AsTask().Result)
-                : EstablishAsync(either.Token).AsTask();
+                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
+                : EstablishAsync(credentials, either.Token).AsTask();
             (var transport, Server) = await connecting.ConfigureAwait(Rt.Capture);
             return transport;
         }
@@ -256,14 +262,19 @@ internal sealed class RedisLink : IAsyncDisposable
         }
     }
 
-    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(CancellationToken cancellationToken)
+    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
+        RedisCredentials? credentials,
+        CancellationToken cancellationToken
+    )
     {
-        var transport = await Factory.ConnectAsync(Address.Host, Address.Port, cancellationToken).ConfigureAwait(Rt.Capture);
+        var transport = await _options
+            .Network(_time, Blocks)
+            .ConnectAsync(Address.Host, Address.Port, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
         try
         {
-            var server = await Handshake
-                .RunAsync(transport, _options, _settings.Setup, _time, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
+            var handshake = new Handshake(transport, _options, _login, _settings.Setup, _time);
+            var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
             return _settings.Server.Refuse(Address, server) is { } refused ? throw refused : (transport, server);
         }
         catch
@@ -275,13 +286,11 @@ internal sealed class RedisLink : IAsyncDisposable
 
     // Whether threads of ours wait on the socket, instead of the thread pool. Tests' and tools' own transports decide for themselves.
     private bool Blocks =>
-        _options.Transports is SocketTransportFactory
+        _options is { Transports: SocketTransportFactory, Tls: null }
         && (
             _settings.Purpose == LinkPurpose.Blocking
             || (_options.InlineCompletion && _settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
         );
-
-    private ITransportFactory Factory => Blocks ? BlockingSocketTransportFactory.Shared : _options.Transports;
 
     private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
         transport switch
@@ -304,7 +313,7 @@ internal sealed class RedisLink : IAsyncDisposable
         {
             RedisConnectionException known => known,
             OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs.",
+                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
                 Sent.No,
                 error
             ),
@@ -422,6 +431,8 @@ internal sealed class RedisLink : IAsyncDisposable
         }
 
         pump.LookAround();
+        if (_login.IsDue(now))
+            _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);
         if (oldest != long.MaxValue)
         {
@@ -454,6 +465,10 @@ internal sealed class RedisLink : IAsyncDisposable
             Volatile.Write(ref _keepAliveAsked, 0);
         }
     }
+
+    private async ValueTask AuthenticateAsync(RedisCredentials credentials, CancellationToken cancellationToken) =>
+        await SendAsync(new Command(["AUTH", credentials.User ?? "default", credentials.Password]), ReplyParsers.Ignore, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
 
     private Exception TimedOut(PendingReply pending, Sent sent) =>
         sent == Sent.No

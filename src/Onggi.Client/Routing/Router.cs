@@ -222,6 +222,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 return Now(pending, error);
             case RedisServerException { Code: "MOVED" or "ASK" } redirect:
                 return TryRedirect(pending, redirect);
+            case not null when (pending.Traits.Options & CommandOptions.NoRetry) != CommandOptions.None:
+                return false;
             case RedisServerException { Code: "READONLY" } refused:
                 return TryElsewhere(pending, refused) && Later(pending, error);
             case RedisServerException { Code: "LOADING" or "TRYAGAIN" or "CLUSTERDOWN" or "MASTERDOWN" } refused:

@@ -97,10 +97,9 @@ internal sealed class BlockingSocketTransport(Socket socket) : IBlockingTranspor
 }
 
 /// <summary>Opens connections for threads of our own. It blocks while it connects.</summary>
-internal sealed class BlockingSocketTransportFactory : ITransportFactory
+/// <param name="deadAfter">As for <see cref="SocketTransportFactory"/>.</param>
+internal sealed class BlockingSocketTransportFactory(TimeSpan deadAfter) : ITransportFactory
 {
-    public static readonly BlockingSocketTransportFactory Shared = new();
-
     public ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
     {
         var socket = SocketTransportFactory.NewSocket();
@@ -109,6 +108,7 @@ internal sealed class BlockingSocketTransportFactory : ITransportFactory
             // Connecting cannot be cancelled but by taking the socket away.
             using (cancellationToken.UnsafeRegister(static socket => ((Socket)socket!).Dispose(), socket))
                 socket.Connect(host, port);
+            SocketTransportFactory.EndWhenDead(socket, deadAfter);
             socket.Blocking = false;
             return new ValueTask<ITransport>(new BlockingSocketTransport(socket));
         }

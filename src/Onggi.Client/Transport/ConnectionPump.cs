@@ -15,6 +15,11 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     // A large value goes out in parts, so that its progress is seen.
     private const int Part = 256 << 10;
 
+    private static readonly int FlushEvery = int.Parse(
+        Environment.GetEnvironmentVariable("FE") ?? "32",
+        System.Globalization.CultureInfo.InvariantCulture
+    );
+
     private string? _abortReason;
     private long _lastProgress = time.GetTimestamp();
     private int _due;
@@ -134,6 +139,8 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
             for (var released = 1; RunOne(); released++)
             {
                 Moved();
+                if (released % FlushEvery == 0)
+                    SendDue(FlushCause.Batch);
                 if ((released & 7) != 0 || time.GetTimestamp() < until || Ready.IsEmpty)
                     continue;
                 all = false;

@@ -100,7 +100,7 @@ public sealed class OnggiHealth
         using var timeout = new CancellationTokenSource(_options.Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         var asked = _time.GetTimestamp();
-        await _redis.PingAsync(either.Token).ConfigureAwait(Rt.Capture);
+        await _redis.SendAsync(["PING"], ReplyParsers.Ignore, CommandOptions.NoRetry, either.Token).ConfigureAwait(Rt.Capture);
         return _time.GetElapsedTime(asked);
     }
 
@@ -112,7 +112,12 @@ public sealed class OnggiHealth
         try
         {
             var text = await _redis
-                .SendAsync(["INFO", "memory", "persistence", "replication", "errorstats"], ReplyParsers.Text, either.Token)
+                .SendAsync(
+                    ["INFO", "memory", "persistence", "replication", "errorstats"],
+                    ReplyParsers.Text,
+                    CommandOptions.NoRetry,
+                    either.Token
+                )
                 .ConfigureAwait(Rt.Capture);
             return ParseInfo(text ?? "");
         }

@@ -8,15 +8,17 @@ namespace Onggi.ServerTests.Client;
 public sealed class ClientWireTests
 {
     [Fact]
-    public async Task The_greeting_is_one_HELLO_with_everything_in_it()
+    public async Task The_greeting_goes_out_whole_before_anything_is_answered()
     {
         await using var fake = FakeRedis.Start(async connection =>
         {
             await connection.ExpectBytesAsync(
                 "*7\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n$7\r\nSETNAME\r\n$1\r\nn\r\n"
             );
+            await connection.ExpectBytesAsync("*4\r\n$6\r\nCLIENT\r\n$7\r\nSETINFO\r\n$8\r\nLIB-NAME\r\n$5\r\nonggi\r\n");
+            await connection.ExpectBytesAsync("*4\r\n$6\r\nCLIENT\r\n$7\r\nSETINFO\r\n$7\r\nLIB-VER\r\n$5\r\n0.1.0\r\n");
             await connection.ExpectBytesAsync("*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n");
-            await connection.SendAsync(FakeConnection.HelloReply("7.2.4") + "+OK\r\n");
+            await connection.SendAsync(FakeConnection.HelloReply("7.2.4") + FakeConnection.SetInfoReplies + "+OK\r\n");
             await connection.ExpectAsync("GET", "k");
             await connection.SendAsync("$1\r\nv\r\n");
             await connection.UntilClosedAsync();
@@ -93,7 +95,6 @@ public sealed class ClientWireTests
 
     [Theory]
     [InlineData("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")]
-    [InlineData("\x15\x03\x03\x00\x02\x02\x50")]
     [InlineData("SSH-2.0-OpenSSH_9.2p1\r\n")]
     [InlineData("\0\0\0\0\0\0\0\0")]
     public async Task What_is_not_Redis_is_said_not_to_be(string bytes)
@@ -105,7 +106,7 @@ public sealed class ClientWireTests
             await connection.UntilClosedAsync();
         });
 
-        var error = await Connecting(fake, 300).FailsWith<RedisConnectionException>();
+        var error = await Connecting(fake, 2_000).FailsWith<RedisConnectionException>();
 
         Assert.Contains("not Redis", error.Message, StringComparison.Ordinal);
     }

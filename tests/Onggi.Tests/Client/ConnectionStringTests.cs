@@ -104,13 +104,104 @@ public sealed class ConnectionStringTests
 
     [Theory]
     [InlineData("r,ssl=true")]
+    [InlineData("r,SSL=True,sslHost=x,tlsCa=a b.pem,tlsCert=c,tlsKey=d", "x", "a b.pem", "c", "d")]
+    [InlineData("r,tlsCa=a", null, "a")]
     [InlineData("rediss://r")]
-    public void TLS_is_said_to_be_missing(string text) => AssertSays(text, "TLS", "not supported yet");
+    [InlineData("rediss://:p@r:1/0?sslHost=x&tlsCa=a%20b.pem", "x", "a b.pem")]
+    [InlineData("redis://r?ssl=true")]
+    public void TLS_is_read(string text, string? name = null, string? ca = null, string? certificate = null, string? key = null)
+    {
+        var tls = RedisClientOptions.Parse(text).Tls;
+
+        Assert.NotNull(tls);
+        Assert.Equal((name, ca), (tls.ServerName, tls.CertificateAuthorityFile));
+        Assert.Equal((certificate, key), (tls.ClientCertificateFile, tls.ClientKeyFile));
+    }
 
     [Theory]
-    [InlineData("a:1,b:2")]
-    [InlineData("a,b,password=x")]
-    public void More_than_one_server_is_refused(string text) => AssertSays(text, "more than one server");
+    [InlineData("r")]
+    [InlineData("r,ssl=false")]
+    [InlineData("redis://r")]
+    public void Without_being_asked_for_there_is_no_TLS(string text) => Assert.Null(RedisClientOptions.Parse(text).Tls);
+
+    [Theory]
+    [InlineData("r,ssl=false,tlsCa=a", "tlsCa=…", "ssl=false", "Leave out")]
+    [InlineData("rediss://r?ssl=false", "rediss://", "ssl=false")]
+    [InlineData("r,tlsCa=", "tlsCa has no value", "tlsCa=/")]
+    [InlineData("r,sslHost=", "sslHost has no value")]
+    public void TLS_that_contradicts_itself_is_refused(string text, params string[] parts) => AssertSays(text, parts);
+
+    [Theory]
+    [InlineData("a:1,b:2,c", "a:1", "b:2", "c:6379")]
+    [InlineData("a,b,password=x", "a:6379", "b:6379")]
+    [InlineData("[::1]:1,::2", "[::1]:1", "[::2]:6379")]
+    [InlineData("redis://h1:1,h2", "h1:1", "h2:6379")]
+    [InlineData("rediss://u:a%2Cb@h1,[::1]:2/0", "h1:6379", "[::1]:2")]
+    public void Several_servers_are_read_and_the_first_is_host_and_port(string text, params string[] servers)
+    {
+        var options = RedisClientOptions.Parse(text);
+
+        Assert.Equal(servers, options.Servers.Select(server => server.ToString()));
+        Assert.Equal(options.Servers[0], new RedisAddress(options.Host, options.Port));
+        Assert.Equal(string.Join(',', servers), options.ToString());
+    }
+
+    [Theory]
+    [InlineData("a:1")]
+    [InlineData("a:1,a:1")]
+    [InlineData("redis://a:1")]
+    public void One_server_is_host_and_port_alone(string text)
+    {
+        var options = RedisClientOptions.Parse(text);
+        options.Port = 7;
+
+        Assert.Empty(options.Servers);
+        Assert.Equal("a:7", options.ToString());
+    }
+
+    [Theory]
+    [InlineData("s1,s2:5,serviceName=mymaster,user=u,password=p,sentinelUser=su,sentinelPassword=sp")]
+    [InlineData("serviceName=mymaster,s1,s2:5,user=u,password=p,sentinelUser=su,sentinelPassword=sp")]
+    [InlineData("redis+sentinel://u:p@s1,s2:5/mymaster?sentinelUser=su&sentinelPassword=sp")]
+    [InlineData("redis://u:p@s1,s2:5?serviceName=mymaster&sentinelUser=su&sentinelPassword=sp")]
+    public void Sentinels_are_read_with_their_own_port_and_login(string text)
+    {
+        var options = RedisClientOptions.Parse(text);
+
+        Assert.Equal(["s1:26379", "s2:5"], options.Servers.Select(server => server.ToString()));
+        Assert.Equal(("mymaster", "u", "p"), (options.SentinelService, options.User, options.Password));
+        Assert.Equal(("su", "sp"), (options.SentinelUser, options.SentinelPassword));
+        Assert.Equal(("s1", 26_379, 0), (options.Host, options.Port, options.Database));
+        Assert.Equal("s1:26379,s2:5/mymaster", options.ToString());
+    }
+
+    [Fact]
+    public void A_Sentinel_URL_may_name_the_database_and_TLS()
+    {
+        var options = RedisClientOptions.Parse("rediss+sentinel://s1/mymaster/3");
+
+        Assert.Equal(("mymaster", 3), (options.SentinelService, options.Database));
+        Assert.Equal(["s1:26379"], options.Servers.Select(server => server.ToString()));
+        Assert.NotNull(options.Tls);
+    }
+
+    [Theory]
+    [InlineData("redis+sentinel://s1:26379", "which master", "/mymaster")]
+    [InlineData("redis+sentinel://s1/m/x", "database", "'x'")]
+    [InlineData("s1,serviceName=", "serviceName has no value")]
+    [InlineData("s1,sentinelPassword=x", "no serviceName", "serviceName=mymaster")]
+    [InlineData("r,readFrom=replica", "readFrom", "primary or preferReplica", "'replica'")]
+    [InlineData("r,whenFull=block", "whenFull", "reject or wait", "'block'")]
+    public void Mistakes_about_many_servers_are_explained(string text, params string[] parts) => AssertSays(text, parts);
+
+    [Fact]
+    public void Words_are_read_in_any_case()
+    {
+        var options = RedisClientOptions.Parse("r,readFrom=PREFERREPLICA,whenFull=Wait");
+
+        Assert.Equal((ReadFrom.PreferReplica, WhenFull.Wait), (options.ReadFrom, options.WhenFull));
+        Assert.Equal((ReadFrom.Primary, WhenFull.Reject), (RedisClientOptions.Parse("r").ReadFrom, RedisClientOptions.Parse("r").WhenFull));
+    }
 
     [Theory]
     [InlineData("r,passwort=x", "passwort", "password")]
@@ -131,11 +222,21 @@ public sealed class ConnectionStringTests
     [InlineData($"redis://:{Secret}@")]
     [InlineData($"redis://:{Secret}@r:99999")]
     [InlineData($"redis://:{Secret}@r/x")]
-    [InlineData($"rediss://:{Secret}@r")]
+    [InlineData($"rediss://:{Secret}@r?ssl=false")]
     [InlineData($"http://:{Secret}@r")]
     [InlineData($"user:{Secret}@r:6379")]
     [InlineData($":{Secret}@r")]
     [InlineData($"x:y,password={Secret}://")]
+    [InlineData($"r,password=a,{Secret}")]
+    [InlineData($"r,sentinelPassword={Secret}")]
+    [InlineData($"r,serviceName=m,sentinelPassword=a,{Secret}=b")]
+    [InlineData($"redis://:a/{Secret}@r")]
+    [InlineData($"redis://:a?{Secret}@r")]
+    [InlineData($"redis://:a#{Secret}@r")]
+    [InlineData($"redis://:a@b/{Secret}@r")]
+    [InlineData($"redis://user:{Secret}")]
+    [InlineData($"redis://u:{Secret}@r1,r2:x")]
+    [InlineData($"redis+sentinel://u:{Secret}@s1")]
     public void No_message_holds_the_password(string text)
     {
         var error = Assert.Throws<FormatException>(() => RedisClientOptions.Parse(text));

@@ -85,7 +85,7 @@ public sealed class LinkStartTests
             lock (_gate)
             {
                 if (text.Contains("HELLO", StringComparison.Ordinal))
-                    _replies.Enqueue("%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n"u8.ToArray());
+                    _replies.Enqueue("%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+OK\r\n+OK\r\n"u8.ToArray());
                 var lines = text.Split("\r\n");
                 for (var i = 0; i < lines.Length; i++)
                     if (lines[i] == "PING")

@@ -59,7 +59,7 @@ public sealed class SlowUploadTests
         {
             if (bytes.Span.IndexOf("HELLO"u8) >= 0)
             {
-                Answer("%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n"u8.ToArray());
+                Answer("%2\r\n+server\r\n+redis\r\n+version\r\n+7.0.15\r\n+OK\r\n+OK\r\n"u8.ToArray());
                 return;
             }
 

@@ -71,6 +71,30 @@ public sealed class AddOnggiTests
     }
 
     [Fact]
+    public async Task The_client_can_be_configured_last_with_what_no_string_holds()
+    {
+        await using var services = new ServiceCollection()
+            .AddLogging()
+            .AddOnggi(static options =>
+            {
+                Configure(options);
+                options.ConnectionString = "rediss://a:1,b:2?tlsCa=ca.pem&commandTimeout=700";
+                options.ConfigureClient = static client =>
+                {
+                    Assert.Equal(TimeSpan.FromMilliseconds(700), client.CommandTimeout);
+                    client.Credentials = static (_, _) => new(new RedisCredentials("u", "p"));
+                };
+            })
+            .BuildServiceProvider();
+
+        var redis = services.GetRequiredService<RedisClient>().Options;
+
+        Assert.NotNull(redis.Credentials);
+        Assert.Equal("ca.pem", redis.Tls?.CertificateAuthorityFile);
+        Assert.Equal("a:1,b:2", redis.ToString());
+    }
+
+    [Fact]
     public async Task A_host_with_mistakes_does_not_start_and_says_all_of_them()
     {
         using var host = Host(static options => options.ConnectionString = "");

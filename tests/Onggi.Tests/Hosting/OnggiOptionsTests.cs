@@ -57,7 +57,7 @@ public sealed class OnggiOptionsTests
     {
         var mistakes = MistakesOf(static options =>
         {
-            options.ConnectionString = "redis.example,redis2.example";
+            options.ConnectionString = "redis.example,pass=x";
             options.Service = "";
             options.Catalog = null;
             options.CommandTimeout = TimeSpan.Zero;

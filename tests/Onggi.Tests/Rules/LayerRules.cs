@@ -146,7 +146,7 @@ public class LayerRules
         {
             ["Onggi", "Client", "RedisClient"] => Rank("RedisClient"),
             // Options choose the transport; subscriptions are handed out by the hub that fills them.
-            ["Onggi", "Client", "RedisClientOptions" or "ConnectionString"] => Rank("Transport"),
+            ["Onggi", "Client", "RedisClientOptions" or "ConnectionString" or "ConnectionDraft"] => Rank("Transport"),
             ["Onggi", "Client", "RedisSubscription"] => Rank("Routing"),
             ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => Rank("Commands"),
             ["Onggi", "Client", var layer, ..] => Rank(layer),
