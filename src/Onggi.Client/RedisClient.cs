@@ -200,18 +200,32 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Listens to a channel, and returns when Redis has confirmed. One round trip.</summary>
     /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribeAsync(string channel, CancellationToken cancellationToken = default) =>
-        SubscribeAsync(channel, isPattern: false, cancellationToken);
+        SubscribeAsync(channel, SubscriptionKind.Channel, cancellationToken);
 
     /// <summary>Listens to all channels that match a glob pattern, and returns when Redis has confirmed. One round trip.</summary>
     /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribePatternAsync(string pattern, CancellationToken cancellationToken = default) =>
-        SubscribeAsync(pattern, isPattern: true, cancellationToken);
+        SubscribeAsync(pattern, SubscriptionKind.Pattern, cancellationToken);
+
+    /// <summary>Listens to a channel that belongs to a slot of the cluster, as a key does, and returns when Redis has confirmed. One round trip. (SSUBSCRIBE)</summary>
+    /// <remarks>
+    /// What is published with <c>PublishShardedAsync</c> reaches the nodes of one slot instead of all. When the slot moves, or its primary is replaced, it is listened to at the new owner,
+    /// and the reader is told that messages can have been missed. On a server by itself it is a channel apart from those of <see cref="SubscribeAsync(string, CancellationToken)"/>.
+    /// </remarks>
+    /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
+    public async ValueTask<RedisSubscription> SubscribeShardedAsync(string channel, CancellationToken cancellationToken = default)
+    {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        return await SubscribeAsync(channel, SubscriptionKind.Sharded, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
 
     /// <summary>Records the wish to listen and returns at once: it comes true when there is a connection (<see cref="RedisSubscription.WhenActiveAsync(CancellationToken)"/>).</summary>
     public RedisSubscription Subscribe(string channel)
     {
         ArgumentException.ThrowIfNullOrEmpty(channel);
-        return _hub.Value.Add(channel, isPattern: false);
+        return _hub.Value.Add(channel, SubscriptionKind.Channel);
     }
 
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
@@ -249,10 +263,11 @@ public sealed class RedisClient : IAsyncDisposable
         }
     }
 
-    private async ValueTask<RedisSubscription> SubscribeAsync(string name, bool isPattern, CancellationToken cancellationToken)
+    private async ValueTask<RedisSubscription> SubscribeAsync(string name, SubscriptionKind kind, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        var subscription = _hub.Value.Add(name, isPattern);
+        var subscription =
+            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : _hub.Value.Add(name, kind);
         try
         {
             await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);

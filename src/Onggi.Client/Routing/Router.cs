@@ -75,6 +75,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>Takes over a command that another router has begun.</summary>
     public void Take(PendingReply pending) => Dispatch(pending);
 
+    /// <summary>Takes over a command that another router could not send any more: what its caller said of asking again does not matter, for it was never asked.</summary>
+    public bool TakeUnsent(PendingReply pending, RedisException error) =>
+        !pending.IsSettled && Time.GetTimestamp() < pending.Deadline && Now(pending, error);
+
     /// <summary>Sends a command whose parser is given something; one round trip, or fewer together with others.</summary>
     public ValueTask<T> SendAsync<TState, T>(
         in Command command,

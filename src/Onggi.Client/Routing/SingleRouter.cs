@@ -58,8 +58,14 @@ internal sealed class SingleRouter : Router
         _ = _node.DisposeAsync().AsTask();
     }
 
-    public override bool TryAgain(PendingReply pending, RedisException error) =>
-        _successor is { } successor ? successor.TryAgain(pending, error) : base.TryAgain(pending, error);
+    public override bool TryAgain(PendingReply pending, RedisException error)
+    {
+        if (_successor is not { } successor)
+            return base.TryAgain(pending, error);
+        return error is RedisConnectionException { Sent: Sent.No } && pending.Traits.Slot == KeySlots.NotLooked
+            ? successor.TakeUnsent(pending, error)
+            : successor.TryAgain(pending, error);
+    }
 
     public override async ValueTask DisposeAsync()
     {

@@ -43,6 +43,9 @@ internal sealed class ClusterNodes : IAsyncDisposable
     /// <summary>Runs on every change of <see cref="IsConnected"/>, in order.</summary>
     public Action<bool>? Changed { get; init; }
 
+    /// <summary>Runs when it may be somebody else who has a slot.</summary>
+    public Action? RoutesChanged { get; set; }
+
     public Routes Routes => _routes;
 
     /// <summary>Every slot has an owner that is connected.</summary>
@@ -172,6 +175,8 @@ internal sealed class ClusterNodes : IAsyncDisposable
     // One at a time, so that nobody hears two changes in the wrong order.
     private void Tell()
     {
+        if (!_stopped)
+            RoutesChanged?.Invoke();
         lock (_telling)
         {
             var connected = _routes.AllConnected;

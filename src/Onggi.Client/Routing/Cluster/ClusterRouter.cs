@@ -23,6 +23,7 @@ internal sealed class ClusterRouter : Router
     {
         _nodes = new ClusterNodes(links) { Changed = connected => Changed?.Invoke(connected) };
         AnyServer = new AnyNode(_nodes);
+        Sharded = new ShardedSubscriptions(links, _nodes);
     }
 
     public override bool IsConnected => _nodes.IsConnected;
@@ -35,6 +36,9 @@ internal sealed class ClusterRouter : Router
 
     public override ServerSource AnyServer { get; }
 
+    /// <summary>Channels that belong to slots.</summary>
+    public ShardedSubscriptions Sharded { get; }
+
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _nodes.WhenConnectedAsync(cancellationToken);
 
     public override KeyWalk NewWalk() => new ClusterWalk(() => _nodes.Routes);
@@ -42,6 +46,7 @@ internal sealed class ClusterRouter : Router
     public override async ValueTask DisposeAsync()
     {
         _nodes.Stop();
+        await Sharded.DisposeAsync().ConfigureAwait(Rt.Capture);
         await base.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _nodes.DisposeAsync().ConfigureAwait(Rt.Capture);
     }

@@ -64,7 +64,10 @@ internal sealed class ClusterCallers(RedisClient redis, IReadOnlyList<string> ta
 
     private sealed class Caller(ClusterCallers all, int number, Random random)
     {
-        private readonly string[] _keys = [.. Enumerable.Range(0, KeysEach).Select(i => $"{{{all.Tag(number + (i / 2))}}}:{all._run}:{number}:{i}")];
+        private readonly string[] _keys =
+        [
+            .. Enumerable.Range(0, KeysEach).Select(i => $"{{{all.Tag(number + (i / 2))}}}:{all._run}:{number}:{i}"),
+        ];
         private readonly long[] _acknowledged = new long[KeysEach];
         private long _last;
 

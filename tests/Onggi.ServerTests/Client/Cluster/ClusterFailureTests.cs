@@ -20,6 +20,7 @@ public sealed class ClusterFailureTests(ITestOutputHelper output, RedisClusterFi
         await using var redis = await ConnectAsync();
         var callers = new ClusterCallers(redis, Tags) { ServersDie = true };
         callers.Start(Seed.Value);
+        await using var subscription = await redis.SubscribeShardedAsync(Tags[0]).Within();
         await callers.MoreAsync(2000);
         var slot = HashSlot.Of((RedisArg)Tags[0]);
         var primary = (await Cluster.OwnerAsync(slot))!;
@@ -27,6 +28,11 @@ public sealed class ClusterFailureTests(ITestOutputHelper output, RedisClusterFi
         await primary.Server.KillAsync();
         await Cluster.WhenOwnerIsNotAsync(slot, primary);
         await callers.MoreAsync(2000);
+        using var patience = new CancellationTokenSource(Waiting.Bound);
+        while (await redis.PublishShardedAsync(Tags[0], "after", patience.Token) == 0)
+            await Task.Delay(5, patience.Token);
+        var heard = await ClientContract.Take(subscription, 2);
+        Assert.Equal((true, "after"), (heard[0].Interrupted, ClientContract.Text(heard[1])));
         await primary.Server.RestartAsync();
         await Cluster.WhenOkAsync();
         await callers.MoreAsync(1000);

@@ -51,6 +51,56 @@ public sealed class ClusterMoveTests(ITestOutputHelper output) : IAsyncLifetime
         Assert.True(moved > 0 && ask > 0 && again > 0, $"{moved} MOVED, {ask} ASK, {again} TRYAGAIN");
     }
 
+    [Fact]
+    public async Task A_channel_of_a_slot_moves_with_the_slot_and_its_reader_is_told()
+    {
+        var slot = HashSlot.Of((RedisArg)"news");
+        await using var redis = await RedisClient.ConnectAsync(RedisClientOptions.Parse($"{Cluster.Nodes[0]}")).Within();
+        await using var subscription = await redis.SubscribeShardedAsync("news").Within();
+        await using var second = await redis.SubscribeShardedAsync("news").Within();
+        await using var other = await redis.SubscribeShardedAsync("other news").Within();
+        await redis.PublishShardedAsync("news", "before");
+
+        for (var round = 0; round < 4; round++)
+        {
+            var from = (await Cluster.OwnerAsync(slot))!;
+            var to = Cluster.Nodes[(Cluster.Nodes.ToList().IndexOf(from) + 1) % 3];
+            await Cluster.Move(slot, from, to).RunAsync();
+
+            // Nobody else knows when it is listened to again.
+            using var patience = new CancellationTokenSource(Waiting.Bound);
+            while (await redis.PublishShardedAsync("news", $"{round}", patience.Token) == 0)
+                await Task.Delay(5, patience.Token);
+        }
+
+        await redis.PublishShardedAsync("news", "last");
+        await redis.PublishShardedAsync("other news", "last");
+        foreach (var reader in (RedisSubscription[])[subscription, second])
+        {
+            var heard = await HeardAsync(reader);
+            Assert.Equal("before", heard[0]);
+            Assert.Equal(4, heard.Count(text => text == "(interrupted)"));
+            for (var round = 0; round < 4; round++)
+                Assert.Contains($"{round}", heard);
+        }
+
+        Assert.Equal((string[])["last"], await HeardAsync(other));
+    }
+
+    private static async Task<List<string>> HeardAsync(RedisSubscription subscription)
+    {
+        using var patience = new CancellationTokenSource(Waiting.Bound);
+        var heard = new List<string>();
+        await foreach (var message in subscription.ReadAllAsync(patience.Token))
+        {
+            heard.Add(message.Interrupted ? "(interrupted)" : ClientContract.Text(message));
+            if (heard[^1] == "last")
+                break;
+        }
+
+        return heard;
+    }
+
     private async Task<long> ErrorsAsync(string code)
     {
         var count = 0L;
