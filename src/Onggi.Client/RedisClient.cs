@@ -5,6 +5,7 @@ using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
 using Onggi.Client.Routing.Cluster;
+using Onggi.Client.Routing.Sentinel;
 using Onggi.Client.Transport;
 
 namespace Onggi.Client;
@@ -26,7 +27,7 @@ public sealed class RedisClient : IAsyncDisposable
     private readonly ClientMetrics _metrics;
     private readonly ClusterLinks _links;
     private volatile Router _router;
-    private SingleRouter? _first;
+    private readonly Router _first;
     private bool _disposed;
 
     /// <summary>Makes a client that connects on first use, or with <see cref="ConnectAsync(CancellationToken)"/>.</summary>
@@ -41,10 +42,10 @@ public sealed class RedisClient : IAsyncDisposable
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
-        _metrics = new ClientMetrics(options, meters, time, () => _router?.IsConnected == true, () => _router?.InFlight ?? 0);
+        _metrics = new ClientMetrics(options, meters, time, counters, () => _router?.IsConnected == true);
         _links = new ClusterLinks(options, counters, logger, time);
-        _router = NewRouter();
-        var subscriptions = new LinkSettings(new AnyServer(() => _router, options), LinkPurpose.Subscriptions) { Counters = counters };
+        _router = _first = NewRouter(NewSource());
+        var subscriptions = new LinkSettings(new AnyServer(() => _router), LinkPurpose.Subscriptions) { Counters = counters };
         _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, subscriptions, logger, time));
     }
 
@@ -97,7 +98,7 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Waits until commands flow, trying again with growing pauses.</summary>
     /// <exception cref="RedisConnectionException">They do not within <see cref="RedisClientOptions.ConnectTimeout"/>, or Redis refuses us (wrong password, too old). The client goes on trying in the background.</exception>
     public async ValueTask ConnectAsync(CancellationToken cancellationToken = default) =>
-        await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
 
     /// <summary>Sends one command and reads its reply with <paramref name="parser"/>. One round trip.</summary>
     /// <param name="command">Its name and arguments; written before the call returns.</param>
@@ -156,7 +157,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         // Before there ever was a connection, it is not known whether there is one server or many.
         if (_router.Server is null)
-            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return _router.NewWalk();
     }
 
@@ -217,7 +218,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         // Before there ever was a connection, it is not known whether there is one server or many.
         if (_router.Server is null)
-            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return await SubscribeAsync(channel, SubscriptionKind.Sharded, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
@@ -235,31 +236,45 @@ public sealed class RedisClient : IAsyncDisposable
             await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         lock (_gate)
             _disposed = true;
-        if (_first is { } first && first != _router)
-            await first.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _first.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
     }
 
-    // One server tells, when it is first connected to, whether it is one of a cluster. Several are a cluster's.
-    private Router NewRouter()
-    {
-        if (Options.Seeds.Count > 1)
-            return new ClusterRouter(_links, _metrics) { Changed = OnChanged };
-        var server = new PlainServer(Options.Seeds[0], BecomeCluster);
-        _first = new SingleRouter(server, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged };
-        return _first;
-    }
+    // Servers tell, when they are first connected to, whether they belong to a cluster.
+    private Router NewRouter(ServerSource server) =>
+        server is PrimarySource primary
+            ? new ReplicatedRouter(primary, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged }
+            : new SingleRouter(server, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged };
+
+    private ServerSource NewSource() =>
+        Options.SentinelService is not null ? new SentinelSource(Options, _links.Logger, _links.Time)
+        : Options.Seeds.Count > 1 ? new ReplicatedSource(Options, _links.Logger, _links.Time, BecomeCluster)
+        : new PlainServer(Options.Seeds[0], BecomeCluster);
 
     private void BecomeCluster()
     {
         lock (_gate)
         {
-            if (_disposed || _router is ClusterRouter)
+            if (_disposed || _router != _first)
                 return;
             var cluster = new ClusterRouter(_links, _metrics) { Changed = OnChanged };
             _router = cluster;
-            _first!.HandOver(cluster);
+            _first.HandOver(cluster);
+        }
+    }
+
+    // While we wait, the servers can turn out to be a cluster.
+    private async ValueTask WhenConnectedAsync(CancellationToken cancellationToken)
+    {
+        var router = _router;
+        try
+        {
+            await router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisConnectionException or ObjectDisposedException && _router != router)
+        {
+            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         }
     }
 

@@ -139,6 +139,26 @@ public sealed class RedisClientOptions
         var servers = Servers.Count > 0 ? string.Join(',', Servers) : new RedisAddress(Host, Port).ToString();
         return SentinelService is null ? servers : $"{servers}/{SentinelService}";
     }
+
+    /// <summary>The same for short questions to one server: quick to give up, never at rest for long.</summary>
+    internal RedisClientOptions ForQuestionsTo(RedisAddress server)
+    {
+        var copy = (RedisClientOptions)MemberwiseClone();
+        (copy.Host, copy.Port, copy.Servers, copy.SentinelService) = (server.Host, server.Port, [], null);
+        var patience = TimeSpan.FromTicks(Math.Min(ConnectTimeout.Ticks / 2, TimeSpan.TicksPerSecond));
+        (copy.ConnectTimeout, copy.CommandTimeout) = (patience, patience);
+        (copy.KeepAlive, copy.DeadAfter) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2));
+        copy.InlineCompletion = false;
+        return copy;
+    }
+
+    /// <summary>The same for one Sentinel, which has users of its own and no databases.</summary>
+    internal RedisClientOptions ForSentinel(RedisAddress sentinel)
+    {
+        var copy = ForQuestionsTo(sentinel);
+        (copy.User, copy.Password, copy.Credentials, copy.Database) = (SentinelUser, SentinelPassword, null, 0);
+        return copy;
+    }
 }
 
 /// <summary>A server's host and port.</summary>

@@ -307,13 +307,24 @@ public sealed class FaultProxy : IAsyncDisposable
 
                 if (!Swallows)
                     to.Shutdown(SocketShutdown.Send);
+                else
+                    Forget(direction);
             }
             catch (Exception failure) when (failure is SocketException or ObjectDisposedException or OperationCanceledException)
             {
                 // One side is gone without goodbye: the other side is told in the same way.
                 if (!Swallows)
                     Cut();
+                else
+                    Forget(direction);
             }
+        }
+
+        // Nobody is left to be deceived by a half-open link once its client has given it up: kept, each would hold two sockets until the proxy's end.
+        private void Forget(ProxyDirection ended)
+        {
+            if (ended == ProxyDirection.ToServer)
+                Cut();
         }
 
         private async Task<int> PassAsync(Memory<byte> bytes, Socket to, ProxyDirection direction)

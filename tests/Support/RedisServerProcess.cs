@@ -57,9 +57,11 @@ public sealed class RedisServerProcess : IAsyncDisposable
 
     // The shell prints the server's pid, waits for the server, and ends with its exit code. The reader of the pipe is a process of its own, because a
     // shell that waits for a child cannot read; background commands get no standard input, hence the copy under number 3.
+    // Ctrl-C goes to everybody in front of the terminal, and the server heeds it: in a session of its own it lives until we end it.
     private const string Watchdog = """
         trap '' INT; dir=$1; shift
         exec 3<&0 2>/dev/null
+        if command -v setsid >/dev/null; then set -- setsid "$@"; fi
         "$@" </dev/null >>"$dir/output" 2>&1 3<&- & server=$!
         (cat <&3 >/dev/null; : >"$dir/abandoned"; kill -KILL $server) >/dev/null 2>&1 & reader=$!
         echo $server

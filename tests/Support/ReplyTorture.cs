@@ -5,58 +5,6 @@ using Onggi.Client;
 
 namespace Onggi.Testing;
 
-/// <summary>How a <see cref="ReplyTorture"/> runs.</summary>
-public sealed record TortureSettings
-{
-    /// <summary>Where all randomness begins.</summary>
-    public required int Seed { get; init; }
-
-    /// <summary>After how many commands it ends.</summary>
-    public long Commands { get; init; } = long.MaxValue;
-
-    /// <summary>After how long it ends, whatever was done by then.</summary>
-    public TimeSpan Duration { get; init; } = TimeSpan.MaxValue;
-
-    /// <summary>How many callers ask at the same time.</summary>
-    public int Callers { get; init; } = 64;
-
-    /// <summary>Whether connections are cut, held, slowed down and swallowed meanwhile.</summary>
-    public bool Faults { get; init; } = true;
-
-    /// <summary>How the line is encrypted; <c>null</c> for not at all.</summary>
-    public RedisTlsOptions? Tls { get; init; }
-}
-
-/// <summary>What a <see cref="ReplyTorture"/> saw.</summary>
-/// <param name="Commands">How many commands were given.</param>
-/// <param name="Answered">How many of them were answered with what was theirs.</param>
-/// <param name="Cancelled">How many were given up by their callers.</param>
-/// <param name="Failed">How many failed with an error that says so: connection lost, time-out, busy.</param>
-/// <param name="Different">How many were answered with what was not theirs, or could not be true.</param>
-/// <param name="Lost">How many were neither answered nor failed, long after the end.</param>
-/// <param name="Faults">How many faults were made.</param>
-/// <param name="Connections">How many connections there were.</param>
-/// <param name="Elapsed">How long it took.</param>
-/// <param name="Examples">The first few of the different and lost ones, in words.</param>
-public sealed record TortureReport(
-    long Commands,
-    long Answered,
-    long Cancelled,
-    long Failed,
-    long Different,
-    long Lost,
-    long Faults,
-    int Connections,
-    TimeSpan Elapsed,
-    IReadOnlyList<string> Examples
-)
-{
-    /// <inheritdoc/>
-    public override string ToString() =>
-        $"{Commands} commands in {Elapsed.TotalSeconds:0.0} s: {Answered} answered, {Cancelled} given up, {Failed} failed, {Different} different, {Lost} lost;"
-        + $" {Faults} faults, {Connections} connections\n{string.Join('\n', Examples)}";
-}
-
 /// <summary>Many callers on one client, over a line that is cut, slowed down, held and silenced: does every reply reach the caller it belongs to?</summary>
 /// <remarks>
 /// Whatever a caller can get back carries a mark that only this call made, or can be checked against what this caller alone has written. A write of which the outcome is not known
@@ -79,6 +27,8 @@ public sealed class ReplyTorture
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private readonly Lock _gate = new();
     private readonly List<string> _examples = [];
+    private readonly int _acceptedBefore;
+    private readonly Caller[] _callers;
     private long _commands;
     private long _answered;
     private long _cancelled;
@@ -89,8 +39,12 @@ public sealed class ReplyTorture
     private volatile TaskCompletionSource _faultDue = NewSignal();
     private volatile bool _stopping;
 
-    private ReplyTorture(RedisClient redis, FaultProxy proxy, TortureSettings settings) =>
+    private ReplyTorture(RedisClient redis, FaultProxy proxy, TortureSettings settings)
+    {
         (_redis, _proxy, _settings) = (redis, proxy, settings);
+        _acceptedBefore = proxy.Accepted;
+        _callers = [.. Enumerable.Range(0, settings.Callers).Select(id => new Caller(this, id))];
+    }
 
     /// <summary>Options that bring the client's limits and time-outs into play.</summary>
     public static RedisClientOptions Options(int port) =>
@@ -108,28 +62,36 @@ public sealed class ReplyTorture
     /// <summary>Runs against the server behind <paramref name="proxy"/>.</summary>
     /// <param name="proxy">The line to the server.</param>
     /// <param name="settings">How long, how many, with which seed.</param>
-    /// <param name="progress">Hears of the number of commands from time to time; may be null.</param>
+    /// <param name="progress">Hears after each fault how things stand; may be null.</param>
     /// <param name="cancellationToken">Ends the run early; what was seen by then is reported.</param>
     public static async Task<TortureReport> RunAsync(
         FaultProxy proxy,
         TortureSettings settings,
-        IProgress<long>? progress = null,
+        IProgress<TortureReport>? progress = null,
         CancellationToken cancellationToken = default
     )
     {
         var options = Options(proxy.Port);
         options.Tls = settings.Tls;
         await using var redis = await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken);
-        var torture = new ReplyTorture(redis, proxy, settings);
-        return await torture.RunAsync(progress, cancellationToken);
+        return await RunAsync(redis, proxy, settings, progress, cancellationToken);
     }
 
-    private async Task<TortureReport> RunAsync(IProgress<long>? progress, CancellationToken cancellationToken)
+    /// <summary>Runs on a client that goes through <paramref name="proxy"/> and stands afterwards, so that it can be tortured again.</summary>
+    /// <inheritdoc cref="RunAsync(FaultProxy, TortureSettings, IProgress{TortureReport}, CancellationToken)"/>
+    public static Task<TortureReport> RunAsync(
+        RedisClient redis,
+        FaultProxy proxy,
+        TortureSettings settings,
+        IProgress<TortureReport>? progress = null,
+        CancellationToken cancellationToken = default
+    ) => new ReplyTorture(redis, proxy, settings).RunAsync(progress, cancellationToken);
+
+    private async Task<TortureReport> RunAsync(IProgress<TortureReport>? progress, CancellationToken cancellationToken)
     {
         using var stop = cancellationToken.Register(() => _stopping = true);
         var faults = _settings.Faults ? MakeFaultsAsync(progress) : Task.CompletedTask;
-        var callers = Enumerable.Range(0, _settings.Callers).Select(id => new Caller(this, id)).ToArray();
-        var running = callers.Select(caller => Task.Run(caller.RunAsync)).ToArray();
+        var running = _callers.Select(caller => Task.Run(caller.RunAsync)).ToArray();
 
         // Each caller ends by itself: at the number of commands, at the end of the time, or when told.
         var all = Task.WhenAll(running);
@@ -154,31 +116,32 @@ public sealed class ReplyTorture
         _stopping = true;
         SignalFault();
         await faults;
-        var lost = callers
-            .Zip(running)
-            .Where(pair => !pair.Second.IsCompleted)
-            .Select(pair => $"{pair.First.Doing} was never answered.")
-            .ToArray();
+        var lost = _callers.Where(caller => !caller.HasEnded).ToArray();
         if (lost.Length == 0)
             await all;
+        return Report(lost);
+    }
+
+    private TortureReport Report(Caller[] lost)
+    {
         lock (_gate)
             return new TortureReport(
-                _commands,
-                _answered,
-                _cancelled,
-                _failed,
+                Volatile.Read(ref _commands),
+                Volatile.Read(ref _answered),
+                Volatile.Read(ref _cancelled),
+                Volatile.Read(ref _failed),
                 _different,
                 lost.Length,
                 _faults,
-                _proxy.Accepted,
+                _proxy.Accepted - _acceptedBefore,
                 _watch.Elapsed,
-                [.. _examples, .. lost.Take(10)]
+                [.. _examples, .. lost.Take(10).Select(caller => $"{caller.Doing} was never answered.")]
             );
     }
 
     private bool Ended => _stopping || Volatile.Read(ref _commands) >= _settings.Commands || _watch.Elapsed > _settings.Duration;
 
-    private async Task MakeFaultsAsync(IProgress<long>? progress)
+    private async Task MakeFaultsAsync(IProgress<TortureReport>? progress)
     {
         var random = new Random(_settings.Seed);
         while (!Ended)
@@ -192,7 +155,7 @@ public sealed class ReplyTorture
                 break;
             await MakeFaultAsync(random);
             _faults++;
-            progress?.Report(Volatile.Read(ref _commands));
+            progress?.Report(Report([.. _callers.Where(caller => caller.HasWaitedTooLong)]));
         }
 
         Heal();
@@ -285,6 +248,8 @@ public sealed class ReplyTorture
         private readonly Counter _counter;
         private long _calls;
         private string _doing = "Nothing";
+        private long _since = Stopwatch.GetTimestamp();
+        private volatile bool _ended;
 
         public Caller(ReplyTorture torture, int id)
         {
@@ -298,7 +263,24 @@ public sealed class ReplyTorture
         /// <summary>The command under way.</summary>
         public string Doing => Volatile.Read(ref _doing);
 
+        public bool HasEnded => _ended;
+
+        /// <summary>Whether the command under way should have been answered or given up long ago.</summary>
+        public bool HasWaitedTooLong => !_ended && Stopwatch.GetElapsedTime(Volatile.Read(ref _since)) > LongAfterTheEnd;
+
         public async Task RunAsync()
+        {
+            try
+            {
+                await AskOnAsync();
+            }
+            finally
+            {
+                _ended = true;
+            }
+        }
+
+        private async Task AskOnAsync()
         {
             while (!_torture.Ended)
             {
@@ -387,7 +369,15 @@ public sealed class ReplyTorture
                 token => _redis.SetAsync(slot.Key, value, cancellationToken: token)
             );
             Check(outcome, reply, "SET", "OK", $"{reply}");
-            slot.Wrote(mark, outcome);
+            if (slot.Wrote(mark, outcome) is { } left)
+                await ForgetAsync(left);
+        }
+
+        // A key that is left for a fresh one goes, or a long run fills the server. What comes of it proves nothing: a doubtful write may come later.
+        private async Task ForgetAsync(string key)
+        {
+            var (outcome, reply) = await AskAsync($"UNLINK {key}", token => _redis.UnlinkAsync([key], token));
+            Check(outcome, reply is 0 or 1, "UNLINK", "0 or 1", $"{reply}");
         }
 
         private async Task ReadAsync(Slot slot)
@@ -425,6 +415,7 @@ public sealed class ReplyTorture
         private async Task<(Outcome Outcome, T? Reply)> AskAsync<T>(string doing, Func<CancellationToken, ValueTask<T>> ask)
         {
             Volatile.Write(ref _doing, doing);
+            Volatile.Write(ref _since, Stopwatch.GetTimestamp());
             _torture.OnCommand();
             using var cancelling = _random.Next(25) == 0 ? new CancellationTokenSource() : null;
             var token = cancelling?.Token ?? CancellationToken.None;
@@ -499,17 +490,20 @@ public sealed class ReplyTorture
 
         public string Expected => $"{_certain ?? "null"}{(_doubtful.Count == 0 ? "" : " or " + string.Join(" or ", _doubtful))}";
 
-        public void Wrote(string mark, Outcome outcome)
+        /// <summary>Notes a write; the key that is left for a fresh one, where so much has become doubtful.</summary>
+        public string? Wrote(string mark, Outcome outcome)
         {
             if (outcome == Outcome.Answered)
                 _certain = mark;
             else if (outcome == Outcome.Doubtful)
                 _doubtful.Add(mark);
             if (_doubtful.Count < FreshKeyAfter)
-                return;
+                return null;
+            var left = Key;
             Key = string.Create(CultureInfo.InvariantCulture, $"{name}:{++_fresh}");
             _certain = null;
             _doubtful.Clear();
+            return left;
         }
 
         public bool CanHold(byte[]? value)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using Onggi.Client.Resp;
 
@@ -52,6 +53,9 @@ internal abstract class PendingReply
 
     /// <summary>Whom the origin gave it to last, where it wants to know when the answer has come.</summary>
     public object? Target { get; set; }
+
+    /// <summary>The caller's span, when somebody listens for such; <c>null</c> otherwise.</summary>
+    public Activity? Activity { get; set; }
 
     /// <summary>How often it was asked again.</summary>
     public int Retries { get; set; }
@@ -157,7 +161,8 @@ internal abstract class PendingReply
         if (Interlocked.Decrement(ref _owners) != 0)
             return;
         Volatile.Write(ref _word, _word | Settled);
-        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused, Target, _waiter) = (null, null, null, null, null, null, null, null);
+        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused) = (null, null, null, null, null, null);
+        (Target, Activity, _waiter) = (null, null, null);
         _frame.Clear();
         Recycle();
     }
@@ -191,9 +196,11 @@ internal abstract class CommandOrigin
     public abstract bool TryAgain(PendingReply pending, RedisException error);
 }
 
-/// <summary>Hears of every command that ends, for metrics.</summary>
+/// <summary>Hears of every command that begins and ends, for metrics and traces.</summary>
 internal abstract class Completions
 {
+    public abstract void Started(PendingReply pending);
+
     public abstract void Completed(PendingReply pending, Exception? error);
 }
 

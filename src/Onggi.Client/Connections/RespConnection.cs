@@ -209,8 +209,15 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
             var count = Math.Min(room.Length, bytes.Length);
             bytes[..count].CopyTo(room.Span);
             bytes = bytes[count..];
-            OnReceived(count, ready);
-            ready.RunAll();
+            try
+            {
+                OnReceived(count, ready);
+            }
+            finally
+            {
+                // What was whole before bytes that are broken has its callers too.
+                ready.RunAll();
+            }
         }
     }
 

@@ -1,28 +1,43 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Onggi.Client.Connections;
+using Onggi.Client.Transport;
 
 namespace Onggi.Client.Diagnostics;
 
-/// <summary>The client's meter, <c>Onggi.Client</c>, named by the OpenTelemetry conventions for database clients.</summary>
+/// <summary>The client's meter and its spans, both <c>Onggi.Client</c>, named by the OpenTelemetry conventions for database clients.</summary>
+/// <remarks>What is counted for every command is one histogram; all else is read from plain counters when somebody looks. Spans cost nothing while nobody listens.</remarks>
 internal sealed class ClientMetrics : Completions, IDisposable
 {
+    private const string Name = "Onggi.Client";
+    private static readonly ActivitySource Spans = new(Name);
+    private static readonly KeyValuePair<string, object?> System = new("db.system.name", "redis");
+
     private readonly Meter _meter;
     private readonly bool _ownsMeter;
     private readonly Histogram<double> _duration;
     private readonly Counter<long> _connects;
     private readonly Counter<long> _losses;
     private readonly TimeProvider _time;
+    private readonly PumpCounters _counters;
+    private readonly string _namespace;
     private readonly KeyValuePair<string, object?> _address;
     private readonly KeyValuePair<string, object?> _port;
 
-    public ClientMetrics(RedisClientOptions options, IMeterFactory? meters, TimeProvider time, Func<bool> isConnected, Func<int> inFlight)
+    public ClientMetrics(
+        RedisClientOptions options,
+        IMeterFactory? meters,
+        TimeProvider time,
+        PumpCounters counters,
+        Func<bool> isConnected
+    )
     {
         _ownsMeter = meters is null;
-        _meter = meters?.Create("Onggi.Client") ?? new Meter("Onggi.Client");
-        _time = time;
-        _address = new("server.address", options.Host);
-        _port = new("server.port", options.Port);
+        _meter = meters?.Create(Name) ?? new Meter(Name);
+        (_time, _counters) = (time, counters);
+        _namespace = options.Database.ToString(global::System.Globalization.CultureInfo.InvariantCulture);
+        _address = new("server.address", options.Seeds[0].Host);
+        _port = new("server.port", options.Seeds[0].Port);
         _duration = _meter.CreateHistogram(
             "db.client.operation.duration",
             "s",
@@ -37,21 +52,37 @@ internal sealed class ClientMetrics : Completions, IDisposable
             "{connection}",
             "Whether commands flow: 1 or 0"
         );
-        _meter.CreateObservableUpDownCounter(
-            "onggi.client.in_flight",
-            () => new Measurement<int>(inFlight(), _address, _port),
-            "{command}",
-            "How many commands wait for replies"
-        );
+        MeasureLinks();
+        MeasureTraffic();
+    }
+
+    public override void Started(PendingReply pending)
+    {
+        if (!Spans.HasListeners())
+            return;
+
+        // The caller's own span stays the current one: what it does next is not part of this command.
+        var caller = Activity.Current;
+        pending.Activity = Spans.StartActivity(pending.Name, ActivityKind.Client);
+        Activity.Current = caller;
+        if (pending.Activity is not { IsAllDataRequested: true } span)
+            return;
+        span.SetTag(System.Key, System.Value);
+        span.SetTag("db.operation.name", pending.Name);
+        span.SetTag("db.namespace", _namespace);
+        if (pending.Script is { } script)
+            span.SetTag("db.stored_procedure.name", script.Name);
     }
 
     public override void Completed(PendingReply pending, Exception? error)
     {
+        if (pending.Activity is { } span)
+            End(span, pending, error);
         if (!_duration.Enabled)
             return;
-        var tags = new TagList { { "db.system.name", "redis" }, { "db.operation.name", pending.Name } };
+        var tags = new TagList { System, { "db.operation.name", pending.Name } };
         if (error is not null)
-            tags.Add("error.type", error is RedisServerException refused ? refused.Code : error.GetType().Name);
+            tags.Add("error.type", TypeOf(error));
         try
         {
             _duration.Record(_time.GetElapsedTime(pending.Asked).TotalSeconds, tags);
@@ -70,4 +101,119 @@ internal sealed class ClientMetrics : Completions, IDisposable
         if (_ownsMeter)
             _meter.Dispose();
     }
+
+    private void End(Activity span, PendingReply pending, Exception? error)
+    {
+        pending.Activity = null;
+        try
+        {
+            if (span.IsAllDataRequested)
+            {
+                span.SetTag(_address.Key, _address.Value);
+                span.SetTag(_port.Key, _port.Value);
+                if (pending.Retries > 0)
+                    span.SetTag("onggi.client.retries", pending.Retries);
+            }
+
+            if (error is not null)
+            {
+                span.SetTag("error.type", TypeOf(error));
+                if (error is RedisServerException refused)
+                    span.SetTag("db.response.status_code", refused.Code);
+                span.SetStatus(ActivityStatusCode.Error, error.Message);
+            }
+
+            var current = Activity.Current;
+            span.Stop();
+            Activity.Current = current;
+        }
+        catch (Exception)
+        {
+            // Listeners are other people's code; whoever waits for the reply gets it all the same.
+        }
+    }
+
+    private void MeasureLinks()
+    {
+        _meter.CreateObservableUpDownCounter(
+            "onggi.client.in_flight",
+            () => OfEach(link => link.InFlight),
+            "{command}",
+            "How many commands wait for replies"
+        );
+        _meter.CreateObservableGauge(
+            "onggi.client.oldest_pending",
+            () => OfEach(link => link.OldestAsked == long.MaxValue ? 0 : _time.GetElapsedTime(link.OldestAsked).TotalSeconds),
+            "s",
+            "How long the oldest command has waited for its reply"
+        );
+        _meter.CreateObservableUpDownCounter(
+            "db.client.connection.count",
+            () => OfEach(link => link.IsConnected ? 1 : 0),
+            "{connection}",
+            "How many connections stand"
+        );
+    }
+
+    private void MeasureTraffic()
+    {
+        Count(
+            "onggi.client.reads",
+            "{read}",
+            "Reads from the network; replies per read tell how well replies come together",
+            () => _counters.Reads
+        );
+        Count("onggi.client.replies", "{reply}", "Replies and pushes that were read", () => _counters.Replies);
+        Count(
+            "onggi.client.sends",
+            "{send}",
+            "Sends to the network; replies per send tell how well commands go together",
+            () => _counters.Sends
+        );
+        Count("onggi.client.bytes.sent", "By", "Bytes that were sent", () => _counters.BytesSent);
+        Count("onggi.client.bytes.received", "By", "Bytes that were received", () => _counters.BytesReceived);
+        Count(
+            "onggi.client.take_overs",
+            "{take_over}",
+            "How often another thread had to read, because callers blocked",
+            () => _counters.TakeOvers
+        );
+        _meter.CreateObservableCounter(
+            "onggi.client.flushes",
+            () =>
+                Enum.GetValues<FlushCause>()
+                    .Select(cause => new Measurement<long>(
+                        _counters.Flushes(cause),
+                        _address,
+                        _port,
+                        new("onggi.cause", CauseText(cause))
+                    )),
+            "{flush}",
+            "Why bytes were sent when they were"
+        );
+    }
+
+    private void Count(string name, string unit, string description, Func<long> value) =>
+        _meter.CreateObservableCounter(name, () => new Measurement<long>(value(), _address, _port), unit, description);
+
+    private IEnumerable<Measurement<T>> OfEach<T>(Func<IMeasuredLink, T> value)
+        where T : struct =>
+        _counters.Links.Select(link => new Measurement<T>(
+            value(link),
+            new("server.address", link.Address.Host ?? _address.Value),
+            new("server.port", link.Address.Host is null ? _port.Value : link.Address.Port),
+            new("onggi.purpose", link.Kind)
+        ));
+
+    private static string CauseText(FlushCause cause) =>
+        cause switch
+        {
+            FlushCause.Alone => "alone",
+            FlushCause.Batch => "batch",
+            FlushCause.Queued => "queued",
+            FlushCause.Keeper => "keeper",
+            _ => "sync",
+        };
+
+    private static string TypeOf(Exception error) => error is RedisServerException refused ? refused.Code : error.GetType().Name;
 }

@@ -24,7 +24,7 @@ internal static partial class Log
     [LoggerMessage(1005, LogLevel.Error, "Checking time-outs failed; the next check follows")]
     public static partial void TickFailed(ILogger logger, Exception error);
 
-    [LoggerMessage(1010, LogLevel.Error, "Asking the cluster who has which slot failed; it is asked again")]
+    [LoggerMessage(1040, LogLevel.Error, "Asking the cluster who has which slot failed; it is asked again")]
     public static partial void MapFailed(ILogger logger, Exception error);
 
     [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} It is asked for again every 5 s")]
@@ -39,4 +39,14 @@ internal static partial class Log
         "Could not authenticate the connection to Redis at {Server} anew: {Reason} It goes on with the credentials that expire at {Expires:u}; trying again"
     )]
     public static partial void NotRenewed(ILogger logger, RedisAddress server, string reason, DateTimeOffset expires);
+
+    [LoggerMessage(1020, LogLevel.Warning, "{Service} is at {Address} now; going there")]
+    public static partial void PrimaryMoved(ILogger logger, string service, RedisAddress address);
+
+    [LoggerMessage(
+        1021,
+        LogLevel.Warning,
+        "The Sentinel at {Address} does not let us listen ({Reason}), so a failover is noticed only when the old master is silent or gone. Give its user the channels +switch-master, +slave, +sdown, -sdown, +slave-reconf-done and +sentinel"
+    )]
+    public static partial void SentinelSilent(ILogger logger, RedisAddress address, string reason);
 }

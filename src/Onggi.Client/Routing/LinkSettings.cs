@@ -23,6 +23,9 @@ internal enum LinkPurpose
 
     /// <summary>One caller's own, for commands that hold up a connection.</summary>
     Lease,
+
+    /// <summary>Questions about where the primary is.</summary>
+    Discovery,
 }
 
 /// <summary>What makes one link different from another.</summary>

@@ -11,12 +11,16 @@ namespace Onggi.Client.Routing;
 /// There is always a <see cref="RespConnection"/> to put commands into. While the link is down it is a bounded backlog; commands in it that time out were never sent.
 /// When a connection ends, its successor is in place before the waiting commands fail, so that whoever asks again at once asks the new one.
 /// </remarks>
-internal sealed class RedisLink : IAsyncDisposable
+internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 {
     private static readonly ConfigureAwaitOptions ForceYielding =
         ConfigureAwaitOptions.ForceYielding | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
 
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(25);
+
+    // A server that answers does so within a round trip or two.
+    private static readonly TimeSpan LeavePoll = TimeSpan.FromMilliseconds(2);
+    private const int LeavePolls = 50;
 
     private readonly RedisClientOptions _options;
     private readonly LinkSettings _settings;
@@ -29,6 +33,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
+    private readonly MoveWatch _moves = new();
 
     private volatile Live _live;
     private TaskCompletionSource _connected = NewSignal();
@@ -44,6 +49,7 @@ internal sealed class RedisLink : IAsyncDisposable
         _login = new Login(options, logger, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
+        settings.Counters.Add(this);
         _ticker = time.CreateTimer(static link => ((RedisLink)link!).OnTick(), this, Tick, Tick);
     }
 
@@ -59,6 +65,19 @@ internal sealed class RedisLink : IAsyncDisposable
     public bool IsKnownDown => !IsConnected && (Server is not null || _lastError is not null);
 
     public int InFlight => _live.Connection.InFlight;
+
+    public long OldestAsked { get; private set; } = long.MaxValue;
+
+    public string Kind =>
+        _settings.Purpose switch
+        {
+            LinkPurpose.Bulk => "bulk",
+            LinkPurpose.Blocking => "blocking",
+            LinkPurpose.Subscriptions => "subscriptions",
+            LinkPurpose.Tracking => "tracking",
+            LinkPurpose.Lease => "lease",
+            _ => "commands",
+        };
 
     public RedisServerInfo? Server { get; private set; }
 
@@ -79,6 +98,7 @@ internal sealed class RedisLink : IAsyncDisposable
 
             // The loop outlives the caller: it must not carry the caller's request or activity along.
             using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            _settings.Server.Moved += OnMoved;
             _running = RunAsync();
         }
     }
@@ -98,7 +118,7 @@ internal sealed class RedisLink : IAsyncDisposable
         catch (TimeoutException)
         {
             throw new RedisConnectionException(
-                $"Could not connect to {_settings.Server} within {Text(_options.ConnectTimeout)}. {LastError}",
+                $"Could not connect to {_settings.Server} within {LinkTexts.Of(_options.ConnectTimeout)}. {LastError}",
                 Sent.No,
                 _lastError
             );
@@ -170,6 +190,28 @@ internal sealed class RedisLink : IAsyncDisposable
         _line.Advance();
     }
 
+    /// <summary>Leaves a server that answers, but is not the right one: later commands wait for the next connection, those under way get their replies while they come.</summary>
+    public void Leave(string reason)
+    {
+        Live live;
+        lock (_gate)
+        {
+            live = _live;
+            if (live.Pump is null)
+                return;
+            _live = NewLive();
+        }
+
+        _ = AbortWhenAnsweredAsync(live, reason);
+    }
+
+    private async Task AbortWhenAnsweredAsync(Live live, string reason)
+    {
+        for (var left = LeavePolls; left > 0 && live.Connection.InFlight > 0 && !_stop.IsCancellationRequested; left--)
+            await Task.Delay(LeavePoll, _time, CancellationToken.None).ConfigureAwait(Rt.Capture);
+        live.Pump!.Abort(reason);
+    }
+
     private bool TryEnqueue(PendingReply pending)
     {
         while (true)
@@ -195,6 +237,8 @@ internal sealed class RedisLink : IAsyncDisposable
             _disposed = true;
         }
 
+        _settings.Server.Moved -= OnMoved;
+        _settings.Counters.Remove(this);
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         _live.Pump?.Abort("The client was disposed.");
         if (_running is { } running)
@@ -222,7 +266,7 @@ internal sealed class RedisLink : IAsyncDisposable
             var transport = await ConnectAsync(failures).ConfigureAwait(Rt.Capture);
             if (transport is null)
             {
-                await PauseAsync(failures++).ConfigureAwait(Rt.Capture);
+                failures = await PauseAsync(failures).ConfigureAwait(Rt.Capture) ? 0 : failures + 1;
                 continue;
             }
 
@@ -241,10 +285,14 @@ internal sealed class RedisLink : IAsyncDisposable
     {
         using var timeout = new CancellationTokenSource(_options.ConnectTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stop.Token);
+        var found = false;
+        _moves.Begin(either);
         try
         {
             _login.Server = Address = await _settings.Server.FindAsync(either.Token).ConfigureAwait(Rt.Capture);
+            _moves.Found(Address);
             var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
+            found = true;
             var connecting = Blocks
                 ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
                 : EstablishAsync(credentials, either.Token).AsTask();
@@ -253,13 +301,32 @@ internal sealed class RedisLink : IAsyncDisposable
         }
         catch (Exception error)
         {
+            if (found)
+                _settings.Server.Failed(Address);
             if (_stop.IsCancellationRequested)
                 return null;
-            Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
+            error = (error as AggregateException)?.InnerException ?? error;
+            Failed(LinkTexts.Explain(error, timeout.IsCancellationRequested, _settings.Server, _options), failures);
             if (_settings.HandsBack)
                 HandBack();
             return null;
         }
+        finally
+        {
+            _moves.End();
+        }
+    }
+
+    private void OnMoved(RedisAddress to)
+    {
+        _moves.OnMoved(to);
+        LeaveIfMoved();
+    }
+
+    private void LeaveIfMoved()
+    {
+        if (_moves.IsElsewhere)
+            Abort($"{_settings.Server} is another server now.");
     }
 
     private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
@@ -295,7 +362,7 @@ internal sealed class RedisLink : IAsyncDisposable
     private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
         transport switch
         {
-            IBlockingTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
+            BlockingSocketTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
                 connection,
                 blocking,
                 _time,
@@ -304,25 +371,9 @@ internal sealed class RedisLink : IAsyncDisposable
             {
                 RoomAgain = _line.Advance,
             },
+            IReadinessTransport socket => new SocketPump(connection, socket, _time, _settings.Counters) { RoomAgain = _line.Advance },
             IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
             _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
-        };
-
-    private RedisConnectionException Explain(Exception error, bool timedOut) =>
-        error switch
-        {
-            RedisConnectionException known => known,
-            OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
-                Sent.No,
-                error
-            ),
-            RespProtocolException => new RedisConnectionException(
-                $"What answers at {_settings.Server} is not Redis: {error.Message}",
-                Sent.No,
-                error
-            ),
-            _ => new RedisConnectionException($"Could not connect to {_settings.Server}: {error.Message.TrimEnd('.')}.", Sent.No, error),
         };
 
     private void Failed(RedisConnectionException error, int failures)
@@ -331,7 +382,7 @@ internal sealed class RedisLink : IAsyncDisposable
 
         // The first failure is news, then every power of two: a Redis that stays away does not flood the log.
         if ((failures & (failures + 1)) == 0)
-            Log.ConnectFailed(_logger, Address.Host, Address.Port, failures + 1, error.Message);
+            Log.ConnectFailed(_logger, Address.Host ?? $"{_settings.Server}", Address.Port, failures + 1, error.Message);
         if (error.IsTransient)
             return;
 
@@ -344,15 +395,15 @@ internal sealed class RedisLink : IAsyncDisposable
         }
     }
 
-    private async Task PauseAsync(int failures)
+    // True when there was news of where to connect.
+    private Task<bool> PauseAsync(int failures)
     {
         // Full jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/): many clients do not come back in step.
         var most = Math.Min(
-            _options.MaxReconnectPause.TotalMilliseconds,
+            Math.Min(_options.MaxReconnectPause.TotalMilliseconds, _settings.Server.MostPause.TotalMilliseconds),
             _options.ReconnectPause.TotalMilliseconds * Math.Pow(2, Math.Min(failures, 20))
         );
-        var pause = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most));
-        await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return _moves.PauseAsync(TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * most)), _time, _stop.Token);
     }
 
     private async Task UseAsync(ITransport transport)
@@ -367,20 +418,32 @@ internal sealed class RedisLink : IAsyncDisposable
         }
 
         Volatile.Write(ref _keepAliveAsked, 0);
+
+        // Whoever disposes or moves on cancels first and then looks for the pump: one of the two sees the other.
+        Interlocked.MemoryBarrier();
+        LeaveIfMoved();
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
         _line.Advance();
         var reading = pump.RunAsync(_stop.Token);
+
+        // Disposing looks for the pump once, after it has said so: one that came after that look ends itself.
+        Interlocked.MemoryBarrier();
+        if (_stop.IsCancellationRequested)
+            pump.Abort("The client was disposed.");
         lock (_gate)
             _connected.TrySetResult();
         Tell(true, "");
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
         lock (_gate)
+        {
             _connected = NewSignal();
-        if (!_stop.IsCancellationRequested)
-            _live = NewLive();
+            if (!_stop.IsCancellationRequested && _live == live)
+                _live = NewLive();
+        }
+
         Keeper.Remove(pump);
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
@@ -393,9 +456,9 @@ internal sealed class RedisLink : IAsyncDisposable
         try
         {
             if (connected)
-                Log.Connected(_logger, Address.Host, Address.Port, Server!.Product, Server.Version, PurposeText);
+                Log.Connected(_logger, Address.Host, Address.Port, Server!.Product, Server.Version, LinkTexts.Of(_settings.Purpose));
             else if (!_stop.IsCancellationRequested)
-                Log.Lost(_logger, Address.Host, Address.Port, PurposeText, reason);
+                Log.Lost(_logger, Address.Host, Address.Port, LinkTexts.Of(_settings.Purpose), reason);
             Changed?.Invoke(connected);
         }
         catch (Exception error)
@@ -422,6 +485,7 @@ internal sealed class RedisLink : IAsyncDisposable
         var live = _live;
         var now = _time.GetTimestamp();
         var oldest = live.Connection.Expire(now, TimedOut);
+        OldestAsked = oldest;
         _line.Expire(now, pending => TimedOut(pending, pending.SentWhenSettled));
         if (live.Pump is not { } pump)
         {
@@ -438,7 +502,7 @@ internal sealed class RedisLink : IAsyncDisposable
         {
             // Dead is silence, not slowness: bytes of one large reply count as life.
             if (silent > _options.DeadAfter && _time.GetElapsedTime(oldest, now) > _options.DeadAfter)
-                pump.Abort($"Nothing moved for {Text(silent)} while commands waited.");
+                pump.Abort($"Nothing moved for {LinkTexts.Of(silent)} while commands waited.");
         }
         else if (
             silent > _options.KeepAlive
@@ -470,17 +534,22 @@ internal sealed class RedisLink : IAsyncDisposable
         await SendAsync(new Command(["AUTH", credentials.User ?? "default", credentials.Password]), ReplyParsers.Ignore, cancellationToken)
             .ConfigureAwait(Rt.Capture);
 
-    private Exception TimedOut(PendingReply pending, Sent sent) =>
-        sent == Sent.No
-            ? new RedisTimeoutException(
-                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
-                sent,
-                _lastError
-            )
-            : new RedisTimeoutException(
-                $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+    private Exception TimedOut(PendingReply pending, Sent sent)
+    {
+        if (sent == Sent.Maybe)
+            return new RedisTimeoutException(
+                $"{_settings.Server} did not answer {pending.Name} within {LinkTexts.Of(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
                 sent
             );
+
+        // Why a server would not take it says more than that time has passed.
+        return pending.Refused as RedisServerException as Exception
+            ?? new RedisTimeoutException(
+                $"{pending.Name} was not sent within {LinkTexts.Of(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
+                sent,
+                _lastError
+            );
+    }
 
     private Live NewLive() =>
         new(
@@ -496,20 +565,6 @@ internal sealed class RedisLink : IAsyncDisposable
         );
 
     private long Timestamps(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
-
-    // For log lines: a client has several links.
-    private string PurposeText =>
-        _settings.Purpose switch
-        {
-            LinkPurpose.Bulk => "large values",
-            LinkPurpose.Blocking => "blocking callers",
-            LinkPurpose.Subscriptions => "subscriptions",
-            LinkPurpose.Tracking => "tracked reads",
-            LinkPurpose.Lease => "one caller",
-            _ => "commands",
-        };
-
-    private static string Text(TimeSpan span) => span.TotalSeconds >= 1 ? $"{span.TotalSeconds:0.#} s" : $"{span.TotalMilliseconds:0} ms";
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

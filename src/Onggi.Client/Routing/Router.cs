@@ -19,13 +19,16 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     private readonly RedisClientOptions _options;
     private readonly Completions? _completions;
     private readonly RetryLine _later;
+    private readonly Lock _ending = new();
+    private volatile Router? _successor;
+    private Task? _ended;
     private readonly long _commandTimeout;
 
     protected Router(RedisClientOptions options, Completions? completions, TimeProvider time)
     {
         (_options, _completions, Time) = (options, completions, time);
         _commandTimeout = (long)(options.CommandTimeout.TotalSeconds * time.TimestampFrequency);
-        _later = new RetryLine(time, Dispatch);
+        _later = new RetryLine(time, Take);
     }
 
     /// <summary>Whether commands flow.</summary>
@@ -46,8 +49,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     protected RedisClientOptions Options => _options;
 
-    /// <summary>Where a connection for subscriptions leads: any server that hears what is published; <c>null</c> while none is known.</summary>
-    public virtual ServerSource? AnyServer => null;
+    /// <summary>Where a connection for subscriptions leads: any server that hears what is published.</summary>
+    public abstract ServerSource AnyServer { get; }
 
     /// <summary>What must be asked, one after another, to see all keys.</summary>
     public virtual KeyWalk NewWalk() => new();
@@ -72,8 +75,33 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         return SendAsync<object, T>(in command, parser, null, null, CommandOptions.None, null, traits, cancellationToken);
     }
 
-    /// <summary>Takes over a command that another router has begun.</summary>
-    public void Take(PendingReply pending) => Dispatch(pending);
+    /// <summary>Takes over a command that has been begun, here or by another router.</summary>
+    public void Take(PendingReply pending)
+    {
+        if (_successor is { } known)
+        {
+            known.Take(pending);
+            return;
+        }
+
+        try
+        {
+            Dispatch(pending);
+        }
+        catch (ObjectDisposedException) when (_successor is { } successor)
+        {
+            successor.Take(pending);
+        }
+    }
+
+    /// <summary>The servers are not what they were taken for: whatever has not been sent goes to another router, and so does whatever is asked from now on.</summary>
+    public void HandOver(Router successor)
+    {
+        _successor = successor;
+
+        // The end of the connections hands back what waits for them. Not awaited: what found it out can be one of them.
+        _ = EndOnceAsync();
+    }
 
     /// <summary>Takes over a command that another router could not send any more: what its caller said of asking again does not matter, for it was never asked.</summary>
     public bool TakeUnsent(PendingReply pending, RedisException error) =>
@@ -111,11 +139,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
             pending.Traits = traits ?? TraitsOf(in command, options);
-            Dispatch(pending);
+            _completions?.Started(pending);
+            Take(pending);
         }
         catch (Exception error)
         {
             // It has no place in a queue, so both of its owners are here.
+            if (pending is not null)
+                _completions?.Completed(pending, error);
             pending?.Release();
             pending?.Release();
             return ValueTask.FromException<T>(error);
@@ -181,11 +212,13 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             var traits = TraitsOf(in command, options) with { Blocks = true };
             pending.Traits = slot is { } known ? traits with { Slot = known } : traits;
             pending.WakeOnCompletion(SyncWaiter.OfThisThread);
-            Dispatch(pending);
+            _completions?.Started(pending);
+            Take(pending);
             return pending;
         }
-        catch
+        catch (Exception error)
         {
+            _completions?.Completed(pending, error);
             pending.Release();
             pending.Release();
             throw;
@@ -217,6 +250,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     public override bool TryAgain(PendingReply pending, RedisException error)
     {
+        if (_successor is { } successor)
+            return error is RedisConnectionException { Sent: Sent.No } && pending.Traits.Slot == KeySlots.NotLooked
+                ? successor.TakeUnsent(pending, error)
+                : successor.TryAgain(pending, error);
         if (pending.IsSettled || Time.GetTimestamp() >= pending.Deadline)
             return false;
         switch (error)
@@ -244,7 +281,20 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
     }
 
-    public virtual ValueTask DisposeAsync() => _later.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _later.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await EndOnceAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Ends the connections. Runs once.</summary>
+    protected abstract ValueTask EndAsync();
+
+    private Task EndOnceAsync()
+    {
+        lock (_ending)
+            return _ended ??= EndAsync().AsTask();
+    }
 
     /// <summary>What routing needs to know of the command.</summary>
     protected abstract CommandTraits TraitsOf(in Command command, CommandOptions options);
@@ -270,7 +320,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         pending.Hold();
         try
         {
-            Dispatch(pending);
+            Take(pending);
             return true;
         }
         catch (RedisBusyException)
@@ -332,11 +382,13 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
     }
 
-    private RedisTimeoutException TimedOut(PendingReply pending) =>
-        new(
-            $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
-                + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
-            pending.SentWhenSettled,
-            pending.Refused
-        );
+    private Exception TimedOut(PendingReply pending) =>
+        pending.SentWhenSettled == Sent.No && pending.Refused is RedisServerException refused
+            ? refused
+            : new RedisTimeoutException(
+                $"{_options} did not answer {pending.Name} within {_options.CommandTimeout.TotalMilliseconds:0} ms"
+                    + (pending.SentWhenSettled == Sent.No ? "; it was not sent." : "; whether it was executed is not known."),
+                pending.SentWhenSettled,
+                pending.Refused
+            );
 }

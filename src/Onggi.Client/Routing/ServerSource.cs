@@ -10,20 +10,42 @@ internal abstract class ServerSource
     /// <summary>Why the server that answered is not the one that is wanted; <c>null</c> when it is.</summary>
     public virtual RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => null;
 
+    /// <summary>The server that was found could not be connected to, or was refused.</summary>
+    public virtual void Failed(RedisAddress address) { }
+
+    /// <summary>The longest pause between two attempts to connect that makes sense here.</summary>
+    public virtual TimeSpan MostPause => TimeSpan.MaxValue;
+
+    /// <summary>Runs when it has become known where the server is now: whoever is connected elsewhere is to come here. It must not block.</summary>
+    public event Action<RedisAddress>? Moved;
+
     /// <summary>What messages call it.</summary>
     public abstract override string ToString();
+
+    protected void TellMoved(RedisAddress to) => Moved?.Invoke(to);
 }
 
 /// <summary>Any server of the client's: for what can be heard at each of them.</summary>
-/// <param name="router">Who knows them; it may be replaced by another one.</param>
-/// <param name="options">The servers to begin with.</param>
-internal sealed class AnyServer(Func<Router> router, RedisClientOptions options) : ServerSource
+internal sealed class AnyServer : ServerSource
 {
-    private ServerSource Source => router().AnyServer ?? new FixedServer(options.Seeds[0]);
+    private readonly Func<Router> _router;
+
+    /// <param name="router">Who knows them; it may be replaced by another one.</param>
+    public AnyServer(Func<Router> router)
+    {
+        _router = router;
+        router().AnyServer.Moved += TellMoved;
+    }
+
+    public override TimeSpan MostPause => Source.MostPause;
+
+    private ServerSource Source => _router().AnyServer;
 
     public override ValueTask<RedisAddress> FindAsync(CancellationToken cancellationToken) => Source.FindAsync(cancellationToken);
 
     public override RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => Source.Refuse(address, server);
+
+    public override void Failed(RedisAddress address) => Source.Failed(address);
 
     public override string ToString() => Source.ToString()!;
 }

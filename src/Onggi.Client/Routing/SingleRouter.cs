@@ -10,7 +10,6 @@ namespace Onggi.Client.Routing;
 internal sealed class SingleRouter : Router
 {
     private readonly RedisNode _node;
-    private volatile Router? _successor;
 
     public SingleRouter(
         ServerSource server,
@@ -37,62 +36,14 @@ internal sealed class SingleRouter : Router
 
     public override ServerSource AnyServer { get; }
 
-    public override async Task WhenConnectedAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            await _node.Commands.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-        }
-        catch (Exception error) when (error is RedisConnectionException or ObjectDisposedException && _successor is { } successor)
-        {
-            await successor.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-        }
-    }
+    public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _node.Commands.WhenConnectedAsync(cancellationToken);
 
-    /// <summary>The server is not one but one of several: everything that has not been sent goes to the router that knows them all, and so does whatever is asked from now on.</summary>
-    public void HandOver(Router successor)
-    {
-        _successor = successor;
-
-        // Its end hands back what waits. Not awaited: its own loop is what calls us.
-        _ = _node.DisposeAsync().AsTask();
-    }
-
-    public override bool TryAgain(PendingReply pending, RedisException error)
-    {
-        if (_successor is not { } successor)
-            return base.TryAgain(pending, error);
-        return error is RedisConnectionException { Sent: Sent.No } && pending.Traits.Slot == KeySlots.NotLooked
-            ? successor.TakeUnsent(pending, error)
-            : successor.TryAgain(pending, error);
-    }
-
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync().ConfigureAwait(Rt.Capture);
-        await _node.DisposeAsync().ConfigureAwait(Rt.Capture);
-    }
+    protected override ValueTask EndAsync() => _node.DisposeAsync();
 
     protected override CommandTraits TraitsOf(in Command command, CommandOptions options) =>
         new(SharedConnection.OptionsOf(in command, CommandTable.Find(in command), options), KeySlots.NotLooked);
 
-    protected override void Dispatch(PendingReply pending)
-    {
-        if (_successor is { } known)
-        {
-            known.Take(pending);
-            return;
-        }
-
-        try
-        {
-            _node.LinkFor(pending).Enqueue(pending);
-        }
-        catch (ObjectDisposedException) when (_successor is { } successor)
-        {
-            successor.Take(pending);
-        }
-    }
+    protected override void Dispatch(PendingReply pending) => _node.LinkFor(pending).Enqueue(pending);
 }
 
 /// <summary>A server by itself; tells when it turns out to be one of a cluster.</summary>

@@ -4,12 +4,7 @@ using Onggi.Client.Connections;
 
 namespace Onggi.Client.Transport;
 
-/// <summary>The default: asynchronous receives on the thread pool.</summary>
-/// <remarks>
-/// A read settles everything that has arrived. Then the next receive is begun, and only after that callers go on, one after the other on the same thread: one that blocks
-/// keeps nobody from reading, for the next receive ends on another thread. Those who wait behind it are let go by a work item when this takes longer than a moment.
-/// Measured, that is worth twice the throughput of a work item for each caller.
-/// </remarks>
+/// <summary>Asynchronous receives on the thread pool, over anything that has them: TLS, and what tests make. Otherwise like <see cref="SocketPump"/>, without its way out of a starved pool.</summary>
 internal sealed class AsyncPump : ConnectionPump
 {
     // Reads that end at once, one after the other, before those who are ready are no longer left waiting.

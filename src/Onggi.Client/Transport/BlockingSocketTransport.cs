@@ -24,7 +24,10 @@ internal sealed class BlockingSocketTransport(Socket socket) : IBlockingTranspor
 
     public bool WaitReadable(TimeSpan most) => socket.Poll(most, SelectMode.SelectRead);
 
-    public int Receive(Span<byte> buffer)
+    public int Receive(Span<byte> buffer) => Receive(socket, buffer);
+
+    /// <summary>Receives what is there from a socket that does not block.</summary>
+    public static int Receive(Socket socket, Span<byte> buffer)
     {
         var count = socket.Receive(buffer, SocketFlags.None, out var error);
         return error switch

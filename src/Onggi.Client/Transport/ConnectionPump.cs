@@ -15,10 +15,8 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     // A large value goes out in parts, so that its progress is seen.
     private const int Part = 256 << 10;
 
-    private static readonly int FlushEvery = int.Parse(
-        Environment.GetEnvironmentVariable("FE") ?? "32",
-        System.Globalization.CultureInfo.InvariantCulture
-    );
+    // Callers who go on in one batch before what they have asked is sent, so that the server begins while the others go on.
+    private const int FlushEvery = 64;
 
     private string? _abortReason;
     private long _lastProgress = time.GetTimestamp();
@@ -167,6 +165,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     protected void Received(int count)
     {
         Volatile.Write(ref _lastProgress, time.GetTimestamp());
+        Moved();
         Counters.Received(count, Connection.OnReceived(count, Ready));
         if (Connection.HasRoomAgain())
             RoomAgain?.Invoke();

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Onggi.Client.Transport;
 
 /// <summary>Why bytes were sent when they were.</summary>
@@ -19,9 +21,26 @@ internal enum FlushCause
     Sync,
 }
 
+/// <summary>A standing connection, as metrics see it.</summary>
+internal interface IMeasuredLink
+{
+    /// <summary>What it is for, in a word.</summary>
+    string Kind { get; }
+
+    RedisAddress Address { get; }
+
+    bool IsConnected { get; }
+
+    int InFlight { get; }
+
+    /// <summary>When the command that waits longest was asked, as a timestamp; <see cref="long.MaxValue"/> when none waits. As of the last look, a few times a second.</summary>
+    long OldestAsked { get; }
+}
+
 /// <summary>What a client's connections have done, for metrics. Cheap enough to be always on: plain additions, a lost one does no harm.</summary>
 internal sealed class PumpCounters
 {
+    private readonly ConcurrentDictionary<IMeasuredLink, bool> _links = new();
     private readonly long[] _flushes = new long[5];
     private long _reads;
     private long _replies;
@@ -29,6 +48,8 @@ internal sealed class PumpCounters
     private long _bytesSent;
     private long _bytesReceived;
     private long _takeOvers;
+
+    public IEnumerable<IMeasuredLink> Links => _links.Keys;
 
     public long Reads => Volatile.Read(ref _reads);
 
@@ -43,6 +64,10 @@ internal sealed class PumpCounters
     public long TakeOvers => Volatile.Read(ref _takeOvers);
 
     public long Flushes(FlushCause cause) => Volatile.Read(ref _flushes[(int)cause]);
+
+    public void Add(IMeasuredLink link) => _links.TryAdd(link, true);
+
+    public void Remove(IMeasuredLink link) => _links.TryRemove(link, out _);
 
     public void Flushed(FlushCause cause) => _flushes[(int)cause]++;
 

@@ -2,22 +2,46 @@ using System.Net.Sockets;
 
 namespace Onggi.Client.Transport;
 
-/// <summary>A TCP connection.</summary>
-internal sealed class SocketTransport(Socket socket) : ITransport
+/// <summary>A transport that tells when something can be received, and leaves it to any thread to receive it.</summary>
+internal interface IReadinessTransport : IBlockingTransport
 {
+    /// <summary>Ends when something can be received or the other side has ended. Others may receive meanwhile.</summary>
+    ValueTask<int> WhenReadableAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A TCP connection.</summary>
+internal sealed class SocketTransport : IReadinessTransport
+{
+    private readonly Socket _socket;
+
+    public SocketTransport(Socket socket)
+    {
+        _socket = socket;
+
+        // For the calls that are not asynchronous: they take what there is, past those that wait.
+        socket.Blocking = false;
+    }
+
+    public bool WaitReadable(TimeSpan most) => _socket.Poll(most, SelectMode.SelectRead);
+
+    public int Receive(Span<byte> buffer) => BlockingSocketTransport.Receive(_socket, buffer);
+
+    public ValueTask<int> WhenReadableAsync(CancellationToken cancellationToken) =>
+        _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None, cancellationToken);
+
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+        _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
 
     public ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        var sending = socket.SendAsync(bytes, SocketFlags.None, cancellationToken);
+        var sending = _socket.SendAsync(bytes, SocketFlags.None, cancellationToken);
         if (!sending.IsCompletedSuccessfully)
             return SendRestAsync(sending, bytes, cancellationToken);
         var sent = sending.Result;
         return sent == bytes.Length ? ValueTask.CompletedTask : SendRestAsync(new ValueTask<int>(sent), bytes, cancellationToken);
     }
 
-    public void Abort() => Abort(socket);
+    public void Abort() => Abort(_socket);
 
     public static void Abort(Socket socket)
     {
@@ -48,7 +72,7 @@ internal sealed class SocketTransport(Socket socket) : ITransport
     {
         bytes = bytes[await sending.ConfigureAwait(Rt.Capture)..];
         while (!bytes.IsEmpty)
-            bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, cancellationToken).ConfigureAwait(Rt.Capture)..];
+            bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, cancellationToken).ConfigureAwait(Rt.Capture)..];
     }
 }
 

@@ -102,8 +102,16 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
             var count = _transport.Receive(Connection.GetReceiveMemory().Span);
             if (count > 0)
             {
-                Received(count);
-                Ready.RunAll();
+                try
+                {
+                    Received(count);
+                }
+                finally
+                {
+                    // What was whole before bytes that are broken has its callers too, and nobody else lets them go on.
+                    Ready.RunAll();
+                }
+
                 return true;
             }
 

@@ -20,7 +20,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeProvider _time = time;
     private CancellationToken _stop;
-    private volatile Turn? _turn;
+    private volatile ReaderTurn? _turn;
     private long _onPoolUntil;
     private long _calmSince;
     private TimeSpan _pause = LeastPause;
@@ -63,7 +63,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
 
     private void StartReading()
     {
-        var turn = new Turn();
+        var turn = new ReaderTurn();
         _turn = turn;
         new Thread(() => Read(turn)) { IsBackground = true, Name = "Onggi reader" }.UnsafeStart();
     }
@@ -77,7 +77,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
         Volatile.Write(ref _onPoolUntil, In(_pause));
     }
 
-    private void Read(Turn turn)
+    private void Read(ReaderTurn turn)
     {
         try
         {
@@ -108,7 +108,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     }
 
     // False when the turn to read has passed to another thread meanwhile.
-    private bool GoOn(Turn turn)
+    private bool GoOn(ReaderTurn turn)
     {
         if (_time.GetTimestamp() < Volatile.Read(ref _onPoolUntil))
         {
@@ -124,21 +124,4 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     }
 
     private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
-
-    // One thread's turn to read: it reads, or it is in its callers' code, or the turn was taken from it there.
-    private sealed class Turn
-    {
-        private const int Reading = 0;
-        private const int Releasing = 1;
-        private const int Taken = 2;
-        private int _state;
-
-        public bool IsReleasing => Volatile.Read(ref _state) == Releasing;
-
-        public void BeginRelease() => Volatile.Write(ref _state, Releasing);
-
-        public bool TryEndRelease() => Interlocked.CompareExchange(ref _state, Reading, Releasing) == Releasing;
-
-        public bool TryTake() => Interlocked.CompareExchange(ref _state, Taken, Releasing) == Releasing;
-    }
 }

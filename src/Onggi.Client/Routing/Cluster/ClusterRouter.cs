@@ -43,11 +43,10 @@ internal sealed class ClusterRouter : Router
 
     public override KeyWalk NewWalk() => new ClusterWalk(() => _nodes.Routes);
 
-    public override async ValueTask DisposeAsync()
+    protected override async ValueTask EndAsync()
     {
         _nodes.Stop();
         await Sharded.DisposeAsync().ConfigureAwait(Rt.Capture);
-        await base.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _nodes.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
 

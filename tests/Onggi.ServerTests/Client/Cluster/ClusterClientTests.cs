@@ -149,19 +149,6 @@ public sealed class ClusterClientTests(RedisClusterFixture fixture) : IClassFixt
     }
 
     [Fact]
-    public async Task Several_servers_that_are_no_cluster_are_refused_in_words()
-    {
-        await using var one = await RedisServerProcess.StartAsync();
-        await using var other = await RedisServerProcess.StartAsync();
-        var options = new RedisClientOptions { Servers = [new("127.0.0.1", one.Port), new("127.0.0.1", other.Port)] };
-
-        var error = await RedisClient.ConnectAsync(options).FailsWith<RedisClient, RedisConnectionException>();
-
-        Assert.False(error.IsTransient);
-        Assert.Contains("does not belong to a cluster", error.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task A_seed_that_hangs_or_is_not_there_does_not_matter_while_another_answers()
     {
         var nobody = LoopbackPorts.Free();
