@@ -42,7 +42,6 @@ public sealed class RedisBatch
     /// <exception cref="InvalidOperationException">The batch has been sent.</exception>
     public BatchItem<T> Add<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None)
     {
-        SharedUse.Require(command);
         return Add(new Command(command), parser, options);
     }
 

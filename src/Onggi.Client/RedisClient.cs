@@ -23,9 +23,13 @@ namespace Onggi.Client;
 /// </remarks>
 public sealed class RedisClient : IAsyncDisposable
 {
-    private readonly Router _router;
+    private readonly Lock _gate = new();
     private readonly Lazy<SubscriberHub> _hub;
     private readonly ClientMetrics _metrics;
+    private readonly ClusterLinks _links;
+    private volatile Router _router;
+    private readonly Router _first;
+    private bool _disposed;
 
     /// <summary>Makes a client that connects on first use, or with <see cref="ConnectAsync(CancellationToken)"/>.</summary>
     /// <param name="options">Where and how.</param>
@@ -40,15 +44,9 @@ public sealed class RedisClient : IAsyncDisposable
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
         var counters = new PumpCounters();
         _metrics = new ClientMetrics(options, meters, time, counters, () => _router?.IsConnected == true);
-        ServerSource server =
-            options.SentinelService is not null ? new SentinelSource(options, logger, time)
-            : options.Seeds.Count > 1 ? new ReplicatedSource(options, logger, time)
-            : new FixedServer(options.Seeds[0]);
-        _router = server is PrimarySource primary
-            ? new ReplicatedRouter(primary, options, _metrics, counters, logger, time)
-            : new SingleRouter(server, options, _metrics, counters, logger, time);
-        _router.Changed = OnChanged;
-        var subscriptions = new LinkSettings(server, LinkPurpose.Subscriptions) { Counters = counters };
+        _links = new ClusterLinks(options, counters, logger, time);
+        _router = _first = NewRouter(NewSource());
+        var subscriptions = new LinkSettings(new AnyServer(() => _router), LinkPurpose.Subscriptions) { Counters = counters };
         _hub = new Lazy<SubscriberHub>(() => new SubscriberHub(options, subscriptions, logger, time));
     }
 
@@ -101,7 +99,7 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Waits until commands flow, trying again with growing pauses.</summary>
     /// <exception cref="RedisConnectionException">They do not within <see cref="RedisClientOptions.ConnectTimeout"/>, or Redis refuses us (wrong password, too old). The client goes on trying in the background.</exception>
     public async ValueTask ConnectAsync(CancellationToken cancellationToken = default) =>
-        await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
 
     /// <summary>Sends one command and reads its reply with <paramref name="parser"/>. One round trip.</summary>
     /// <param name="command">Its name and arguments; written before the call returns.</param>
@@ -128,7 +126,6 @@ public sealed class RedisClient : IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(parser);
-        SharedUse.Require(command);
         return _router.SendAsync(new Command(command), parser, options, cancellationToken);
     }
 
@@ -149,16 +146,31 @@ public sealed class RedisClient : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(parser);
-        SharedUse.Require(command);
         return _router.SendAsync(new Command(command), state, parser, options, cancellationToken);
     }
 
     /// <summary>Sends one command and blocks until the reply has come; needs no other thread, so a starved thread pool does not matter. One round trip.</summary>
     internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None)
     {
-        SharedUse.Require(command);
         return _router.Send(new Command(command), parser, options);
     }
+
+    /// <summary>What must be asked, one after another, to see all keys.</summary>
+    internal async ValueTask<KeyWalk> NewWalkAsync(CancellationToken cancellationToken)
+    {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        return _router.NewWalk();
+    }
+
+    /// <summary>Sends a command without keys, which changes nothing, to whoever has a slot.</summary>
+    internal ValueTask<T> SendToAsync<T>(
+        int slot,
+        ReadOnlySpan<RedisArg> command,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    ) => _router.SendToAsync(slot, new Command(command), parser, cancellationToken);
 
     /// <summary>Runs a script like <see cref="EvalAsync"/>, and blocks.</summary>
     internal T Eval<T>(RedisScript script, ReadOnlySpan<RedisArg> keys, ReadOnlySpan<RedisArg> args, ReplyParser<T> parser) =>
@@ -192,18 +204,32 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Listens to a channel, and returns when Redis has confirmed. One round trip.</summary>
     /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribeAsync(string channel, CancellationToken cancellationToken = default) =>
-        SubscribeAsync(channel, isPattern: false, cancellationToken);
+        SubscribeAsync(channel, SubscriptionKind.Channel, cancellationToken);
 
     /// <summary>Listens to all channels that match a glob pattern, and returns when Redis has confirmed. One round trip.</summary>
     /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public ValueTask<RedisSubscription> SubscribePatternAsync(string pattern, CancellationToken cancellationToken = default) =>
-        SubscribeAsync(pattern, isPattern: true, cancellationToken);
+        SubscribeAsync(pattern, SubscriptionKind.Pattern, cancellationToken);
+
+    /// <summary>Listens to a channel that belongs to a slot of the cluster, as a key does, and returns when Redis has confirmed. One round trip. (SSUBSCRIBE)</summary>
+    /// <remarks>
+    /// What is published with <c>PublishShardedAsync</c> reaches the nodes of one slot instead of all. When the slot moves, or its primary is replaced, it is listened to at the new owner,
+    /// and the reader is told that messages can have been missed. On a server by itself it is a channel apart from those of <see cref="SubscribeAsync(string, CancellationToken)"/>.
+    /// </remarks>
+    /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
+    public async ValueTask<RedisSubscription> SubscribeShardedAsync(string channel, CancellationToken cancellationToken = default)
+    {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        return await SubscribeAsync(channel, SubscriptionKind.Sharded, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
 
     /// <summary>Records the wish to listen and returns at once: it comes true when there is a connection (<see cref="RedisSubscription.WhenActiveAsync(CancellationToken)"/>).</summary>
     public RedisSubscription Subscribe(string channel)
     {
         ArgumentException.ThrowIfNullOrEmpty(channel);
-        return _hub.Value.Add(channel, isPattern: false);
+        return _hub.Value.Add(channel, SubscriptionKind.Channel);
     }
 
     /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
@@ -225,6 +251,9 @@ public sealed class RedisClient : IAsyncDisposable
 
     private async ValueTask<RedisLease> LeaseAsync(int slot, CancellationToken cancellationToken)
     {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         var pool = _router.LeasesFor(slot);
         return new RedisLease(await pool.RentAsync(cancellationToken).ConfigureAwait(Rt.Capture), pool, Options);
     }
@@ -237,14 +266,55 @@ public sealed class RedisClient : IAsyncDisposable
     {
         if (_hub.IsValueCreated)
             await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        lock (_gate)
+            _disposed = true;
+        await _first.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
     }
 
-    private async ValueTask<RedisSubscription> SubscribeAsync(string name, bool isPattern, CancellationToken cancellationToken)
+    // Servers tell, when they are first connected to, whether they belong to a cluster.
+    private Router NewRouter(ServerSource server) =>
+        server is PrimarySource primary
+            ? new ReplicatedRouter(primary, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged }
+            : new SingleRouter(server, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged };
+
+    private ServerSource NewSource() =>
+        Options.SentinelService is not null ? new SentinelSource(Options, _links.Logger, _links.Time)
+        : Options.Seeds.Count > 1 ? new ReplicatedSource(Options, _links.Logger, _links.Time, BecomeCluster)
+        : new PlainServer(Options.Seeds[0], BecomeCluster);
+
+    private void BecomeCluster()
+    {
+        lock (_gate)
+        {
+            if (_disposed || _router != _first)
+                return;
+            var cluster = new ClusterRouter(_links, _metrics) { Changed = OnChanged };
+            _router = cluster;
+            _first.HandOver(cluster);
+        }
+    }
+
+    // While we wait, the servers can turn out to be a cluster.
+    private async ValueTask WhenConnectedAsync(CancellationToken cancellationToken)
+    {
+        var router = _router;
+        try
+        {
+            await router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisConnectionException or ObjectDisposedException && _router != router)
+        {
+            await _router.WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+    }
+
+    private async ValueTask<RedisSubscription> SubscribeAsync(string name, SubscriptionKind kind, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        var subscription = _hub.Value.Add(name, isPattern);
+        var subscription =
+            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : _hub.Value.Add(name, kind);
         try
         {
             await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);

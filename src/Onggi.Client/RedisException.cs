@@ -49,6 +49,10 @@ public sealed class RedisServerException : RedisException
     public RedisServerException(string error)
         : base(error, NotExecuted(CodeOf(error)) ? Sent.No : Sent.Maybe, MayPass(CodeOf(error))) => Code = CodeOf(error);
 
+    /// <summary>One part of a command was refused, when others may have been executed.</summary>
+    internal RedisServerException(string error, Sent sent, RedisServerException inner)
+        : base(error, sent, inner.IsTransient, inner) => Code = inner.Code;
+
     /// <summary>The first word of the error: <c>WRONGTYPE</c>, <c>OOM</c>, <c>NOSCRIPT</c>, <c>ERR</c> …</summary>
     public string Code { get; }
 

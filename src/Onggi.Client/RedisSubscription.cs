@@ -31,15 +31,16 @@ public sealed class RedisSubscription : IAsyncDisposable
         Interrupted = true,
     };
 
-    private readonly SubscriberHub _hub;
     private readonly Channel<RedisMessage> _messages;
     private readonly long _mostBytes;
+    private SubscriberHub _hub = null!;
+    private bool _over;
     private long _bytes;
     private int _dropped;
 
-    internal RedisSubscription(SubscriberHub hub, string name, bool isPattern, int buffer, long mostBytes)
+    internal RedisSubscription(SubscriberHub hub, string name, SubscriptionKind kind, int buffer, long mostBytes)
     {
-        (_hub, Name, IsPattern, _mostBytes) = (hub, name, isPattern, mostBytes);
+        (Hub, Name, Kind, _mostBytes) = (hub, name, kind, mostBytes);
         _messages = Channel.CreateBounded<RedisMessage>(
             new BoundedChannelOptions(buffer) { FullMode = BoundedChannelFullMode.DropOldest },
             dropped =>
@@ -54,7 +55,19 @@ public sealed class RedisSubscription : IAsyncDisposable
     public string Name { get; }
 
     /// <summary>Whether <see cref="Name"/> is a glob pattern.</summary>
-    public bool IsPattern { get; }
+    public bool IsPattern => Kind == SubscriptionKind.Pattern;
+
+    internal SubscriptionKind Kind { get; }
+
+    /// <summary>Where it is listened at; a channel of a slot moves with the slot.</summary>
+    internal SubscriberHub Hub
+    {
+        get => Volatile.Read(ref _hub);
+        set => Volatile.Write(ref _hub, value);
+    }
+
+    /// <summary>Its reader has left.</summary>
+    internal bool IsOver => Volatile.Read(ref _over);
 
     internal SubscriberHub.Topic? Topic { get; set; }
 
@@ -77,20 +90,21 @@ public sealed class RedisSubscription : IAsyncDisposable
     /// <summary>Unsubscribes, when nobody else of this process reads the same channel; at most one round trip. Ends <see cref="ReadAllAsync"/>.</summary>
     public async ValueTask DisposeAsync()
     {
+        Volatile.Write(ref _over, true);
         Complete();
-        await _hub.RemoveAsync(this).ConfigureAwait(Rt.Capture);
+        await Hub.RemoveAsync(this).ConfigureAwait(Rt.Capture);
     }
 
     internal async Task WhenActiveAsync(TimeSpan timeout, CancellationToken cancellationToken)
     {
         try
         {
-            await Topic!.Active.WaitAsync(timeout, _hub.Time, cancellationToken).ConfigureAwait(Rt.Capture);
+            await Topic!.Active.WaitAsync(timeout, Hub.Time, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         catch (TimeoutException error)
         {
             throw new RedisTimeoutException(
-                $"Redis did not confirm the subscription to {Name} in time. {_hub.LastError}",
+                $"Redis did not confirm the subscription to {Name} in time. {Hub.LastError}",
                 Sent.Maybe,
                 error
             );

@@ -2,6 +2,7 @@ using System.Globalization;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
+using Onggi.Client.Routing.Cluster;
 
 namespace Onggi.Client;
 
@@ -42,8 +43,9 @@ public sealed class RedisTransaction
     /// <exception cref="InvalidOperationException">The transaction has been executed.</exception>
     public BatchItem<T> Add<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser)
     {
-        SharedUse.Require(command);
-        return Add(new Command(command), parser, command.IsEmpty ? "" : command[0].Name);
+        var whole = new Command(command);
+        SharedConnection.OptionsOf(in whole, CommandTable.Find(in whole), CommandOptions.None);
+        return Add(whole, parser, command.IsEmpty ? "" : command[0].Name);
     }
 
     /// <summary>Adds a script, with its source: that the server does not know it would be found out too late.</summary>
@@ -108,7 +110,7 @@ public sealed class RedisTransaction
         if (_executed)
             throw new InvalidOperationException("The transaction has been executed; make another one.");
         var traits = _router.Describe(in command, CommandOptions.Primary);
-        if (traits.Slot >= 0 && _traits.Slot >= 0 && traits.Slot != _traits.Slot)
+        if (traits.Slot == KeySlots.Several || (traits.Slot >= 0 && _traits.Slot >= 0 && traits.Slot != _traits.Slot))
             throw new ArgumentException(
                 $"{name} has its keys in another slot than the commands before it. Give all keys of a transaction the same part in braces: {{user:42}}:name."
             );

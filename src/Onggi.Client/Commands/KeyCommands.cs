@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Onggi.Client.Routing;
 
 namespace Onggi.Client;
 
@@ -24,6 +25,7 @@ public static class KeyCommands
             redis.SendAsync(["PEXPIRE", key, (long)timeToLive.TotalMilliseconds], ReplyParsers.Boolean, cancellationToken);
 
         /// <summary>The keys that match a glob pattern, found step by step (SCAN): every key that stands during the whole walk comes at least once, perhaps twice.</summary>
+        /// <remarks>On a cluster all primaries are walked, and again whoever has been given slots meanwhile. A key that is just being moved from one node to another can be missed.</remarks>
         /// <param name="pattern">Redis glob: <c>*</c>, <c>?</c>, <c>[a-z]</c>, <c>\</c> escapes.</param>
         /// <param name="count">How many keys the server looks at per round trip.</param>
         /// <param name="cancellationToken">Ends the walk.</param>
@@ -33,16 +35,44 @@ public static class KeyCommands
             [EnumeratorCancellation] CancellationToken cancellationToken = default
         )
         {
-            var cursor = "0";
-            do
+            var walk = await redis.NewWalkAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+            while (walk.Next())
             {
-                var page = await redis
-                    .SendAsync(["SCAN", cursor, "MATCH", pattern, "COUNT", count], ScanPage.Parser, cancellationToken)
-                    .ConfigureAwait(Rt.Capture);
-                cursor = page.Cursor;
-                foreach (var key in page.Keys)
-                    yield return key!;
-            } while (cursor != "0");
+                var cursor = "0";
+                do
+                {
+                    var page = await NextPageAsync(redis, walk, cursor, pattern, count, cancellationToken).ConfigureAwait(Rt.Capture);
+                    foreach (var key in page?.Keys ?? [])
+                        yield return key!;
+                    if (page is null || !walk.StillThere)
+                        break;
+                    cursor = page.Cursor;
+                    if (cursor == "0")
+                        walk.Done();
+                } while (cursor != "0");
+            }
+        }
+    }
+
+    // Null when whoever was asked has lost its keys to somebody else.
+    private static async ValueTask<ScanPage?> NextPageAsync(
+        RedisClient redis,
+        KeyWalk walk,
+        string cursor,
+        string pattern,
+        int count,
+        CancellationToken cancellationToken
+    )
+    {
+        try
+        {
+            return await redis
+                .SendToAsync(walk.Slot, ["SCAN", cursor, "MATCH", pattern, "COUNT", count], ScanPage.Parser, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisException) when (!walk.StillThere)
+        {
+            return null;
         }
     }
 

@@ -16,5 +16,9 @@ public static class ServerCommands
         /// <summary>Sends a message to all who listen to the channel now; how many the server knows of. (PUBLISH)</summary>
         public ValueTask<long> PublishAsync(RedisArg channel, RedisArg payload, CancellationToken cancellationToken = default) =>
             redis.SendAsync(["PUBLISH", channel, payload], ReplyParsers.Int64, cancellationToken);
+
+        /// <summary>Sends a message to all who listen to a channel that belongs to a slot (<see cref="RedisClient.SubscribeShardedAsync"/>); how many the server knows of. (SPUBLISH)</summary>
+        public ValueTask<long> PublishShardedAsync(RedisArg channel, RedisArg payload, CancellationToken cancellationToken = default) =>
+            redis.SendAsync(["SPUBLISH", channel, payload], ReplyParsers.Int64, cancellationToken);
     }
 }

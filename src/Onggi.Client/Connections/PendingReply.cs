@@ -54,6 +54,9 @@ internal abstract class PendingReply
     /// <summary>What the origin knows of it.</summary>
     public CommandTraits Traits { get; set; }
 
+    /// <summary>Whom the origin gave it to last, where it wants to know when the answer has come.</summary>
+    public object? Target { get; set; }
+
     /// <summary>The caller's span, when somebody listens for such; <c>null</c> otherwise.</summary>
     public Activity? Activity { get; set; }
 
@@ -169,8 +172,8 @@ internal abstract class PendingReply
         if (Interlocked.Decrement(ref _owners) != 0)
             return;
         Volatile.Write(ref _word, _word | Settled);
-        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused, Activity, _waiter) = (null, null, null, null, null, null, null, null);
-        Transaction = null;
+        (ConfirmedBy, Queue, Preamble, Script, Origin, Refused) = (null, null, null, null, null, null);
+        (Target, Activity, Transaction, _waiter) = (null, null, null, null);
         _frame.Clear();
         Recycle();
     }
@@ -214,7 +217,7 @@ internal abstract class Completions
 
 /// <summary>What must be known of a command to send it again, or elsewhere.</summary>
 /// <param name="Options">What the caller asked for.</param>
-/// <param name="Slot">The hash slot of its keys; -1 when it has none, or nobody asks.</param>
+/// <param name="Slot">The hash slot of its keys; negative when it has none, or several, or nobody has looked: see <c>KeySlots</c>.</param>
 /// <param name="Blocks">Its caller blocks until the reply comes.</param>
 internal readonly record struct CommandTraits(CommandOptions Options, int Slot = -1, bool Blocks = false);
 

@@ -24,6 +24,9 @@ internal static partial class Log
     [LoggerMessage(1005, LogLevel.Error, "Checking time-outs failed; the next check follows")]
     public static partial void TickFailed(ILogger logger, Exception error);
 
+    [LoggerMessage(1040, LogLevel.Error, "Asking the cluster who has which slot failed; it is asked again")]
+    public static partial void MapFailed(ILogger logger, Exception error);
+
     [LoggerMessage(1003, LogLevel.Error, "Redis refused the subscription to {Channel}: {Reason} It is asked for again every 5 s")]
     public static partial void SubscriptionRefused(ILogger logger, string channel, string reason);
 

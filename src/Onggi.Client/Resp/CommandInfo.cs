@@ -18,6 +18,9 @@ internal sealed class CommandInfo(string name, KeyPlaces keys, CommandFlags flag
     /// <summary>A replica may answer it, where old answers are allowed. Not the SCAN family: a cursor means nothing to another server.</summary>
     public bool MayReadReplica => OnlyReads && !Has(CommandFlags.Cursor);
 
+    /// <summary>It has no keys, and asking twice is harmless: PING, INFO, SCRIPT LOAD.</summary>
+    public bool OnlyAsksServer => Keys.HasNone && Has(CommandFlags.Again);
+
     /// <summary>It changes what its connection is or does, so on a shared connection it would change it for everybody.</summary>
     public bool ChangesConnection => Has(CommandFlags.Connection);
 
@@ -155,4 +158,10 @@ internal enum ReplyJoin
 
     /// <summary>OK when all are.</summary>
     Ok,
+
+    /// <summary>All elements of all arrays.</summary>
+    Concatenation,
+
+    /// <summary>All answer the same: the first.</summary>
+    First,
 }

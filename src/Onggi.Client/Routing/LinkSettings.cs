@@ -37,6 +37,9 @@ internal sealed record LinkSettings(ServerSource Server, LinkPurpose Purpose)
     /// <summary>Who gets the pushes; <c>null</c> for nobody.</summary>
     public IPushSink? Pushes { get; init; }
 
+    /// <summary>Whether commands that wait for a connection are handed back when there is none to be had, because their origin knows somebody else to ask.</summary>
+    public bool HandsBack { get; init; }
+
     /// <summary>Where what it does is counted.</summary>
     public PumpCounters Counters { get; init; } = new();
 }

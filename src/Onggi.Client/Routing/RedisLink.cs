@@ -122,7 +122,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         catch (TimeoutException)
         {
             throw new RedisConnectionException(
-                $"Could not connect to {_settings.Server} within {Text(_options.ConnectTimeout)}. {LastError}",
+                $"Could not connect to {_settings.Server} within {LinkTexts.Of(_options.ConnectTimeout)}. {LastError}",
                 Sent.No,
                 _lastError
             );
@@ -191,6 +191,22 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
     public void Abort(string reason) => _live.Pump?.Abort(reason);
+
+    /// <summary>Hands back the commands that wait for a connection: they were never sent, and their origin may know somebody else to ask.</summary>
+    public void HandBack()
+    {
+        Live waiting;
+        lock (_gate)
+        {
+            waiting = _live;
+            if (_disposed || waiting.Pump is not null || waiting.Connection.InFlight == 0)
+                return;
+            _live = NewLive();
+        }
+
+        waiting.Connection.Close($"There is no connection to {_settings.Server}. {LastError}", _lastError);
+        _line.Advance();
+    }
 
     /// <summary>Leaves a server that answers, but is not the right one: later commands wait for the next connection, those under way get their replies while they come.</summary>
     public void Leave(string reason)
@@ -311,8 +327,12 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         {
             if (found)
                 _settings.Server.Failed(Address);
-            if (!_stop.IsCancellationRequested)
-                Failed(Explain((error as AggregateException)?.InnerException ?? error, timeout.IsCancellationRequested), failures);
+            if (_stop.IsCancellationRequested)
+                return null;
+            error = (error as AggregateException)?.InnerException ?? error;
+            Failed(LinkTexts.Explain(error, timeout.IsCancellationRequested, _settings.Server, _options), failures);
+            if (_settings.HandsBack)
+                HandBack();
             return null;
         }
         finally
@@ -380,28 +400,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
         };
 
-    private RedisConnectionException Explain(Exception error, bool timedOut) =>
-        error switch
-        {
-            RedisConnectionException known => known,
-            OperationCanceledException when timedOut => new RedisConnectionException(
-                $"{_settings.Server} did not answer within {Text(_options.ConnectTimeout)}: it is unreachable, or it hangs{(_options.Tls is null ? "" : ", or its port does not speak TLS")}.",
-                Sent.No,
-                error
-            ),
-            RespProtocolException => new RedisConnectionException(
-                $"What answers at {_settings.Server} is not Redis: {error.Message}",
-                Sent.No,
-                error
-            ),
-            OperationCanceledException => new RedisConnectionException(
-                $"{_settings.Server} moved while we connected to it.",
-                Sent.No,
-                error
-            ),
-            _ => new RedisConnectionException($"Could not connect to {_settings.Server}: {error.Message.TrimEnd('.')}.", Sent.No, error),
-        };
-
     private void Failed(RedisConnectionException error, int failures)
     {
         _lastError = error;
@@ -434,7 +432,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     private async Task UseAsync(ITransport transport)
     {
-        var live = _live;
         if (!TellPushes(began: true))
         {
             TellPushes(began: false);
@@ -442,15 +439,20 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             return;
         }
 
-        var pump = NewPump(live.Connection, transport);
+        Live live;
+        ConnectionPump pump;
+        lock (_gate)
+        {
+            live = _live;
+            pump = NewPump(live.Connection, transport);
+            live.Pump = pump;
+        }
+
         Volatile.Write(ref _keepAliveAsked, 0);
-        live.Pump = pump;
 
         // Whoever disposes or moves on cancels first and then looks for the pump: one of the two sees the other.
         Interlocked.MemoryBarrier();
         LeaveIfMoved();
-        if (_stop.IsCancellationRequested)
-            pump.Abort("The client was disposed.");
         Keeper.Add(pump);
         live.Connection.Attach();
         pump.Flush();
@@ -507,9 +509,9 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         try
         {
             if (connected)
-                Log.Connected(_logger, Address.Host, Address.Port, Server!.Product, Server.Version, PurposeText);
+                Log.Connected(_logger, Address.Host, Address.Port, Server!.Product, Server.Version, LinkTexts.Of(_settings.Purpose));
             else if (!_stop.IsCancellationRequested)
-                Log.Lost(_logger, Address.Host, Address.Port, PurposeText, reason);
+                Log.Lost(_logger, Address.Host, Address.Port, LinkTexts.Of(_settings.Purpose), reason);
             Changed?.Invoke(connected);
         }
         catch (Exception error)
@@ -539,7 +541,12 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         OldestAsked = oldest;
         _line.Expire(now, pending => TimedOut(pending, pending.SentWhenSettled));
         if (live.Pump is not { } pump)
+        {
+            if (_settings.HandsBack && IsKnownDown)
+                HandBack();
             return;
+        }
+
         pump.LookAround();
 
         // One caller's own can be silent for as long as its command blocks, and what we say in between would be taken into a transaction.
@@ -552,7 +559,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         {
             // Dead is silence, not slowness: bytes of one large reply count as life.
             if (silent > _options.DeadAfter && _time.GetElapsedTime(oldest, now) > _options.DeadAfter)
-                pump.Abort($"Nothing moved for {Text(silent)} while commands waited.");
+                pump.Abort($"Nothing moved for {LinkTexts.Of(silent)} while commands waited.");
         }
         else if (
             silent > _options.KeepAlive
@@ -588,14 +595,14 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     {
         if (sent == Sent.Maybe)
             return new RedisTimeoutException(
-                $"{_settings.Server} did not answer {pending.Name} within {Text(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
+                $"{_settings.Server} did not answer {pending.Name} within {LinkTexts.Of(_options.CommandTimeout)}; whether it was executed is not known. {InFlight} commands wait for replies.",
                 sent
             );
 
         // Why a server would not take it says more than that time has passed.
         return pending.Refused as RedisServerException as Exception
             ?? new RedisTimeoutException(
-                $"{pending.Name} was not sent within {Text(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
+                $"{pending.Name} was not sent within {LinkTexts.Of(_options.CommandTimeout)}: there is no connection to {_settings.Server}. {LastError}",
                 sent,
                 _lastError
             );
@@ -615,21 +622,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         );
 
     private long Timestamps(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
-
-    // For log lines: a client has several links.
-    private string PurposeText =>
-        _settings.Purpose switch
-        {
-            LinkPurpose.Bulk => "large values",
-            LinkPurpose.Blocking => "blocking callers",
-            LinkPurpose.Subscriptions => "subscriptions",
-            LinkPurpose.Tracking => "tracked reads",
-            LinkPurpose.Lease => "one caller",
-            LinkPurpose.Discovery => "finding the primary",
-            _ => "commands",
-        };
-
-    private static string Text(TimeSpan span) => span.TotalSeconds >= 1 ? $"{span.TotalSeconds:0.#} s" : $"{span.TotalMilliseconds:0} ms";
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 

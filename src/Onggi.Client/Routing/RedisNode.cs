@@ -18,7 +18,7 @@ internal sealed class RedisNode : IAsyncDisposable
 
     // Guarded by the gate.
     private readonly List<TrackedLink> _tracked = [];
-    private bool _disposed;
+    private volatile bool _disposed;
 
     public RedisNode(
         ServerSource server,
@@ -26,10 +26,16 @@ internal sealed class RedisNode : IAsyncDisposable
         PumpCounters counters,
         ILogger logger,
         TimeProvider time,
-        IReadOnlyList<RedisArg[]>? setup = null
+        IReadOnlyList<RedisArg[]>? setup = null,
+        bool handsBack = false
     )
     {
-        var settings = new LinkSettings(server, LinkPurpose.Commands) { Setup = setup ?? [], Counters = counters };
+        var settings = new LinkSettings(server, LinkPurpose.Commands)
+        {
+            Setup = setup ?? [],
+            Counters = counters,
+            HandsBack = handsBack,
+        };
         Server = server;
         Commands = new RedisLink(options, settings, logger, time);
         _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
@@ -49,10 +55,24 @@ internal sealed class RedisNode : IAsyncDisposable
         Commands.InFlight + (_bulk.IsValueCreated ? _bulk.Value.InFlight : 0) + (_blocking.IsValueCreated ? _blocking.Value.InFlight : 0);
 
     /// <summary>The connection for this command. The order between two commands that nobody awaits in between is kept only on one connection.</summary>
-    public RedisLink LinkFor(PendingReply pending) =>
-        pending.Traits.Blocks ? _blocking.Value
-        : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
-        : Commands;
+    public RedisLink LinkFor(PendingReply pending)
+    {
+        // What is begun after the end would never end.
+        ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+        return pending.Traits.Blocks ? _blocking.Value
+            : (pending.Traits.Options & CommandOptions.Bulk) != CommandOptions.None || pending.Frame.Length >= BulkFrom ? _bulk.Value
+            : Commands;
+    }
+
+    /// <summary>Hands back what waits for a connection and was never sent.</summary>
+    public void HandBack()
+    {
+        Commands.HandBack();
+        if (_bulk.IsValueCreated)
+            _bulk.Value.HandBack();
+        if (_blocking.IsValueCreated)
+            _blocking.Value.HandBack();
+    }
 
     /// <summary>Connections with one caller each.</summary>
     public LeasePool Leases => _leases.Value;

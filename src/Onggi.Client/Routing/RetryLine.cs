@@ -25,6 +25,16 @@ internal sealed class RetryLine : IAsyncDisposable
         _timer = time.CreateTimer(static line => ((RetryLine)line!).OnTick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>How many wait.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+                return _waiting.Count;
+        }
+    }
+
     public bool TryAdd(PendingReply pending)
     {
         lock (_gate)
@@ -87,6 +97,18 @@ internal sealed class RetryLine : IAsyncDisposable
             Ask(pending, now);
     }
 
+    // What the server says is a better reason than that time has passed; but it says nothing of an earlier attempt that may have been executed.
+    private static Exception Reason(PendingReply pending) =>
+        pending.Refused is RedisServerException refused && !pending.MaybeExecuted
+            ? refused
+            : new RedisTimeoutException(
+                $"{pending.Name} was not answered in time"
+                    + (pending.MaybeExecuted ? "; whether it was executed is not known. " : "; it was not sent. ")
+                    + pending.Refused?.Message,
+                pending.MaybeExecuted ? Sent.Maybe : Sent.No,
+                pending.Refused
+            );
+
     private void Ask(PendingReply pending, long now)
     {
         var word = pending.Word;
@@ -104,8 +126,12 @@ internal sealed class RetryLine : IAsyncDisposable
                 return;
             }
 
-            // What the server says is a better reason than that time has passed.
-            pending.TryFail(word, pending.Refused!);
+            pending.TryFail(word, pending, static (_, pending) => Reason(pending));
+        }
+        catch (RedisBusyException) when (TryAdd(pending))
+        {
+            // There will be room before its time is over, or not.
+            return;
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {

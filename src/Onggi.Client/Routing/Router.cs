@@ -1,5 +1,6 @@
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using Onggi.Client.Routing.Cluster;
 
 namespace Onggi.Client.Routing;
 
@@ -10,18 +11,24 @@ namespace Onggi.Client.Routing;
 /// </remarks>
 internal abstract class Router : CommandOrigin, IAsyncDisposable
 {
+    // What was not sent is asked again at once so often, and then with pauses: a connection that ends as soon as it begins must not keep a processor busy.
+    private const int MostAtOnce = 3;
+
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(25);
 
     private readonly RedisClientOptions _options;
     private readonly Completions? _completions;
     private readonly RetryLine _later;
+    private readonly Lock _ending = new();
+    private volatile Router? _successor;
+    private Task? _ended;
     private readonly long _commandTimeout;
 
     protected Router(RedisClientOptions options, Completions? completions, TimeProvider time)
     {
         (_options, _completions, Time) = (options, completions, time);
         _commandTimeout = (long)(options.CommandTimeout.TotalSeconds * time.TimestampFrequency);
-        _later = new RetryLine(time, Dispatch);
+        _later = new RetryLine(time, Take);
     }
 
     /// <summary>Whether commands flow.</summary>
@@ -40,6 +47,14 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     public TimeProvider Time { get; }
 
+    protected RedisClientOptions Options => _options;
+
+    /// <summary>Where a connection for subscriptions leads: any server that hears what is published.</summary>
+    public abstract ServerSource AnyServer { get; }
+
+    /// <summary>What must be asked, one after another, to see all keys.</summary>
+    public virtual KeyWalk NewWalk() => new();
+
     /// <summary>Waits until commands flow.</summary>
     /// <exception cref="RedisConnectionException">They do not within the connect time-out, or the server refuses us for good.</exception>
     public abstract Task WhenConnectedAsync(CancellationToken cancellationToken);
@@ -51,7 +66,46 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         CommandOptions options,
         CancellationToken cancellationToken,
         Preamble? preamble = null
-    ) => SendAsync<object, T>(in command, parser, null, null, options, preamble, cancellationToken);
+    ) => SendAsync<object, T>(in command, parser, null, null, options, preamble, null, cancellationToken);
+
+    /// <summary>Sends a command that has no keys to whoever has a slot. It is one that changes nothing.</summary>
+    public ValueTask<T> SendToAsync<T>(int slot, in Command command, ReplyParser<T> parser, CancellationToken cancellationToken)
+    {
+        var traits = new CommandTraits(CommandOptions.Primary | CommandOptions.Idempotent | CommandOptions.Bulk, slot);
+        return SendAsync<object, T>(in command, parser, null, null, CommandOptions.None, null, traits, cancellationToken);
+    }
+
+    /// <summary>Takes over a command that has been begun, here or by another router.</summary>
+    public void Take(PendingReply pending)
+    {
+        if (_successor is { } known)
+        {
+            known.Take(pending);
+            return;
+        }
+
+        try
+        {
+            Dispatch(pending);
+        }
+        catch (ObjectDisposedException) when (_successor is { } successor)
+        {
+            successor.Take(pending);
+        }
+    }
+
+    /// <summary>The servers are not what they were taken for: whatever has not been sent goes to another router, and so does whatever is asked from now on.</summary>
+    public void HandOver(Router successor)
+    {
+        _successor = successor;
+
+        // The end of the connections hands back what waits for them. Not awaited: what found it out can be one of them.
+        _ = EndOnceAsync();
+    }
+
+    /// <summary>Takes over a command that another router could not send any more: what its caller said of asking again does not matter, for it was never asked.</summary>
+    public bool TakeUnsent(PendingReply pending, RedisException error) =>
+        !pending.IsSettled && Time.GetTimestamp() < pending.Deadline && Now(pending, error);
 
     /// <summary>Sends a command whose parser is given something; one round trip, or fewer together with others.</summary>
     public ValueTask<T> SendAsync<TState, T>(
@@ -62,7 +116,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         CancellationToken cancellationToken,
         Preamble? preamble = null
     )
-        where TState : class => SendAsync(in command, null, state, parser, options, preamble, cancellationToken);
+        where TState : class => SendAsync(in command, null, state, parser, options, preamble, null, cancellationToken);
 
     private ValueTask<T> SendAsync<TState, T>(
         in Command command,
@@ -71,6 +125,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         ReplyParser<TState, T>? parserWithState,
         CommandOptions options,
         Preamble? preamble,
+        CommandTraits? traits,
         CancellationToken cancellationToken
     )
         where TState : class
@@ -84,9 +139,9 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             if (parserWithState is not null)
                 pending.ReadWith(state!, parserWithState);
             pending.Preamble = preamble;
-            pending.Traits = TraitsOf(in command, options);
+            pending.Traits = traits ?? TraitsOf(in command, options);
             _completions?.Started(pending);
-            Dispatch(pending);
+            Take(pending);
         }
         catch (Exception error)
         {
@@ -107,14 +162,60 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>Sends a command and blocks until its reply has come, without any other thread's help.</summary>
     public T Send<T>(in Command command, ReplyParser<T> parser, CommandOptions options)
     {
-        var waiter = SyncWaiter.OfThisThread;
+        if (SplitOf(in command) is { } split)
+            return SendParts(split, parser, options);
+        var pending = Begin(in command, parser, options);
+        WaitFor(pending);
+        return pending.GetResult();
+    }
+
+    // All parts are under way before the first is waited for.
+    private T SendParts<T>(KeySplit split, ReplyParser<T> parser, CommandOptions options)
+    {
+        var begun = new List<PendingReply<PartReply>>(split.Parts.Count);
+        var outcomes = new PartOutcome[split.Parts.Count];
+        for (var i = 0; i < outcomes.Length; i++)
+        {
+            try
+            {
+                begun.Add(Begin(new Command(split.Parts[i].Words), split.Parser, options, split.Parts[i].Slot));
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                // The rest is not begun either.
+                for (var rest = i; rest < outcomes.Length; rest++)
+                    outcomes[rest] = new PartOutcome(default, error);
+                break;
+            }
+        }
+
+        for (var i = 0; i < begun.Count; i++)
+        {
+            WaitFor(begun[i]);
+            try
+            {
+                outcomes[i] = new PartOutcome(begun[i].GetResult(), null);
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                outcomes[i] = new PartOutcome(default, error);
+            }
+        }
+
+        return split.Join(outcomes, parser);
+    }
+
+    private PendingReply<T> Begin<T>(in Command command, ReplyParser<T> parser, CommandOptions options, int? slot = null)
+    {
         var pending = NewPending(in command, parser);
         try
         {
-            pending.Traits = TraitsOf(in command, options) with { Blocks = true };
-            pending.WakeOnCompletion(waiter);
+            var traits = TraitsOf(in command, options) with { Blocks = true };
+            pending.Traits = slot is { } known ? traits with { Slot = known } : traits;
+            pending.WakeOnCompletion(SyncWaiter.OfThisThread);
             _completions?.Started(pending);
-            Dispatch(pending);
+            Take(pending);
+            return pending;
         }
         catch (Exception error)
         {
@@ -123,7 +224,11 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             pending.Release();
             throw;
         }
+    }
 
+    private void WaitFor(PendingReply pending)
+    {
+        var waiter = SyncWaiter.OfThisThread;
         while (!pending.IsCompleted)
         {
             var left = Time.GetElapsedTime(Time.GetTimestamp(), pending.Deadline);
@@ -140,14 +245,16 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             else
                 waiter.Wait(most);
         }
-
-        return pending.GetResult();
     }
 
     public override void Completed(PendingReply pending, Exception? error) => _completions?.Completed(pending, error);
 
     public override bool TryAgain(PendingReply pending, RedisException error)
     {
+        if (_successor is { } successor)
+            return error is RedisConnectionException { Sent: Sent.No } && pending.Traits.Slot == KeySlots.NotLooked
+                ? successor.TakeUnsent(pending, error)
+                : successor.TryAgain(pending, error);
         if (pending.IsSettled || Time.GetTimestamp() >= pending.Deadline)
             return false;
         switch (error)
@@ -165,11 +272,11 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 NotNow(pending, refused);
                 return Later(pending, error);
             case RedisConnectionException { IsTransient: true, Sent: Sent.No }:
-                return Now(pending, error);
+                return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);
             case RedisConnectionException { IsTransient: true }
                 when (pending.Traits.Options & CommandOptions.Idempotent) != CommandOptions.None:
                 pending.MaybeExecuted = true;
-                return Now(pending, error);
+                return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);
             default:
                 return false;
         }
@@ -205,7 +312,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     /// <summary>Gives a prepared command its place on a connection.</summary>
     /// <exception cref="RedisException">There is none, or no room.</exception>
-    public void Begin(PendingReply pending) => Dispatch(pending);
+    public void Begin(PendingReply pending) => Take(pending);
 
     /// <summary>Gives prepared commands their places, in order, until there is no room. One that cannot be sent at all fails.</summary>
     /// <returns>How many have their place, or have failed.</returns>
@@ -215,7 +322,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         {
             try
             {
-                Dispatch(commands[i]);
+                Take(commands[i]);
             }
             catch (RedisBusyException)
             {
@@ -241,7 +348,20 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <exception cref="NotSupportedException">There are several servers, and none was chosen.</exception>
     public virtual LeasePool LeasesFor(int slot) => throw new NotSupportedException("A lease is of one server: name a key.");
 
-    public virtual ValueTask DisposeAsync() => _later.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _later.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await EndOnceAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Ends the connections. Runs once.</summary>
+    protected abstract ValueTask EndAsync();
+
+    private Task EndOnceAsync()
+    {
+        lock (_ending)
+            return _ended ??= EndAsync().AsTask();
+    }
 
     /// <summary>What routing needs to know of the command.</summary>
     protected abstract CommandTraits TraitsOf(in Command command, CommandOptions options);
@@ -267,8 +387,16 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         pending.Hold();
         try
         {
-            Dispatch(pending);
+            Take(pending);
             return true;
+        }
+        catch (RedisBusyException)
+        {
+            // There will be room again, and its time is not over.
+            if (_later.TryAdd(pending))
+                return true;
+            pending.Release();
+            return false;
         }
         catch (Exception again) when (again is RedisException or ObjectDisposedException)
         {
@@ -288,6 +416,21 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         pending.Release();
         return false;
     }
+
+    /// <summary>Asks in a moment what could not be given to anybody; it is asked as soon as that can be, until its time is over.</summary>
+    /// <exception cref="RedisBusyException">So many wait already that a new one is refused.</exception>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    protected void Wait(PendingReply pending, RedisConnectionException reason)
+    {
+        if (pending.Retries == 0 && _later.Count >= _options.MaxBacklog)
+            throw new RedisBusyException($"{reason.Message} {_options.MaxBacklog} commands wait already.");
+        pending.Retries++;
+        pending.Refused = reason;
+        ObjectDisposedException.ThrowIf(!_later.TryAdd(pending), typeof(RedisClient));
+    }
+
+    /// <summary>The parts of a command that several servers must answer; <c>null</c> when one can.</summary>
+    protected virtual KeySplit? SplitOf(in Command command) => null;
 
     private PendingReply<T> NewPending<T>(in Command command, ReplyParser<T>? parser)
     {

@@ -25,6 +25,31 @@ internal abstract class ServerSource
     protected void TellMoved(RedisAddress to) => Moved?.Invoke(to);
 }
 
+/// <summary>Any server of the client's: for what can be heard at each of them.</summary>
+internal sealed class AnyServer : ServerSource
+{
+    private readonly Func<Router> _router;
+
+    /// <param name="router">Who knows them; it may be replaced by another one.</param>
+    public AnyServer(Func<Router> router)
+    {
+        _router = router;
+        router().AnyServer.Moved += TellMoved;
+    }
+
+    public override TimeSpan MostPause => Source.MostPause;
+
+    private ServerSource Source => _router().AnyServer;
+
+    public override ValueTask<RedisAddress> FindAsync(CancellationToken cancellationToken) => Source.FindAsync(cancellationToken);
+
+    public override RedisConnectionException? Refuse(RedisAddress address, RedisServerInfo server) => Source.Refuse(address, server);
+
+    public override void Failed(RedisAddress address) => Source.Failed(address);
+
+    public override string ToString() => Source.ToString()!;
+}
+
 /// <summary>Always the same server.</summary>
 internal sealed class FixedServer(RedisAddress address) : ServerSource
 {

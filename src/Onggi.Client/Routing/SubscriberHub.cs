@@ -5,6 +5,16 @@ using Onggi.Client.Resp;
 
 namespace Onggi.Client.Routing;
 
+/// <summary>What is listened to.</summary>
+internal enum SubscriptionKind
+{
+    Channel,
+    Pattern,
+
+    /// <summary>A channel that belongs to a slot, as a key does.</summary>
+    Sharded,
+}
+
 /// <summary>The process's subscriptions, on a connection of their own.</summary>
 /// <remarks>
 /// Subscriptions are state, not commands: whenever the link comes up, all of them are asked for again, and every reader is told that messages can have been missed.
@@ -21,7 +31,10 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     private readonly Lock _gate = new();
 
     // Guarded by the gate. The key is the kind of subscription and the name of channel or pattern.
-    private readonly Dictionary<(bool IsPattern, string Name), Topic> _topics = [];
+    private readonly Dictionary<(SubscriptionKind Kind, string Name), Topic> _topics = [];
+
+    // Guarded by the gate: channels of slots that we are about to leave, so that it is known which end is our own.
+    private readonly Dictionary<string, int> _leaving = new(StringComparer.Ordinal);
 
     public SubscriberHub(RedisClientOptions options, LinkSettings settings, ILogger logger, TimeProvider time)
     {
@@ -34,30 +47,84 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     /// <summary>Why there is no connection, in a sentence.</summary>
     public string LastError => _link.LastError;
 
+    /// <summary>The server has sent us elsewhere; in a cluster whoever owns the hubs moves the topic.</summary>
+    public Action<Topic, RedisServerException>? Redirected { get; init; }
+
     /// <summary>Records the wish, and asks Redis for it as soon as there is a connection.</summary>
-    public RedisSubscription Add(string name, bool isPattern)
+    public RedisSubscription Add(string name, SubscriptionKind kind)
     {
-        var subscription = new RedisSubscription(this, name, isPattern, _options.SubscriptionBuffer, _options.SubscriptionBufferBytes);
+        var subscription = new RedisSubscription(this, name, kind, _options.SubscriptionBuffer, _options.SubscriptionBufferBytes);
         Topic topic;
         lock (_gate)
         {
-            if (!_topics.TryGetValue((isPattern, name), out topic!))
-                _topics[(isPattern, name)] = topic = new Topic(name, isPattern);
+            if (!_topics.TryGetValue((kind, name), out topic!))
+                _topics[(kind, name)] = topic = new Topic(name, kind);
             topic.Readers = [.. topic.Readers, subscription];
             subscription.Topic = topic;
         }
 
+        Begin(topic);
+        return subscription;
+    }
+
+    /// <summary>Takes over a topic from another hub, with all that read it.</summary>
+    public void Adopt(Topic topic)
+    {
+        lock (_gate)
+        {
+            foreach (var reader in topic.Readers)
+                reader.Hub = this;
+            _topics[(topic.Kind, topic.Name)] = topic;
+        }
+
+        Begin(topic);
+
+        // Who left while it belonged to nobody was not found anywhere.
+        foreach (var reader in topic.Readers)
+            if (reader.IsOver)
+                _ = RemoveAsync(reader).AsTask();
+    }
+
+    /// <summary>Gives a topic away; <c>false</c> when it is not here any more.</summary>
+    public bool TryGiveAway(Topic topic)
+    {
+        lock (_gate)
+        {
+            if (_topics.GetValueOrDefault((topic.Kind, topic.Name)) != topic)
+                return false;
+            _topics.Remove((topic.Kind, topic.Name));
+        }
+
+        topic.Lost();
+        if (_link.IsConnected)
+            _ = LeaveAsync(topic);
+        return true;
+    }
+
+    private async Task LeaveAsync(Topic topic)
+    {
+        try
+        {
+            await SendAsync("sunsubscribe", topic.Name).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // It no longer has the channel.
+        }
+    }
+
+    private void Begin(Topic topic)
+    {
         _link.Start();
 
         // Also when the topic was there already: confirming twice is harmless, missing the moment between two connections is not.
         if (_link.IsConnected)
             _ = AskAsync(topic);
-        return subscription;
     }
 
     public async ValueTask RemoveAsync(RedisSubscription subscription)
     {
-        var key = (subscription.IsPattern, subscription.Name);
+        var key = (subscription.Kind, subscription.Name);
         ValueTask<bool> left;
         lock (_gate)
         {
@@ -71,7 +138,9 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 return;
 
             // Under the gate, so that it stands on the wire before the SUBSCRIBE of whoever comes next.
-            left = SendAsync(subscription.IsPattern ? "punsubscribe" : "unsubscribe", subscription.Name);
+            if (subscription.Kind == SubscriptionKind.Sharded)
+                _leaving[subscription.Name] = _leaving.GetValueOrDefault(subscription.Name) + 1;
+            left = SendAsync(Words(subscription.Kind).Leave, subscription.Name);
         }
 
         try
@@ -99,15 +168,18 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     private void Deliver(ref RespReader push)
     {
         // >3 message <channel> <payload>   >4 pmessage <pattern> <channel> <payload>   and the confirmations, which the connection has matched already
-        if (!push.Read())
-            return;
-        var isPattern = push.Value.SequenceEqual("pmessage"u8);
-        if (!isPattern && !push.Value.SequenceEqual("message"u8))
+        if (!push.Read() || KindOf(push.Value, out var ended) is not { } kind)
             return;
         push.Read();
         var name = push.ReadString()!;
+        if (ended)
+        {
+            OnEnded(name);
+            return;
+        }
+
         var channel = name;
-        if (isPattern)
+        if (kind == SubscriptionKind.Pattern)
         {
             push.Read();
             channel = push.ReadString()!;
@@ -117,7 +189,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         RedisSubscription[] readers;
         lock (_gate)
         {
-            if (!_topics.TryGetValue((isPattern, name), out var topic))
+            if (!_topics.TryGetValue((kind, name), out var topic))
                 return;
             readers = topic.Readers;
         }
@@ -126,6 +198,44 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         foreach (var reader in readers)
             reader.Deliver(message);
     }
+
+    private static SubscriptionKind? KindOf(ReadOnlySpan<byte> push, out bool ended)
+    {
+        ended = push.SequenceEqual("sunsubscribe"u8);
+        return push.SequenceEqual("message"u8) ? SubscriptionKind.Channel
+            : push.SequenceEqual("pmessage"u8) ? SubscriptionKind.Pattern
+            : ended || push.SequenceEqual("smessage"u8) ? SubscriptionKind.Sharded
+            : null;
+    }
+
+    // >3 sunsubscribe <channel> <count>: we have left; or the slot has, and the channel with it.
+    private void OnEnded(string name)
+    {
+        Topic? topic;
+        lock (_gate)
+        {
+            if (_leaving.Remove(name, out var leaving))
+            {
+                if (leaving > 1)
+                    _leaving[name] = leaving - 1;
+                return;
+            }
+
+            if (!_topics.TryGetValue((SubscriptionKind.Sharded, name), out topic))
+                return;
+        }
+
+        topic.Lost();
+        _ = AskAsync(topic);
+    }
+
+    private static (string Join, string Leave) Words(SubscriptionKind kind) =>
+        kind switch
+        {
+            SubscriptionKind.Pattern => ("psubscribe", "punsubscribe"),
+            SubscriptionKind.Sharded => ("ssubscribe", "sunsubscribe"),
+            _ => ("subscribe", "unsubscribe"),
+        };
 
     public async ValueTask DisposeAsync()
     {
@@ -148,7 +258,11 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
     {
         Topic[] topics;
         lock (_gate)
+        {
             topics = [.. _topics.Values];
+            _leaving.Clear();
+        }
+
         foreach (var topic in topics)
         {
             if (connected)
@@ -166,10 +280,10 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
             int connection;
             lock (_gate)
             {
-                if (_topics.GetValueOrDefault((topic.IsPattern, topic.Name)) != topic)
+                if (_topics.GetValueOrDefault((topic.Kind, topic.Name)) != topic)
                     return;
                 connection = topic.Connection;
-                asked = SendAsync(topic.IsPattern ? "psubscribe" : "subscribe", topic.Name);
+                asked = SendAsync(Words(topic.Kind).Join, topic.Name);
             }
 
             try
@@ -177,6 +291,12 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
                 await asked.ConfigureAwait(Rt.Capture);
                 topic.Confirmed(connection);
                 return;
+            }
+            catch (RedisServerException error) when (error is { Code: "MOVED" } or { IsTransient: true } && Redirected is not null)
+            {
+                Redirected(topic, error);
+                if (!await PauseAsync(PauseWhenBusy).ConfigureAwait(Rt.Capture))
+                    return;
             }
             catch (RedisServerException error)
             {
@@ -227,7 +347,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         );
 
     /// <summary>One channel or pattern, and those of this process who read it.</summary>
-    internal sealed class Topic(string name, bool isPattern)
+    internal sealed class Topic(string name, SubscriptionKind kind)
     {
         private readonly Lock _gate = new();
         private TaskCompletionSource _active = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -236,7 +356,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 
         public string Name { get; } = name;
 
-        public bool IsPattern { get; } = isPattern;
+        public SubscriptionKind Kind { get; } = kind;
 
         /// <summary>Replaced as a whole under the hub's gate, read without it.</summary>
         public RedisSubscription[] Readers { get; set; } = [];

@@ -31,6 +31,7 @@ internal sealed class TrackedLink : Router
     )
         : base(options, completions, time)
     {
+        AnyServer = server;
         _pushes = new TrackingPushes(sink);
         var settings = new LinkSettings(server, LinkPurpose.Tracking)
         {
@@ -57,6 +58,8 @@ internal sealed class TrackedLink : Router
     public override int InFlight => _link.InFlight;
 
     public override RedisServerInfo? Server => _link.Server;
+
+    public override ServerSource AnyServer { get; }
 
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _link.WhenConnectedAsync(cancellationToken);
 
@@ -85,11 +88,7 @@ internal sealed class TrackedLink : Router
     /// <summary>Gives up the connection: everything read over it is told as lost, and the next one is made.</summary>
     public void Abort(string reason) => _link.Abort(reason);
 
-    public override async ValueTask DisposeAsync()
-    {
-        await base.DisposeAsync().ConfigureAwait(Rt.Capture);
-        await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
-    }
+    protected override ValueTask EndAsync() => _link.DisposeAsync();
 
     protected override CommandTraits TraitsOf(in Command command, CommandOptions options) => new(options);
 

@@ -293,6 +293,18 @@ public abstract class ClientContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_channel_that_belongs_to_a_slot_is_heard_like_any_other()
+    {
+        await using var subscription = await Redis.SubscribeShardedAsync(Key("s")).Within();
+        for (var i = 0; i < 100; i++)
+            Assert.Equal(1, await Redis.PublishShardedAsync(Key("s"), i));
+
+        Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), (await Take(subscription, 100)).Select(Text));
+        await subscription.DisposeAsync();
+        Assert.Equal(0, await Redis.PublishShardedAsync(Key("s"), "nobody"));
+    }
+
+    [Fact]
     public async Task A_pattern_hears_all_channels_that_match_and_tells_which()
     {
         await using var subscription = await Redis.SubscribePatternAsync(Key("p:*")).Within();

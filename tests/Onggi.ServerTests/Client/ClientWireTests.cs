@@ -156,7 +156,7 @@ public sealed class ClientWireTests
         await using var redis = await RedisClient.ConnectAsync(fake.ConnectionString).Within();
 
         var first = redis.SendAsync(["ECHO", "1"], ReplyParsers.Text);
-        var second = redis.SendAsync(["ECHO", "2"], ReplyParsers.Text);
+        var second = redis.SendAsync(["SET", "k", "2"], ReplyParsers.Text);
 
         Assert.Equal("first", await first.Within());
         var error = await second.FailsWith<string?, RedisConnectionException>();
@@ -205,7 +205,7 @@ public sealed class ClientWireTests
         await using var redis = await RedisClient.ConnectAsync(fake.ConnectionString).Within();
 
         var first = redis.SendAsync(["ECHO", "1"], ReplyParsers.Text);
-        var second = redis.SendAsync(["ECHO", "2"], ReplyParsers.Text);
+        var second = redis.SendAsync(["SET", "k", "2"], ReplyParsers.Text);
 
         Assert.Equal("first", await first.Within());
         Assert.Equal(Sent.Maybe, (await second.FailsWith<string?, RedisConnectionException>()).Sent);

@@ -13,6 +13,9 @@ internal static class KeySlots
     /// <summary>Its keys are in several slots.</summary>
     public const int Several = -2;
 
+    /// <summary>Nobody has looked: it was asked before it was known that there are slots.</summary>
+    public const int NotLooked = -3;
+
     private const int MostNamed = 8;
     private const int MostLetters = 64;
 

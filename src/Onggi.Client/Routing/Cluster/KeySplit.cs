@@ -15,8 +15,9 @@ internal sealed class KeySplit
     private readonly int _keys;
     private readonly Part[] _parts;
 
-    private KeySplit(ReplyJoin join, int keys, Part[] parts)
+    private KeySplit(ReplyJoin join, int keys, Part[] parts, bool onlyReads)
     {
+        OnlyReads = onlyReads;
         _join = join;
         _keys = keys;
         _parts = parts;
@@ -24,6 +25,9 @@ internal sealed class KeySplit
 
     /// <summary>A command for each slot, in the order in which the caller's keys first fall into them.</summary>
     public IReadOnlyList<Part> Parts => _parts;
+
+    /// <summary>Whether it changes nothing, so that it does not matter which parts were executed when one fails.</summary>
+    public bool OnlyReads { get; }
 
     /// <summary>Reads the reply to each part.</summary>
     public ReplyParser<PartReply> Parser => PartReply.ParserFor(_join);
@@ -50,13 +54,50 @@ internal sealed class KeySplit
         return new KeySplit(
             info.Join,
             keys.Count,
-            [.. bySlot.Select(part => new Part(part.Key, [.. part.Value.Words], [.. part.Value.Places]))]
+            [.. bySlot.Select(part => new Part(part.Key, [.. part.Value.Words], [.. part.Value.Places]))],
+            info.OnlyReads
         );
+    }
+
+    /// <summary>The same command for all primaries.</summary>
+    /// <param name="words">The command.</param>
+    /// <param name="join">How its replies are joined.</param>
+    /// <param name="slots">One slot of each of them.</param>
+    public static KeySplit ToAll(ReadOnlySpan<RedisArg> words, ReplyJoin join, IEnumerable<int> slots)
+    {
+        var command = words.ToArray();
+        return new KeySplit(
+            join,
+            0,
+            [.. slots.Select(slot => new Part(slot, command, []))],
+            join is ReplyJoin.Sum or ReplyJoin.Concatenation
+        );
+    }
+
+    /// <summary>Makes one reply of what became of the parts, in the order of <see cref="Parts"/>, and reads it as the caller wants.</summary>
+    /// <exception cref="RedisException">A part failed: the error says what can have been executed all the same.</exception>
+    public T Join<T>(ReadOnlySpan<PartOutcome> outcomes, ReplyParser<T> parser)
+    {
+        if (PartOutcome.ErrorOf(this, outcomes) is { } error)
+            throw error;
+        var replies = new PartReply[outcomes.Length];
+        for (var i = 0; i < replies.Length; i++)
+            replies[i] = outcomes[i].Reply;
+        return Join<T>(replies, parser);
     }
 
     /// <summary>Makes one reply of the parts' replies, which stand in the order of <see cref="Parts"/>, and reads it as the caller wants.</summary>
     /// <exception cref="RedisReplyException">A part was answered with something that such a command is not answered with.</exception>
     public T Join<T>(ReadOnlySpan<PartReply> replies, ReplyParser<T> parser)
+    {
+        var reader = new RespReader(JoinFrame(replies).Span);
+        reader.Read();
+        return parser(ref reader);
+    }
+
+    /// <summary>Makes one reply of the parts' replies, as one node would have written it.</summary>
+    /// <exception cref="RedisReplyException">A part was answered with something that such a command is not answered with.</exception>
+    public ReadOnlyMemory<byte> JoinFrame(ReadOnlySpan<PartReply> replies)
     {
         var frame = new OutputBuffer();
         switch (_join)
@@ -70,14 +111,29 @@ internal sealed class KeySplit
                     sum += reply.Number;
                 WriteLine(frame, ':', sum);
                 break;
+            case ReplyJoin.Concatenation:
+                JoinAll(frame, replies);
+                break;
+            case ReplyJoin.First:
+                WriteItem(frame, replies[0].Items![0]);
+                break;
             default:
                 frame.Write("+OK\r\n"u8);
                 break;
         }
 
-        var reader = new RespReader(frame.Written.Span);
-        reader.Read();
-        return parser(ref reader);
+        return frame.Written;
+    }
+
+    private static void JoinAll(OutputBuffer frame, ReadOnlySpan<PartReply> replies)
+    {
+        var count = 0;
+        foreach (var reply in replies)
+            count += reply.Items!.Length;
+        WriteLine(frame, '*', count);
+        foreach (var reply in replies)
+        foreach (var item in reply.Items!)
+            WriteItem(frame, item);
     }
 
     private void JoinArray(OutputBuffer frame, ReadOnlySpan<PartReply> replies)
@@ -96,13 +152,16 @@ internal sealed class KeySplit
 
         WriteLine(frame, '*', items.Length);
         foreach (var item in items)
-        {
-            WriteLine(frame, '$', item?.Length ?? -1);
-            if (item is null)
-                continue;
-            frame.Write(item);
-            frame.Write("\r\n"u8);
-        }
+            WriteItem(frame, item);
+    }
+
+    private static void WriteItem(OutputBuffer frame, byte[]? item)
+    {
+        WriteLine(frame, '$', item?.Length ?? -1);
+        if (item is null)
+            return;
+        frame.Write(item);
+        frame.Write("\r\n"u8);
     }
 
     private static void WriteLine(OutputBuffer frame, char type, long number) =>

@@ -40,6 +40,9 @@ internal sealed class SlotMap
     /// <summary>Who has the slot; <c>null</c> when nobody is known to.</summary>
     public Shard? this[int slot] => _owners[slot] is var owner and > 0 ? _shards[owner - 1] : null;
 
+    /// <summary>The place in <see cref="Shards"/> of the one that has the slot; -1 when nobody is known to.</summary>
+    public int PlaceOf(int slot) => _owners[slot] - 1;
+
     /// <summary>Reads the reply to <c>CLUSTER SLOTS</c>.</summary>
     /// <param name="reply">An array of <c>[first, last, [host, port, id, metadata], replica …]</c>.</param>
     /// <param name="asked">Whom we asked: a node that does not know its own address leaves it out.</param>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using Onggi.Client.Routing.Cluster;
 using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing.Sentinel;
@@ -46,9 +47,10 @@ internal sealed class ReplicatedRouter : Router
         return _primary.Commands.WhenConnectedAsync(cancellationToken);
     }
 
-    public override async ValueTask DisposeAsync()
+    public override ServerSource AnyServer => _source;
+
+    protected override async ValueTask EndAsync()
     {
-        await base.DisposeAsync().ConfigureAwait(Rt.Capture);
         if (_replicas.IsValueCreated)
             await _replicas.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _primary.DisposeAsync().ConfigureAwait(Rt.Capture);
@@ -61,9 +63,11 @@ internal sealed class ReplicatedRouter : Router
         var wanted =
             (options & CommandOptions.PreferReplica) != CommandOptions.None
             || (_prefersReplica && (options & CommandOptions.Primary) == CommandOptions.None);
-        return wanted && CommandTable.Find(in command).MayReadReplica
-            ? new(options | CommandOptions.PreferReplica | CommandOptions.Idempotent)
-            : new(options & ~CommandOptions.PreferReplica);
+        var info = CommandTable.Find(in command);
+        options = SharedConnection.OptionsOf(in command, info, options);
+        return wanted && info.MayReadReplica
+            ? new(options | CommandOptions.PreferReplica, KeySlots.NotLooked)
+            : new(options & ~CommandOptions.PreferReplica, KeySlots.NotLooked);
     }
 
     protected override void Dispatch(PendingReply pending)

@@ -8,11 +8,21 @@ internal sealed class ReplicatedSource : PrimarySource
     private readonly Peer[] _peers;
     private int _looking;
 
-    public ReplicatedSource(RedisClientOptions options, ILogger logger, TimeProvider time)
-        : base(logger, time, rhythm: TimeSpan.FromSeconds(1)) =>
-        _peers = [
+    private readonly Action? _isCluster;
+
+    /// <param name="options">The servers.</param>
+    /// <param name="logger">Where it says what it finds.</param>
+    /// <param name="time">Its clock.</param>
+    /// <param name="isCluster">Runs when one of them says that it belongs to a cluster; perhaps more than once.</param>
+    public ReplicatedSource(RedisClientOptions options, ILogger logger, TimeProvider time, Action? isCluster = null)
+        : base(logger, time, rhythm: TimeSpan.FromSeconds(1))
+    {
+        _isCluster = isCluster;
+        _peers =
+        [
             .. options.Seeds.Distinct().Select(server => new Peer(server, isSeed: true, options.ForQuestionsTo(server), logger, time)),
         ];
+    }
 
     protected override IReadOnlyList<Peer> Peers => _peers;
 
@@ -65,7 +75,7 @@ internal sealed class ReplicatedSource : PrimarySource
         }
     }
 
-    private static async Task<Role> TryRoleAsync(Peer peer)
+    private async Task<Role> TryRoleAsync(Peer peer)
     {
         try
         {
@@ -78,9 +88,11 @@ internal sealed class ReplicatedSource : PrimarySource
     }
 
     // master <offset> <its replicas>   slave <its master's host> <port> <connected, or not> <offset>
-    private static async Task<Role> RoleAsync(Peer peer)
+    private async Task<Role> RoleAsync(Peer peer)
     {
         await peer.Link.WhenConnectedAsync(CancellationToken.None).ConfigureAwait(Rt.Capture);
+        if (peer.Link.Server?.Mode == "cluster")
+            _isCluster?.Invoke();
         var role = (await peer.AskAsync("ROLE").ConfigureAwait(Rt.Capture)).Items;
         return role is [{ Text: "master" }, ..]
             ? new Role(new Answer(peer.Address, peer.Address, Weight: role.Count > 2 ? role[2].Items.Count : 0), IsInStep: false)
