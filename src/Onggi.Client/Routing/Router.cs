@@ -273,7 +273,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 return Later(pending, error);
             case RedisConnectionException { IsTransient: true, Sent: Sent.No }:
                 return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);
-            case RedisConnectionException { IsTransient: true }
+            // Where the answer was not RESP, it would not be the next time, and the caller is to hear of it.
+            case RedisConnectionException { IsTransient: true, InnerException: not RespProtocolException }
                 when (pending.Traits.Options & CommandOptions.Idempotent) != CommandOptions.None:
                 pending.MaybeExecuted = true;
                 return pending.Retries < MostAtOnce ? Now(pending, error) : Later(pending, error);

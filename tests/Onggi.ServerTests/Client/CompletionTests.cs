@@ -5,6 +5,7 @@ using Onggi.Testing;
 namespace Onggi.ServerTests.Client;
 
 /// <summary>On which threads callers go on, and that one who blocks there keeps nobody else waiting.</summary>
+[Collection(MeasuredAlone.Name)]
 public sealed class CompletionTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private const string Reader = "Onggi reader";
