@@ -30,6 +30,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private readonly Random _random = new();
     private readonly ITimer _ticker;
     private readonly Login _login;
+    private readonly Dialer _dialer;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
@@ -48,6 +49,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         (_options, _settings, _logger, _time) = (options, settings, logger, time);
         _commandTimeout = Timestamps(options.CommandTimeout);
         _login = new Login(options, logger, time);
+        _dialer = new Dialer(options, settings, _login, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
         settings.Counters.Add(this);
@@ -317,10 +319,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             _moves.Found(Address);
             var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
             found = true;
-            var connecting = Blocks
-                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
-                : EstablishAsync(credentials, either.Token).AsTask();
-            (var transport, Server) = await connecting.ConfigureAwait(Rt.Capture);
+            (var transport, Server) = await _dialer.DialAsync(Address, credentials, either.Token).ConfigureAwait(Rt.Capture);
             return transport;
         }
         catch (Exception error)
@@ -352,53 +351,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         if (_moves.IsElsewhere)
             Abort($"{_settings.Server} is another server now.");
     }
-
-    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
-        RedisCredentials? credentials,
-        CancellationToken cancellationToken
-    )
-    {
-        var transport = await _options
-            .Network(_time, Blocks)
-            .ConnectAsync(Address.Host, Address.Port, cancellationToken)
-            .ConfigureAwait(Rt.Capture);
-        try
-        {
-            var handshake = new Handshake(transport, _options, _login, _settings.Setup, _time);
-            var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
-            return _settings.Server.Refuse(Address, server) is { } refused ? throw refused : (transport, server);
-        }
-        catch
-        {
-            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
-            throw;
-        }
-    }
-
-    // Whether threads of ours wait on the socket, instead of the thread pool. Tests' and tools' own transports decide for themselves.
-    private bool Blocks =>
-        _options is { Transports: SocketTransportFactory, Tls: null }
-        && (
-            _settings.Purpose == LinkPurpose.Blocking
-            || (_options.InlineCompletion && _settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
-        );
-
-    private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
-        transport switch
-        {
-            BlockingSocketTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
-                connection,
-                blocking,
-                _time,
-                _settings.Counters
-            )
-            {
-                RoomAgain = _line.Advance,
-            },
-            IReadinessTransport socket => new SocketPump(connection, socket, _time, _settings.Counters) { RoomAgain = _line.Advance },
-            IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
-            _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
-        };
 
     private void Failed(RedisConnectionException error, int failures)
     {
@@ -444,7 +396,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         lock (_gate)
         {
             live = _live;
-            pump = NewPump(live.Connection, transport);
+            pump = _dialer.NewPump(live.Connection, transport, _line.Advance);
             live.Pump = pump;
         }
 

@@ -220,8 +220,6 @@ public sealed class LeaseTests : IAsyncLifetime
     [InlineData("WAIT", "1", "0")]
     [InlineData("WATCH", "k")]
     [InlineData("MULTI")]
-    [InlineData("SELECT", "1")]
-    [InlineData("SUBSCRIBE", "c")]
     public async Task What_would_hold_up_or_change_a_shared_connection_is_refused_in_words(params string[] command)
     {
         await using var redis = await ConnectAsync();
