@@ -62,7 +62,15 @@ internal static class BulkLane
         public Row ToRow(string name, string baseline, double? bound)
         {
             var (with, without) = (P99(_beside), P99(_alone));
-            return new Row(name, "µs", with, baseline, without, bound is { } most ? $"≤ {most:0.0}" : null, bound is null ? null : with / without <= bound);
+            return new Row(
+                name,
+                "µs",
+                with,
+                baseline,
+                without,
+                bound is { } most ? $"≤ {most:0.0}" : null,
+                bound is null ? null : with / without <= bound
+            );
         }
 
         private static async Task LoadAsync(Func<Task> large, CancellationToken enough)

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Onggi.Client.Connections;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
 using Onggi.Client.Routing;
@@ -149,8 +150,10 @@ public sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Sends one command and blocks until the reply has come; needs no other thread, so a starved thread pool does not matter. One round trip.</summary>
-    internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None) =>
-        _router.Send(new Command(command), parser, options);
+    internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None)
+    {
+        return _router.Send(new Command(command), parser, options);
+    }
 
     /// <summary>What must be asked, one after another, to see all keys.</summary>
     internal async ValueTask<KeyWalk> NewWalkAsync(CancellationToken cancellationToken)
@@ -228,6 +231,35 @@ public sealed class RedisClient : IAsyncDisposable
         ArgumentException.ThrowIfNullOrEmpty(channel);
         return _hub.Value.Add(channel, SubscriptionKind.Channel);
     }
+
+    /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
+    public RedisBatch CreateBatch() => new(_router, Options);
+
+    /// <summary>Begins a transaction: commands that are executed with nobody else's between them. No round trip until it is executed.</summary>
+    public RedisTransaction CreateTransaction() => new(_router, Options);
+
+    /// <summary>Takes a connection for one caller alone, for commands that hold up a connection or change it: BLPOP, XREADGROUP with BLOCK, WAIT, WATCH and MULTI. No round trip when one is at hand; else as long as connecting takes.</summary>
+    /// <exception cref="RedisBusyException"><see cref="RedisClientOptions.MaxLeases"/> are out, and none came back within <see cref="RedisClientOptions.ConnectTimeout"/>.</exception>
+    /// <exception cref="RedisConnectionException">Redis cannot be reached within <see cref="RedisClientOptions.ConnectTimeout"/>, or refuses us.</exception>
+    public ValueTask<RedisLease> LeaseAsync(CancellationToken cancellationToken = default) => LeaseAsync(slot: -1, cancellationToken);
+
+    /// <inheritdoc cref="LeaseAsync(CancellationToken)"/>
+    /// <param name="key">One of the keys that are to be used: on a cluster, the connection leads to the server that holds it.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public ValueTask<RedisLease> LeaseAsync(RedisArg key, CancellationToken cancellationToken = default) =>
+        LeaseAsync(HashSlot.Of(in key), cancellationToken);
+
+    private async ValueTask<RedisLease> LeaseAsync(int slot, CancellationToken cancellationToken)
+    {
+        // Before there ever was a connection, it is not known whether there is one server or many.
+        if (_router.Server is null)
+            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        var pool = _router.LeasesFor(slot);
+        return new RedisLease(await pool.RentAsync(cancellationToken).ConfigureAwait(Rt.Capture), pool, Options);
+    }
+
+    /// <summary>A link on which the server watches what is read, and tells <paramref name="sink"/>. It ends with the client.</summary>
+    internal TrackedLink Track(ITrackingSink sink) => _router.Track(sink);
 
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
     public async ValueTask DisposeAsync()

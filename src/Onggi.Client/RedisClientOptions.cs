@@ -101,6 +101,13 @@ public sealed class RedisClientOptions
     /// <value>Default <c>false</c>.</value>
     public bool InlineCompletion { get; set; }
 
+    /// <summary>The most leased connections to one server (<see cref="RedisClient.LeaseAsync(CancellationToken)"/>); who wants one more waits.</summary>
+    /// <value>Default 32.</value>
+    public int MaxLeases { get; set; } = 32;
+
+    /// <summary>After how long an unused leased connection is closed.</summary>
+    internal TimeSpan LeaseIdle { get; set; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How many published messages a subscription holds for a slow reader before the oldest are dropped (which the reader is told).</summary>
     /// <value>Default 4096.</value>
     public int SubscriptionBuffer { get; set; } = 4096;

@@ -78,7 +78,8 @@ public sealed class RedisServerException : RedisException
                 or "WRONGPASS"
                 or "BUSY"
                 or "OOM"
-                or "NOREPLICAS";
+                or "NOREPLICAS"
+                or "EXECABORT";
 
     private static bool MayPass(string code) =>
         code is "TRYAGAIN" or "LOADING" or "READONLY" or "CLUSTERDOWN" or "MASTERDOWN" or "BUSY" or "OOM" or "NOREPLICAS" or "NOSCRIPT";

@@ -45,6 +45,9 @@ internal abstract class PendingReply
     /// <summary>What must stand right before it on the wire; <c>null</c> for nothing.</summary>
     public Preamble? Preamble { get; set; }
 
+    /// <summary>A transaction, which has several replies; <c>null</c> for every other command.</summary>
+    public TransactionReplies? Transaction { get; set; }
+
     /// <summary>Who asked: hears of the end, and may ask again.</summary>
     public CommandOrigin? Origin { get; private set; }
 
@@ -100,6 +103,14 @@ internal abstract class PendingReply
         Script = command.Script;
         _frame.Clear();
         CommandWriter.Write(_frame, in command);
+    }
+
+    /// <summary>Takes what is encoded already.</summary>
+    public void Encode(ReadOnlySpan<byte> frame, RedisScript? script)
+    {
+        Script = script;
+        _frame.Clear();
+        _frame.Write(frame);
     }
 
     /// <summary>Makes the EVALSHA an EVAL, which brings the script along.</summary>
@@ -162,7 +173,7 @@ internal abstract class PendingReply
             return;
         Volatile.Write(ref _word, _word | Settled);
         (ConfirmedBy, Queue, Preamble, Script, Origin, Refused) = (null, null, null, null, null, null);
-        (Target, Activity, _waiter) = (null, null, null);
+        (Target, Activity, Transaction, _waiter) = (null, null, null, null);
         _frame.Clear();
         Recycle();
     }
@@ -307,7 +318,7 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
             if (reader.IsError)
             {
                 var refused = new RedisServerException(reader.ReadString()!);
-                if (Origin?.TryAgain(this, refused) == true || !TrySettle(word))
+                if (Origin?.TryAgain(this, Transaction?.CauseOf(refused) ?? refused) == true || !TrySettle(word))
                     return false;
                 _error = refused;
                 return true;

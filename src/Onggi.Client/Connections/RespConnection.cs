@@ -21,7 +21,13 @@ internal enum Enqueued
 /// <summary>Receives the pushes of a connection, in the order of the wire, between the replies.</summary>
 internal interface IPushSink
 {
+    /// <summary>A connection stands; nothing has been sent on it yet.</summary>
+    void Begin() { }
+
     void OnPush(ref RespReader push);
+
+    /// <summary>The connection has ended: no push and no reply of it follows, and nobody who waits on it has gone on yet.</summary>
+    void End() { }
 }
 
 /// <summary>Reads replies on the thread of a caller who waits for one.</summary>
@@ -55,13 +61,21 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private volatile bool _attached;
     private volatile bool _refused;
 
-    // While detached only counted: the bytes stand in the commands themselves.
+    // While detached only counted: the bytes stand in the commands themselves, and a preamble takes its place when it is attached.
     private long _backlogBytes;
+    private int _backlogPlaces;
+
+    // Held while what has arrived is read: whoever ends the connection waits for it, whichever thread reads.
+    private readonly Lock _reading = new();
+    private bool _readingEnded;
 
     /// <summary>How many commands wait for replies, those included whose callers have gone.</summary>
     public int InFlight => _ring.Count;
 
     public bool IsAttached => _attached;
+
+    /// <summary>Whether a part of a frame has arrived. Only the reader asks.</summary>
+    public bool HasUnread => !_received.Unread.IsEmpty;
 
     /// <summary>Lets a caller who blocks do the reading; <c>null</c> where others read.</summary>
     public IReplyDriver? Driver { get; set; }
@@ -186,17 +200,30 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     /// <returns>How many replies and pushes there were.</returns>
     public int OnReceived(int count, ReadyQueue ready)
     {
-        var frames = 0;
-        _received.Received(count);
-        while (_scanner.Scan(_received.Unread) is var length and > 0)
+        lock (_reading)
         {
-            var frame = _received.Unread[..length];
-            Dispatch(_scanner.HasStreamedParts ? StreamedFrame.Flatten(frame) : frame, ready);
-            _received.Consume(length);
-            frames++;
-        }
+            if (_readingEnded)
+                return 0;
+            var frames = 0;
+            _received.Received(count);
+            while (_scanner.Scan(_received.Unread) is var length and > 0)
+            {
+                var frame = _received.Unread[..length];
+                Dispatch(_scanner.HasStreamedParts ? StreamedFrame.Flatten(frame) : frame, ready);
+                _received.Consume(length);
+                frames++;
+            }
 
-        return frames;
+            return frames;
+        }
+    }
+
+    /// <summary>From here on nothing that arrives is read; waits for what is just being read.</summary>
+    /// <remarks>A connection can be given up while its reader is at work: without this, what it reads then would come after the news that the connection has ended, and two would take from one queue.</remarks>
+    public void EndReading()
+    {
+        lock (_reading)
+            _readingEnded = true;
     }
 
     /// <summary>Takes bytes as they come, for tests, simulations and handshakes: the same path as from a socket. Callers go on on this thread.</summary>
@@ -253,17 +280,19 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private bool HasRoom(int places, long bytes)
     {
         if (!_attached)
-            return _ring.Count + places <= limits.MaxBacklog && _backlogBytes + bytes <= limits.MaxBufferedBytes;
+            return _backlogPlaces + places <= limits.MaxBacklog && _backlogBytes + bytes <= limits.MaxBufferedBytes;
         return _ring.Count + places <= _ring.Capacity && _filling.Length + bytes <= limits.MaxBufferedBytes;
     }
 
     private void Add(PendingReply pending)
     {
         pending.Queue = this;
+        pending.Transaction?.Begin();
         pending.StreamStart = _streamTaken + _filling.Length;
         if (!_attached)
         {
             _backlogBytes += pending.Frame.Length;
+            _backlogPlaces += pending.Preamble is null ? 1 : 2;
             _ring.Add(pending);
             return;
         }
@@ -310,6 +339,8 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private void Settle(ReadOnlySpan<byte> frame, ReadyQueue ready)
     {
         var pending = _ring.Peek()!;
+        if (pending.Transaction is { } transaction && transaction.TryTake(frame))
+            return;
         _ring.Remove();
         if (pending.Reply(frame))
             ready.Add(pending);

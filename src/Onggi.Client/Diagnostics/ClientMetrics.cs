@@ -148,7 +148,7 @@ internal sealed class ClientMetrics : Completions, IDisposable
             "How long the oldest command has waited for its reply"
         );
         _meter.CreateObservableUpDownCounter(
-            "db.client.connection.count",
+            "onggi.client.connections",
             () => OfEach(link => link.IsConnected ? 1 : 0),
             "{connection}",
             "How many connections stand"

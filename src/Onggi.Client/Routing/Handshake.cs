@@ -47,6 +47,10 @@ internal sealed class Handshake(
             await SelectedAsync(select).ConfigureAwait(Rt.Capture);
         foreach (var (name, reply) in first.Setup)
             await DoneAsync(name, reply).ConfigureAwait(Rt.Capture);
+
+        // What follows would be read by a connection that has not seen its beginning.
+        if (_connection.HasUnread)
+            throw new RedisConnectionException($"{login.Server} sent half a message while the connection was being set up.", Sent.No);
         login.Accepted(credentials);
         return first.Info!;
     }

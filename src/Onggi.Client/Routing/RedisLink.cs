@@ -30,6 +30,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private readonly Random _random = new();
     private readonly ITimer _ticker;
     private readonly Login _login;
+    private readonly Dialer _dialer;
     private readonly long _commandTimeout;
     private readonly Lock _gate = new();
     private readonly WaitingLine _line;
@@ -39,6 +40,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
     private TaskCompletionSource _connected = NewSignal();
     private RedisConnectionException? _lastError;
     private Task? _running;
+    private volatile bool _ended;
     private bool _disposed;
     private int _keepAliveAsked;
 
@@ -47,6 +49,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         (_options, _settings, _logger, _time) = (options, settings, logger, time);
         _commandTimeout = Timestamps(options.CommandTimeout);
         _login = new Login(options, logger, time);
+        _dialer = new Dialer(options, settings, _login, time);
         _line = new WaitingLine(TryEnqueue);
         _live = NewLive();
         settings.Counters.Add(this);
@@ -63,6 +66,9 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     /// <summary>There is no connection, and it is known that there is none to be had: it was lost, or an attempt has failed.</summary>
     public bool IsKnownDown => !IsConnected && (Server is not null || _lastError is not null);
+
+    /// <summary>It was made for one connection, which is over: nothing can be sent any more.</summary>
+    public bool HasEnded => _ended;
 
     public int InFlight => _live.Connection.InFlight;
 
@@ -130,13 +136,18 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         in Command command,
         ReplyParser<T> parser,
         CancellationToken cancellationToken,
-        PushConfirmation? confirmedBy = null
+        PushConfirmation? confirmedBy = null,
+        TimeSpan? timeout = null
     )
     {
         if (cancellationToken.IsCancellationRequested)
             return ValueTask.FromException<T>(PendingReply.Cancelled(command.Name, Sent.No, cancellationToken));
         var now = _time.GetTimestamp();
-        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + _commandTimeout);
+        var patience =
+            timeout is not { } given ? _commandTimeout
+            : given == Timeout.InfiniteTimeSpan ? long.MaxValue
+            : Timestamps(given);
+        var pending = PendingReply<T>.Rent(parser, command.Name, now, now + Math.Min(patience, long.MaxValue - now));
         try
         {
             pending.Encode(in command, _options.MaxBufferedBytes);
@@ -169,6 +180,15 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         if (_options.WhenFull == WhenFull.Reject && _line.IsEmpty)
             throw _live.Connection.Busy(pending);
         _line.Add(pending);
+    }
+
+    /// <summary>Gives encoded commands their places, one right after the other; <c>false</c> when there is no room for all of them, and then none has one.</summary>
+    /// <exception cref="ObjectDisposedException">The client has ended.</exception>
+    public bool TryEnqueueAll(ReadOnlySpan<PendingReply> commands)
+    {
+        if (_running is null)
+            Start();
+        return _line.IsEmpty && TryEnqueue(commands);
     }
 
     /// <summary>Gives up the connection there is, because what it says shows that it leads to the wrong place.</summary>
@@ -212,13 +232,17 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         live.Pump!.Abort(reason);
     }
 
-    private bool TryEnqueue(PendingReply pending)
+    private bool TryEnqueue(PendingReply pending) => TryEnqueue(new ReadOnlySpan<PendingReply>(in pending));
+
+    private bool TryEnqueue(ReadOnlySpan<PendingReply> commands)
     {
         while (true)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
             var live = _live;
-            var enqueued = live.Connection.TryEnqueue(pending);
+            var enqueued = live.Connection.TryEnqueue(commands);
+            if (enqueued == Enqueued.Closed && _ended)
+                throw new RedisConnectionException($"The connection to {_settings.Server} is over. Take a new lease.", Sent.No);
             if (enqueued == Enqueued.Closed)
                 continue;
             if (enqueued == Enqueued.Full)
@@ -272,6 +296,8 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
             var began = _time.GetTimestamp();
             await UseAsync(transport).ConfigureAwait(Rt.Capture);
+            if (_ended)
+                return;
 
             // A connection that ends right after it began is a failed attempt too, or a server that hangs up at once would be hammered.
             failures = _time.GetElapsedTime(began) < _options.MaxReconnectPause ? failures + 1 : 0;
@@ -293,10 +319,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             _moves.Found(Address);
             var credentials = await _login.AskAsync(RedisCredentialReason.Connecting, either.Token).ConfigureAwait(Rt.Capture);
             found = true;
-            var connecting = Blocks
-                ? OwnThread.RunAsync("Onggi connect", () => EstablishAsync(credentials, either.Token).AsTask().Result)
-                : EstablishAsync(credentials, either.Token).AsTask();
-            (var transport, Server) = await connecting.ConfigureAwait(Rt.Capture);
+            (var transport, Server) = await _dialer.DialAsync(Address, credentials, either.Token).ConfigureAwait(Rt.Capture);
             return transport;
         }
         catch (Exception error)
@@ -328,53 +351,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         if (_moves.IsElsewhere)
             Abort($"{_settings.Server} is another server now.");
     }
-
-    private async ValueTask<(ITransport, RedisServerInfo)> EstablishAsync(
-        RedisCredentials? credentials,
-        CancellationToken cancellationToken
-    )
-    {
-        var transport = await _options
-            .Network(_time, Blocks)
-            .ConnectAsync(Address.Host, Address.Port, cancellationToken)
-            .ConfigureAwait(Rt.Capture);
-        try
-        {
-            var handshake = new Handshake(transport, _options, _login, _settings.Setup, _time);
-            var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
-            return _settings.Server.Refuse(Address, server) is { } refused ? throw refused : (transport, server);
-        }
-        catch
-        {
-            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
-            throw;
-        }
-    }
-
-    // Whether threads of ours wait on the socket, instead of the thread pool. Tests' and tools' own transports decide for themselves.
-    private bool Blocks =>
-        _options is { Transports: SocketTransportFactory, Tls: null }
-        && (
-            _settings.Purpose == LinkPurpose.Blocking
-            || (_options.InlineCompletion && _settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
-        );
-
-    private ConnectionPump NewPump(RespConnection connection, ITransport transport) =>
-        transport switch
-        {
-            BlockingSocketTransport blocking when _settings.Purpose == LinkPurpose.Blocking => new SyncPump(
-                connection,
-                blocking,
-                _time,
-                _settings.Counters
-            )
-            {
-                RoomAgain = _line.Advance,
-            },
-            IReadinessTransport socket => new SocketPump(connection, socket, _time, _settings.Counters) { RoomAgain = _line.Advance },
-            IBlockingTransport blocking => new ThreadedPump(connection, blocking, _time, _settings.Counters) { RoomAgain = _line.Advance },
-            _ => new AsyncPump(connection, transport, _time, _settings.Counters) { RoomAgain = _line.Advance },
-        };
 
     private void Failed(RedisConnectionException error, int failures)
     {
@@ -408,12 +384,19 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
 
     private async Task UseAsync(ITransport transport)
     {
+        if (!TellPushes(began: true))
+        {
+            TellPushes(began: false);
+            await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+            return;
+        }
+
         Live live;
         ConnectionPump pump;
         lock (_gate)
         {
             live = _live;
-            pump = NewPump(live.Connection, transport);
+            pump = _dialer.NewPump(live.Connection, transport, _line.Advance);
             live.Pump = pump;
         }
 
@@ -437,10 +420,14 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         Tell(true, "");
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
+        live.Connection.EndReading();
+        TellPushes(began: false);
         lock (_gate)
         {
             _connected = NewSignal();
-            if (!_stop.IsCancellationRequested && _live == live)
+            if (_settings.Purpose == LinkPurpose.Lease)
+                _ended = true;
+            else if (!_stop.IsCancellationRequested && _live == live)
                 _live = NewLive();
         }
 
@@ -448,6 +435,24 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         Tell(false, reason);
         live.Connection.Close($"The connection to {_settings.Server} ended: {reason}", cause);
         await transport.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    // False when whoever reads the pushes cannot take the connection.
+    private bool TellPushes(bool began)
+    {
+        try
+        {
+            if (began)
+                _settings.Pushes?.Begin();
+            else
+                _settings.Pushes?.End();
+            return true;
+        }
+        catch (Exception error)
+        {
+            Log.HandlerFailed(_logger, error);
+            return false;
+        }
     }
 
     // Handlers are other people's code: one that throws must neither end the link nor keep the waiting commands from failing.
@@ -495,6 +500,10 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         }
 
         pump.LookAround();
+
+        // One caller's own can be silent for as long as its command blocks, and what we say in between would be taken into a transaction.
+        if (_settings.Purpose == LinkPurpose.Lease)
+            return;
         if (_login.IsDue(now))
             _ = _login.RenewAsync(AuthenticateAsync, _stop.Token);
         var silent = _time.GetElapsedTime(pump.LastProgress, now);

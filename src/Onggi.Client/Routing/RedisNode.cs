@@ -12,6 +12,12 @@ internal sealed class RedisNode : IAsyncDisposable
 
     private readonly Lazy<RedisLink> _bulk;
     private readonly Lazy<RedisLink> _blocking;
+    private readonly Lock _gate = new();
+    private readonly Lazy<LeasePool> _leases;
+    private readonly Func<ITrackingSink, Completions?, TrackedLink> _track;
+
+    // Guarded by the gate.
+    private readonly List<TrackedLink> _tracked = [];
     private volatile bool _disposed;
 
     public RedisNode(
@@ -34,6 +40,10 @@ internal sealed class RedisNode : IAsyncDisposable
         Commands = new RedisLink(options, settings, logger, time);
         _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
         _blocking = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Blocking }, logger, time));
+        _leases = new(() =>
+            new LeasePool(server, options, () => new RedisLink(options, settings with { Purpose = LinkPurpose.Lease }, logger, time), time)
+        );
+        _track = (sink, completions) => new TrackedLink(server, options, sink, completions, counters, logger, time);
     }
 
     public ServerSource Server { get; }
@@ -64,6 +74,21 @@ internal sealed class RedisNode : IAsyncDisposable
             _blocking.Value.HandBack();
     }
 
+    /// <summary>Connections with one caller each.</summary>
+    public LeasePool Leases => _leases.Value;
+
+    /// <summary>A further connection, on which reads are tracked. It ends with the node.</summary>
+    public TrackedLink Track(ITrackingSink sink, Completions? completions)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+            var link = _track(sink, completions);
+            _tracked.Add(link);
+            return link;
+        }
+    }
+
     /// <summary>Gives up its connections, because the server is not what it was thought to be.</summary>
     public void Abort(string reason)
     {
@@ -72,11 +97,21 @@ internal sealed class RedisNode : IAsyncDisposable
             _bulk.Value.Abort(reason);
         if (_blocking.IsValueCreated)
             _blocking.Value.Abort(reason);
+        if (_leases.IsValueCreated)
+            _leases.Value.Abort(reason);
+        lock (_gate)
+            foreach (var link in _tracked)
+                link.Abort(reason);
     }
 
     public async ValueTask DisposeAsync()
     {
-        _disposed = true;
+        lock (_gate)
+            _disposed = true;
+        foreach (var link in _tracked)
+            await link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        if (_leases.IsValueCreated)
+            await _leases.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Commands.DisposeAsync().ConfigureAwait(Rt.Capture);
         if (_bulk.IsValueCreated)
             await _bulk.Value.DisposeAsync().ConfigureAwait(Rt.Capture);

@@ -45,7 +45,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <summary>Runs on every change of <see cref="IsConnected"/>, in order. It must not block.</summary>
     public Action<bool>? Changed { get; set; }
 
-    protected TimeProvider Time { get; }
+    public TimeProvider Time { get; }
 
     protected RedisClientOptions Options => _options;
 
@@ -113,9 +113,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         TState state,
         ReplyParser<TState, T> parser,
         CommandOptions options,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        Preamble? preamble = null
     )
-        where TState : class => SendAsync(in command, null, state, parser, options, null, null, cancellationToken);
+        where TState : class => SendAsync(in command, null, state, parser, options, preamble, null, cancellationToken);
 
     private ValueTask<T> SendAsync<TState, T>(
         in Command command,
@@ -281,6 +282,72 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
                 return false;
         }
     }
+
+    /// <summary>What is to be known of a command that is sent later, by <c>Prepare</c>.</summary>
+    public CommandTraits Describe(in Command command, CommandOptions options) => TraitsOf(in command, options);
+
+    /// <summary>Makes the place for a command that is encoded already. Its caller's time begins now.</summary>
+    public PendingReply<T> Prepare<T>(
+        ReadOnlySpan<byte> frame,
+        string name,
+        RedisScript? script,
+        CommandTraits traits,
+        ReplyParser<T> parser
+    )
+    {
+        var now = Time.GetTimestamp();
+        var pending = PendingReply<T>.Rent(parser, name, now, now + _commandTimeout, this);
+        pending.Encode(frame, script);
+        pending.Traits = traits;
+        _completions?.Started(pending);
+        return pending;
+    }
+
+    /// <summary>Takes back a prepared command that has no place in a queue, so that both of its owners are here.</summary>
+    public void Abandon(PendingReply pending, Exception reason)
+    {
+        _completions?.Completed(pending, reason);
+        pending.Release();
+        pending.Release();
+    }
+
+    /// <summary>Gives a prepared command its place on a connection.</summary>
+    /// <exception cref="RedisException">There is none, or no room.</exception>
+    public void Begin(PendingReply pending) => Take(pending);
+
+    /// <summary>Gives prepared commands their places, in order, until there is no room. One that cannot be sent at all fails.</summary>
+    /// <returns>How many have their place, or have failed.</returns>
+    public virtual int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        for (var i = 0; i < commands.Length; i++)
+        {
+            try
+            {
+                Take(commands[i]);
+            }
+            catch (RedisBusyException)
+            {
+                return i;
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                var known =
+                    error as RedisException ?? new RedisConnectionException("The client was disposed.", Sent.No, error, isTransient: false);
+                commands[i].TryFail(commands[i].Word, known);
+                commands[i].Release();
+            }
+        }
+
+        return commands.Length;
+    }
+
+    /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>
+    /// <exception cref="NotSupportedException">There are several servers: each has a link of its own.</exception>
+    public virtual TrackedLink Track(ITrackingSink sink) => throw new NotSupportedException("Tracking is by server: there are several.");
+
+    /// <summary>The connections with one caller each, of the server that holds this slot (-1: of any).</summary>
+    /// <exception cref="NotSupportedException">There are several servers, and none was chosen.</exception>
+    public virtual LeasePool LeasesFor(int slot) => throw new NotSupportedException("A lease is of one server: name a key.");
 
     public async ValueTask DisposeAsync()
     {

@@ -10,6 +10,7 @@ namespace Onggi.Client.Routing;
 internal sealed class SingleRouter : Router
 {
     private readonly RedisNode _node;
+    private readonly Completions? _completions;
 
     public SingleRouter(
         ServerSource server,
@@ -21,6 +22,7 @@ internal sealed class SingleRouter : Router
     )
         : base(options, completions, time)
     {
+        _completions = completions;
         AnyServer = server;
         _node = new RedisNode(server, options, counters, logger, time);
         _node.Commands.Changed = connected => Changed?.Invoke(connected);
@@ -37,6 +39,30 @@ internal sealed class SingleRouter : Router
     public override ServerSource AnyServer { get; }
 
     public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _node.Commands.WhenConnectedAsync(cancellationToken);
+
+    public override int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        // All at once where they share a connection and there is room: then they go out in one write.
+        try
+        {
+            var link = _node.LinkFor(commands[0]);
+            foreach (var pending in commands)
+                if (_node.LinkFor(pending) != link)
+                    return base.Begin(commands);
+            if (link.TryEnqueueAll(commands))
+                return commands.Length;
+        }
+        catch (ObjectDisposedException)
+        {
+            // Ended, or replaced by another router, which takes them one by one.
+        }
+
+        return base.Begin(commands);
+    }
+
+    public override TrackedLink Track(ITrackingSink sink) => _node.Track(sink, _completions);
+
+    public override LeasePool LeasesFor(int slot) => _node.Leases;
 
     protected override ValueTask EndAsync() => _node.DisposeAsync();
 

@@ -45,6 +45,9 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     /// <summary>Something is to be sent, or callers are to go on, and somebody has been asked to do it.</summary>
     public virtual bool HasWork => Volatile.Read(ref _due) != 0 || !Ready.IsEmpty;
 
+    /// <summary>Replies are awaited.</summary>
+    public bool IsWaiting => Connection.InFlight > 0;
+
     /// <summary>Reads until the connection ends; the reason why it did. Never throws.</summary>
     public abstract Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken);
 

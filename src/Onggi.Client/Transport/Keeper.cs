@@ -4,13 +4,15 @@ namespace Onggi.Client.Transport;
 
 /// <summary>One thread of the process that looks after connections whose work does not get done: a flush that waits for a starved thread pool, callers behind one that blocks.</summary>
 /// <remarks>
-/// It looks every millisecond while there was work lately, and sleeps otherwise. A connection that has work at two looks, and has not moved between them, is stuck.
+/// It looks every millisecond while there was work lately, every few milliseconds while replies are awaited, and sleeps otherwise. A connection that has work at two looks, and has not moved between them, is stuck.
 /// Those who ask for it pay one read of a flag.
 /// </remarks>
 [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Threads live in Transport.")]
 internal static class Keeper
 {
     private const int LooksBeforeSleep = 50;
+    private const int FewLooks = 5;
+    private static readonly TimeSpan Nap = TimeSpan.FromMilliseconds(20);
     private static readonly Lock Gate = new();
     private static readonly List<(WeakReference<ConnectionPump> Pump, int Progress)> Watched = [];
     private static readonly ManualResetEventSlim Wanted = new();
@@ -51,22 +53,29 @@ internal static class Keeper
             if (idle > LooksBeforeSleep)
             {
                 _awake = false;
-                if (!LookAtAll())
-                    Wanted.Wait();
+                switch (LookAtAll())
+                {
+                    case Seen.Nothing:
+                        Wanted.Wait();
+                        break;
+                    case Seen.Waiting:
+                        Wanted.Wait(Nap);
+                        break;
+                }
+
                 Wanted.Reset();
                 _awake = true;
-                idle = 0;
+                idle = LooksBeforeSleep - FewLooks;
             }
 
             Thread.Sleep(1);
-            idle = LookAtAll() ? 0 : idle + 1;
+            idle = LookAtAll() == Seen.Work ? 0 : idle + 1;
         }
     }
 
-    // Whether any has work.
-    private static bool LookAtAll()
+    private static Seen LookAtAll()
     {
-        var any = false;
+        var seen = Seen.Nothing;
         List<ConnectionPump>? stuck = null;
         lock (Gate)
         {
@@ -75,11 +84,13 @@ internal static class Keeper
                 var (reference, before) = Watched[i];
                 if (!reference.TryGetTarget(out var pump) || !pump.HasWork)
                 {
+                    if (pump?.IsWaiting == true && seen == Seen.Nothing)
+                        seen = Seen.Waiting;
                     Watched[i] = (reference, 0);
                     continue;
                 }
 
-                any = true;
+                seen = Seen.Work;
                 var progress = pump.Progress;
                 if (progress == before)
                     (stuck ??= []).Add(pump);
@@ -89,6 +100,15 @@ internal static class Keeper
 
         foreach (var pump in stuck ?? [])
             pump.OnStuck();
-        return any;
+        return seen;
+    }
+
+    private enum Seen
+    {
+        Nothing,
+
+        // Replies are awaited: in a starved process nobody would wake the keeper when they come.
+        Waiting,
+        Work,
     }
 }

@@ -43,7 +43,7 @@ internal sealed class SocketPump : ConnectionPump
     public SocketPump(RespConnection connection, IReadinessTransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters) => (_transport, _onReadable) = (transport, OnReadable);
 
-    public override bool HasWork => base.HasWork || (Connection.InFlight > 0 && !_ended.Task.IsCompleted);
+    public override bool HasWork => base.HasWork || (Connection.InFlight > 0 && !_ended.Task.IsCompleted && IsReadable(TimeSpan.Zero));
 
     public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
     {

@@ -54,7 +54,7 @@ public sealed class ObservabilityTests(RedisServerFixture fixture) : IClassFixtu
         Assert.True(seen["onggi.client.flushes"] >= 2);
         Assert.True(seen["onggi.client.bytes.sent"] > 500 * 20);
         Assert.True(seen["onggi.client.bytes.received"] > 500 * 7);
-        Assert.Equal(2, seen["db.client.connection.count"]);
+        Assert.Equal(2, seen["onggi.client.connections"]);
         Assert.Equal(0, seen["onggi.client.in_flight"]);
         Assert.Equal(1, seen["onggi.client.connected"]);
     }

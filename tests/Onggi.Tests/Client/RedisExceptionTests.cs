@@ -25,7 +25,7 @@ public sealed class RedisExceptionTests
             { "NOPERM this user has no permissions to run the 'get' command", "NOPERM", Sent.No, false },
             { "WRONGPASS invalid username-password pair or user is disabled.", "WRONGPASS", Sent.No, false },
             { "UNKILLABLE Sorry the script already executed write commands", "UNKILLABLE", Sent.Maybe, false },
-            { "EXECABORT Transaction discarded because of previous errors.", "EXECABORT", Sent.Maybe, false },
+            { "EXECABORT Transaction discarded because of previous errors.", "EXECABORT", Sent.No, false },
             { "NOWORDS", "NOWORDS", Sent.Maybe, false },
             { "", "", Sent.Maybe, false },
         };

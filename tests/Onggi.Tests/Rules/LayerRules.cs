@@ -145,9 +145,18 @@ public class LayerRules
         type.Split('.') switch
         {
             ["Onggi", "Client", "RedisClient"] => Rank("RedisClient"),
-            // Options choose the transport; subscriptions are handed out by the hub that fills them.
+            // Options choose the transport; subscriptions and leases are handed out by those that keep their connections.
             ["Onggi", "Client", "RedisClientOptions" or "ConnectionString" or "ConnectionDraft"] => Rank("Transport"),
-            ["Onggi", "Client", "RedisSubscription"] => Rank("Routing"),
+            [
+                "Onggi",
+                "Client",
+                "RedisSubscription"
+                or "RedisLease"
+                or "RedisBatch"
+                or "RedisTransaction"
+                or "BatchItem"
+                or "BatchItem`1",
+            ] => Rank("Routing"),
             ["Onggi", "Client", var name] when name.EndsWith("Commands", StringComparison.Ordinal) => Rank("Commands"),
             ["Onggi", "Client", var layer, ..] => Rank(layer),
             _ => -1,

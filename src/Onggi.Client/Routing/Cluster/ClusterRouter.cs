@@ -44,6 +44,20 @@ internal sealed class ClusterRouter : Router
 
     public override KeyWalk NewWalk() => new ClusterWalk(() => _nodes.Routes);
 
+    /// <exception cref="RedisConnectionException">Nobody is known to have the slot.</exception>
+    public override LeasePool LeasesFor(int slot)
+    {
+        var routes = _nodes.Routes;
+        var node = slot >= 0 ? routes.PrimaryOf(slot) : routes.Any(_choice);
+        if (node is not null)
+            return node.AsPrimary.Leases;
+        _nodes.Refresh();
+        throw new RedisConnectionException(
+            slot >= 0 ? $"Nobody is known to have slot {slot}." : "No node of the cluster is connected.",
+            Sent.No
+        );
+    }
+
     protected override async ValueTask EndAsync()
     {
         _nodes.Stop();
@@ -210,6 +224,16 @@ internal sealed class ClusterRouter : Router
     // It was asked before we knew that there are slots. False when it turns out that it cannot be asked; then it has ended.
     private bool TryLook(PendingReply pending)
     {
+        if (pending.Transaction is not null)
+        {
+            pending.TryFail(
+                pending.Word,
+                new RedisConnectionException("The servers have just turned out to be a cluster. Make the transaction again.", Sent.No)
+            );
+            pending.Release();
+            return false;
+        }
+
         try
         {
             var command = new Command(FrameWords.Read(pending.Frame));

@@ -28,11 +28,22 @@ internal sealed class Ledger : IAsyncDisposable
     }
 
     /// <summary>The next entry of this kind.</summary>
-    public Task<Entry> NextAsync(Func<Entry, bool> wanted)
+    public async Task<Entry> NextAsync(Func<Entry, bool> wanted)
     {
         var came = new TaskCompletionSource<Entry>(TaskCreationOptions.RunContinuationsAsynchronously);
         _wanted.Enqueue((wanted, came));
-        return came.Task.Within();
+        try
+        {
+            return await came.Task.Within();
+        }
+        catch (TimeoutException late)
+        {
+            var errors = _entries.Where(entry => entry.Error is not null).GroupBy(entry => entry.Error!.Message);
+            throw new TimeoutException(
+                $"Of {_entries.Count} calls none was as wanted. Connected: {_redis.IsConnected}; failed: {string.Join('\n', errors.Select(same => $"{same.Count()} x {same.Key}"))}",
+                late
+            );
+        }
     }
 
     /// <summary>Lets the writers end their calls, and returns all entries.</summary>

@@ -75,6 +75,7 @@ public sealed class ReplicaReadTests : IAsyncLifetime
     {
         await using var redis = await ConnectAsync(ReadFrom.PreferReplica);
         await redis.SetAsync("k", "v").Within();
+        await Until.TrueAsync(async () => await All.Servers[2].CommandAsync("GET", "k") == "v", "the replica has it");
 
         // Without the Sentinel nobody tells the client, and nobody puts it right. Nobody listens at port 1.
         await All.Sentinels[0].CommandAsync("SENTINEL", "REMOVE", SentinelProcesses.Service);

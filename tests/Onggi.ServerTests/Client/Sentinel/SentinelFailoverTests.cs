@@ -21,8 +21,9 @@ public sealed class SentinelFailoverTests
 
         await (await all.MasterAsync()).KillAsync();
         var killed = Stopwatch.GetTimestamp();
-        var first = await ledger.NextAsync(entry => entry.Reply is not null && entry.Began > killed);
+        var writing = ledger.NextAsync(entry => entry.Reply is not null && entry.Began > killed);
         var elected = await switched;
+        var first = await writing;
         await ledger.NextAsync(entry => entry.Reply is not null && entry.Began > elected.Timestamp);
         var entries = await ledger.EndAsync();
 

@@ -1,0 +1,96 @@
+using Microsoft.Extensions.Logging;
+using Onggi.Client.Connections;
+using Onggi.Client.Resp;
+using Onggi.Client.Transport;
+
+namespace Onggi.Client.Routing;
+
+/// <summary>A connection to one server on which reads are tracked: the server tells when what was read has changed. There is one for each primary.</summary>
+/// <remarks>
+/// Tracking is in its default mode and opted into by each read (<c>CLIENT TRACKING ON OPTIN</c>): pushes and replies then come in the order in which the server executed them, which BCAST does not give; and without NOLOOP,
+/// because an own write would end the tracking of the key without a word. <c>CLIENT CACHING YES</c> holds for the very next command, so the two take their places together, however often they are asked again.
+/// </remarks>
+internal sealed class TrackedLink : Router
+{
+    private static readonly RedisArg[][] TrackingOn =
+    [
+        ["CLIENT", "TRACKING", "ON", "OPTIN"],
+    ];
+
+    private readonly TrackingPushes _pushes;
+    private readonly RedisLink _link;
+
+    public TrackedLink(
+        ServerSource server,
+        RedisClientOptions options,
+        ITrackingSink sink,
+        Completions? completions,
+        PumpCounters counters,
+        ILogger logger,
+        TimeProvider time
+    )
+        : base(options, completions, time)
+    {
+        AnyServer = server;
+        _pushes = new TrackingPushes(sink);
+        var settings = new LinkSettings(server, LinkPurpose.Tracking)
+        {
+            Setup = TrackingOn,
+            Pushes = _pushes,
+            Counters = counters,
+        };
+        _link = new RedisLink(options, settings, logger, time) { Changed = connected => Changed?.Invoke(connected) };
+    }
+
+    /// <summary>Which connection it is, or was last; 0 before the first.</summary>
+    public long Generation => _pushes.Generation;
+
+    /// <summary>How many keys the server has named as changed.</summary>
+    public long Invalidations => _pushes.Invalidations;
+
+    /// <summary>How many pushes were of a kind that has no meaning here.</summary>
+    public long UnknownPushes => _pushes.Unknown;
+
+    public override bool IsConnected => _link.IsConnected;
+
+    public override bool IsKnownDown => _link.IsKnownDown;
+
+    public override int InFlight => _link.InFlight;
+
+    public override RedisServerInfo? Server => _link.Server;
+
+    public override ServerSource AnyServer { get; }
+
+    public override Task WhenConnectedAsync(CancellationToken cancellationToken) => _link.WhenConnectedAsync(cancellationToken);
+
+    /// <summary>Sends a command that reads, and has the server watch every key that it reads. One round trip; what is not to be watched goes by <c>SendAsync</c>.</summary>
+    /// <param name="command">A command or a script that reads keys.</param>
+    /// <param name="parser">Runs on the reader: what it stores is stored before an invalidation that follows is told. It does not run when the caller has given up before the reply came.</param>
+    /// <param name="options">Whether it may be asked again after the connection was lost.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public ValueTask<T> SendTrackedAsync<T>(
+        in Command command,
+        ReplyParser<T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    ) => SendAsync(in command, parser, options, cancellationToken, Preamble.Caching);
+
+    /// <inheritdoc cref="SendTrackedAsync{T}"/>
+    public ValueTask<T> SendTrackedAsync<TState, T>(
+        in Command command,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    )
+        where TState : class => SendAsync(in command, state, parser, options, cancellationToken, Preamble.Caching);
+
+    /// <summary>Gives up the connection: everything read over it is told as lost, and the next one is made.</summary>
+    public void Abort(string reason) => _link.Abort(reason);
+
+    protected override ValueTask EndAsync() => _link.DisposeAsync();
+
+    protected override CommandTraits TraitsOf(in Command command, CommandOptions options) => new(options);
+
+    protected override void Dispatch(PendingReply pending) => _link.Enqueue(pending);
+}

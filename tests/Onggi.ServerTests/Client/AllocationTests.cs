@@ -1,0 +1,36 @@
+using Onggi.Client;
+using Onggi.Testing;
+
+namespace Onggi.ServerTests.Client;
+
+/// <summary>Tests that measure the whole process, and so run while no other does.</summary>
+[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
+public sealed class AloneInTheProcess;
+
+/// <summary>What a call costs the heap.</summary>
+[Collection(nameof(AloneInTheProcess))]
+public sealed class AllocationTests
+{
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Nothing_is_allocated_for_a_value_into_memory_of_the_pool(bool inline)
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        var options = RedisClientOptions.Parse(server.ConnectionString);
+        options.InlineCompletion = inline;
+        await using var redis = await RedisClient.ConnectAsync(options);
+        await redis.SetAsync("pooled", new byte[64]);
+        for (var i = 0; i < 20_000; i++)
+            (await redis.GetPooledAsync("pooled")).Dispose();
+
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        const int Calls = 20_000;
+        for (var i = 0; i < Calls; i++)
+            (await redis.GetPooledAsync("pooled")).Dispose();
+        var perCall = (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Calls;
+
+        // The timers and the test runner are in it; an array per call would be 88.
+        Assert.True(perCall < 20, $"{perCall} bytes per call.");
+    }
+}
