@@ -35,6 +35,15 @@ internal sealed class RetryLine : IAsyncDisposable
         }
     }
 
+    /// <summary>Asks at the next opportunity what waits for a connection; what a server has put off goes on waiting.</summary>
+    public void Hurry()
+    {
+        lock (_gate)
+            for (var i = 0; i < _waiting.Count; i++)
+                if (_waiting[i].Pending.Refused is RedisConnectionException)
+                    _waiting[i] = _waiting[i] with { Due = 0 };
+    }
+
     public bool TryAdd(PendingReply pending)
     {
         lock (_gate)

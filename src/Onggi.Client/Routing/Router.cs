@@ -430,6 +430,9 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         ObjectDisposedException.ThrowIf(!_later.TryAdd(pending), typeof(RedisClient));
     }
 
+    /// <summary>Asks soon what waits because nobody could be asked: now there may be somebody.</summary>
+    protected void Hurry() => _later.Hurry();
+
     /// <summary>The parts of a command that several servers must answer; <c>null</c> when one can.</summary>
     protected virtual KeySplit? SplitOf(in Command command) => null;
 

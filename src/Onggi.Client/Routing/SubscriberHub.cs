@@ -186,13 +186,14 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         }
 
         push.Read();
-        RedisSubscription[] readers;
+        Topic? topic;
         lock (_gate)
-        {
-            if (!_topics.TryGetValue((kind, name), out var topic))
+            if (!_topics.TryGetValue((kind, name), out topic))
                 return;
-            readers = topic.Readers;
-        }
+
+        // The confirmation may still be on its way to whoever asked: a message is one too.
+        topic.TellMissed();
+        var readers = topic.Readers;
 
         var message = new RedisMessage { Channel = channel, Payload = push.ReadBytes() };
         foreach (var reader in readers)
@@ -352,7 +353,7 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
         private readonly Lock _gate = new();
         private TaskCompletionSource _active = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private bool _wasActive;
-        private bool _missed;
+        private volatile bool _missed;
 
         public string Name { get; } = name;
 
@@ -376,23 +377,32 @@ internal sealed class SubscriberHub : IPushSink, IAsyncDisposable
 
         public void Confirmed(int connection)
         {
-            bool missed;
             lock (_gate)
             {
                 if (connection != Connection)
                     return;
-                missed = _missed;
-                _missed = false;
                 _wasActive = true;
                 if (_active.Task.IsFaulted)
                     _active = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 _active.TrySetResult();
             }
 
-            if (!missed)
+            TellMissed();
+        }
+
+        /// <summary>Tells the readers that messages can have been missed, if they can, before anything else reaches them.</summary>
+        public void TellMissed()
+        {
+            if (!_missed)
                 return;
-            foreach (var reader in Readers)
-                reader.Interrupt();
+            lock (_gate)
+            {
+                if (!_missed)
+                    return;
+                _missed = false;
+                foreach (var reader in Readers)
+                    reader.Interrupt();
+            }
         }
 
         public void Lost()

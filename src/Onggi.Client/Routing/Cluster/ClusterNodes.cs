@@ -202,22 +202,29 @@ internal sealed class ClusterNodes : IAsyncDisposable
         }
     }
 
-    private async Task<TimeSpan> RefreshAsync(CancellationToken stop)
+    private async Task<(TimeSpan Pause, bool Asked)> RefreshAsync(CancellationToken stop)
     {
         try
         {
             lock (_gate)
                 _corrections.Clear();
+            if (!All().Exists(static node => node.Connected is not null))
+            {
+                // Whoever is connected first is asked.
+                StartSeeds();
+                return (Broken, false);
+            }
+
             var map = await AskAsync(stop).ConfigureAwait(Rt.Capture);
             if (map is not null)
                 Take(map);
             Tell();
-            return _isConnected && map is { IsComplete: true } ? Whole : Broken;
+            return (_isConnected && map is { IsComplete: true } ? Whole : Broken, true);
         }
         catch (Exception error) when (!stop.IsCancellationRequested)
         {
             Log.MapFailed(_links.Logger, error);
-            return Broken;
+            return (Broken, true);
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class ClusterRouter : Router
         _nodes = new ClusterNodes(links) { Changed = connected => Changed?.Invoke(connected) };
         AnyServer = new AnyNode(_nodes);
         Sharded = new ShardedSubscriptions(links, _nodes);
+        _nodes.RoutesChanged += Hurry;
     }
 
     public override bool IsConnected => _nodes.IsConnected;

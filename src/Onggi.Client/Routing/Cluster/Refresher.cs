@@ -12,13 +12,14 @@ internal sealed class Refresher : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly Random _random = new();
     private readonly TimeProvider _time;
-    private readonly Func<CancellationToken, Task<TimeSpan>> _refresh;
+    private readonly Func<CancellationToken, Task<(TimeSpan Pause, bool Asked)>> _refresh;
     private TaskCompletionSource _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task? _running;
 
     /// <param name="time">The clock.</param>
-    /// <param name="refresh">What is run; it says after how long it is to be run again unless it is requested earlier.</param>
-    public Refresher(TimeProvider time, Func<CancellationToken, Task<TimeSpan>> refresh) => (_time, _refresh) = (time, refresh);
+    /// <param name="refresh">What is run; it says after how long it is to be run again unless it is requested earlier, and whether it has cost anybody anything.</param>
+    public Refresher(TimeProvider time, Func<CancellationToken, Task<(TimeSpan Pause, bool Asked)>> refresh) =>
+        (_time, _refresh) = (time, refresh);
 
     /// <summary>Asks for a run that begins from now on.</summary>
     public void Request()
@@ -74,9 +75,9 @@ internal sealed class Refresher : IAsyncDisposable
             lock (_gate)
                 _requested = new(TaskCreationOptions.RunContinuationsAsynchronously);
             var began = _time.GetTimestamp();
-            pause = await _refresh(stop).ConfigureAwait(Rt.Capture);
+            (pause, var asked) = await _refresh(stop).ConfigureAwait(Rt.Capture);
             var rest = Least - _time.GetElapsedTime(began);
-            if (rest > TimeSpan.Zero)
+            if (asked && rest > TimeSpan.Zero)
                 await Task.Delay(rest, _time, stop).ConfigureAwait(Rt.Capture);
         }
     }

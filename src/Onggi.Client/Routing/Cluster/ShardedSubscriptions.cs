@@ -15,7 +15,7 @@ internal sealed class ShardedSubscriptions : IAsyncDisposable
     public ShardedSubscriptions(ClusterLinks links, ClusterNodes nodes)
     {
         (_links, _nodes) = (links, nodes);
-        nodes.RoutesChanged = Place;
+        nodes.RoutesChanged += Place;
     }
 
     /// <summary>Records the wish to listen, and asks the owner of the channel's slot.</summary>
