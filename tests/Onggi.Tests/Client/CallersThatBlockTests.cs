@@ -86,7 +86,9 @@ public sealed class CallersThatBlockTests
         var stream = new OneAnswer("+PONG\r\n+PONG\r\n");
         var pump = new SocketPump(connection, stream, TimeProvider.System, new PumpCounters());
         var (first, second) = (Ask(connection), Ask(connection));
-        using var end = new ManualResetEventSlim();
+
+        // Nothing that is disposed of: the last of those who block come to it when the test is over.
+        var end = new TaskCompletionSource();
         using var behind = new ManualResetEventSlim();
         var blocked = BlockAsync();
         var went = GoAsync();
@@ -100,7 +102,7 @@ public sealed class CallersThatBlockTests
         }
         finally
         {
-            end.Set();
+            end.SetResult();
             behind.Set();
             pump.Abort("The test is over.");
             Keeper.Remove(pump);
@@ -112,7 +114,7 @@ public sealed class CallersThatBlockTests
         {
             await first.ConfigureAwait(false);
             for (var i = 0; i < Blockers; i++)
-                ThreadPool.UnsafeQueueUserWorkItem(static end => ((ManualResetEventSlim)end!).Wait(Bound), end);
+                ThreadPool.UnsafeQueueUserWorkItem(static end => ((Task)end!).Wait(Bound), end.Task);
             behind.Wait(Bound);
         }
 
