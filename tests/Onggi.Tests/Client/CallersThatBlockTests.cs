@@ -88,7 +88,7 @@ public sealed class CallersThatBlockTests
         var (first, second) = (Ask(connection), Ask(connection));
 
         // Nothing that is disposed of: the last of those who block come to it when the test is over.
-        var end = new TaskCompletionSource();
+        var end = new Gate();
         using var behind = new ManualResetEventSlim();
         var blocked = BlockAsync();
         var went = GoAsync();
@@ -102,7 +102,7 @@ public sealed class CallersThatBlockTests
         }
         finally
         {
-            end.SetResult();
+            end.Open();
             behind.Set();
             pump.Abort("The test is over.");
             Keeper.Remove(pump);
@@ -114,7 +114,7 @@ public sealed class CallersThatBlockTests
         {
             await first.ConfigureAwait(false);
             for (var i = 0; i < Blockers; i++)
-                ThreadPool.UnsafeQueueUserWorkItem(static end => ((Task)end!).Wait(Bound), end.Task);
+                ThreadPool.UnsafeQueueUserWorkItem(static end => ((Gate)end!).Wait(), end);
             behind.Wait(Bound);
         }
 
@@ -143,6 +143,29 @@ public sealed class CallersThatBlockTests
     {
         await redis.PingAsync().ConfigureAwait(false);
         end.Wait(Bound);
+    }
+
+    // Not a task: for those who wait for one the pool makes threads at once.
+    private sealed class Gate
+    {
+        private readonly object _signal = new();
+        private bool _open;
+
+        public void Open()
+        {
+            lock (_signal)
+            {
+                _open = true;
+                Monitor.PulseAll(_signal);
+            }
+        }
+
+        public void Wait()
+        {
+            lock (_signal)
+                if (!_open)
+                    Monitor.Wait(_signal, Bound);
+        }
     }
 
     private sealed class Network(bool readiness) : ITransportFactory
