@@ -72,6 +72,9 @@ internal abstract class PendingReply
     /// <summary>Asked after settling: a backlog leaves out what is settled, so it was never sent; what is attached is under way.</summary>
     public Sent SentWhenSettled => MaybeExecuted || Queue is { IsAttached: true } ? Sent.Maybe : Sent.No;
 
+    /// <summary>It stood in a line before it is given its place: its caller can give up, and be told that it was not sent, while that is done.</summary>
+    public bool HasWaited { get; set; }
+
     /// <summary>It was on its way once already, and no reply came; it is asked again because doing it twice is harmless.</summary>
     public bool MaybeExecuted { get; set; }
 
@@ -180,7 +183,8 @@ internal abstract class PendingReply
 
     protected void Begin(string name, long asked, long deadline, CommandOrigin? origin)
     {
-        (Name, Asked, Deadline, Origin, Traits, Retries, MaybeExecuted) = (name, asked, deadline, origin, default, 0, false);
+        (Name, Asked, Deadline, Origin, Traits, Retries) = (name, asked, deadline, origin, default, 0);
+        (MaybeExecuted, HasWaited) = (false, false);
         StreamStart = long.MaxValue;
         _owners = 2;
 

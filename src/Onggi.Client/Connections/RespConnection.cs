@@ -261,7 +261,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         while (_ring.Peek() is { } pending)
         {
             _ring.Remove();
-            Fail(pending, pending.StreamStart < taken ? Sent.Maybe : Sent.No, reason, cause);
+            Fail(pending, pending.MaybeExecuted || pending.StreamStart < taken ? Sent.Maybe : Sent.No, reason, cause);
             pending.Release();
         }
     }
@@ -287,6 +287,12 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private void Add(PendingReply pending)
     {
         pending.Queue = this;
+        if (pending.HasWaited && _attached && IsGivenUp(pending))
+        {
+            pending.Release();
+            return;
+        }
+
         pending.Transaction?.Begin();
         pending.StreamStart = _streamTaken + _filling.Length;
         if (!_attached)
@@ -305,6 +311,13 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
 
         _filling.Write(pending.Frame);
         _ring.Add(pending);
+    }
+
+    // As in Attach: first the queue, then the look. A caller who gives up either is seen here, or sees the queue and says "maybe".
+    private static bool IsGivenUp(PendingReply pending)
+    {
+        Interlocked.MemoryBarrier();
+        return pending.IsSettled;
     }
 
     private static void Fail(PendingReply pending, Sent sent, string reason, Exception? cause)

@@ -217,7 +217,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         lock (_gate)
         {
             live = _live;
-            if (live.Pump is null)
+            if (_disposed || live.Pump is null)
                 return;
             _live = NewLive();
         }
@@ -269,7 +269,11 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
         _live.Connection.Close("The client was disposed.", null);
-        _line.FailAll(() => new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+        _line.FailAll(pending => new RedisConnectionException(
+            "The client was disposed.",
+            pending.MaybeExecuted ? Sent.Maybe : Sent.No,
+            isTransient: false
+        ));
         lock (_gate)
         {
             // Those who wait to be connected learn that it will not be.

@@ -18,6 +18,7 @@ internal sealed class RedisNode : IAsyncDisposable
 
     // Guarded by the gate.
     private readonly List<TrackedLink> _tracked = [];
+    private readonly List<IAsyncDisposable> _made = [];
     private volatile bool _disposed;
 
     public RedisNode(
@@ -38,11 +39,10 @@ internal sealed class RedisNode : IAsyncDisposable
         };
         Server = server;
         Commands = new RedisLink(options, settings, logger, time);
-        _bulk = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Bulk }, logger, time));
-        _blocking = new(() => new RedisLink(options, settings with { Purpose = LinkPurpose.Blocking }, logger, time));
-        _leases = new(() =>
-            new LeasePool(server, options, () => new RedisLink(options, settings with { Purpose = LinkPurpose.Lease }, logger, time), time)
-        );
+        _bulk = new(() => Make(() => NewLink(LinkPurpose.Bulk)));
+        _blocking = new(() => Make(() => NewLink(LinkPurpose.Blocking)));
+        _leases = new(() => Make(() => new LeasePool(server, options, () => NewLink(LinkPurpose.Lease), time)));
+        RedisLink NewLink(LinkPurpose purpose) => new(options, settings with { Purpose = purpose }, logger, time);
         _track = (sink, completions) => new TrackedLink(server, options, sink, completions, counters, logger, time);
     }
 
@@ -108,14 +108,25 @@ internal sealed class RedisNode : IAsyncDisposable
     {
         lock (_gate)
             _disposed = true;
+
+        // From here on nothing is added to the lists.
         foreach (var link in _tracked)
             await link.DisposeAsync().ConfigureAwait(Rt.Capture);
-        if (_leases.IsValueCreated)
-            await _leases.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        foreach (var made in _made)
+            await made.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Commands.DisposeAsync().ConfigureAwait(Rt.Capture);
-        if (_bulk.IsValueCreated)
-            await _bulk.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
-        if (_blocking.IsValueCreated)
-            await _blocking.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
+
+    // What is made when it is needed must not be made when all else has been disposed of: nobody would dispose of it.
+    private T Make<T>(Func<T> make)
+        where T : IAsyncDisposable
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
+            var made = make();
+            _made.Add(made);
+            return made;
+        }
     }
 }

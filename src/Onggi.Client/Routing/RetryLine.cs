@@ -50,7 +50,7 @@ internal sealed class RetryLine : IAsyncDisposable
         {
             if (_ended)
                 return false;
-            pending.Queue = null;
+            (pending.Queue, pending.HasWaited) = (null, true);
             var most = Math.Min(LongestPause, FirstPause * Math.Pow(2, Math.Min(pending.Retries, 10)));
             var pause = (0.25 + (0.75 * _random.NextDouble())) * most;
             _waiting.Add((pending, _time.GetTimestamp() + (long)(pause / 1000 * _time.TimestampFrequency)));
@@ -73,7 +73,10 @@ internal sealed class RetryLine : IAsyncDisposable
 
         foreach (var pending in left)
         {
-            pending.TryFail(pending.Word, new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+            pending.TryFail(
+                pending.Word,
+                new RedisConnectionException("The client was disposed.", pending.MaybeExecuted ? Sent.Maybe : Sent.No, isTransient: false)
+            );
             pending.Release();
         }
     }

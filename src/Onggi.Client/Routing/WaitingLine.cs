@@ -14,6 +14,7 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
 
     public void Add(PendingReply pending)
     {
+        pending.HasWaited = true;
         lock (_gate)
         {
             _any = true;
@@ -64,13 +65,13 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
         Advance();
     }
 
-    public void FailAll(Func<Exception> error)
+    public void FailAll(Func<PendingReply, Exception> error)
     {
         lock (_gate)
         {
             while (_waiting.TryDequeue(out var pending))
             {
-                pending.TryFail(pending.Word, error());
+                pending.TryFail(pending.Word, error(pending));
                 pending.Release();
             }
 
@@ -85,8 +86,9 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
             if (!first.IsSettled)
                 return tryEnqueue(first);
         }
-        catch (ObjectDisposedException error)
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
+            // No place for it, now or later. It must not fall on whoever happens to move the line, nor keep the others from moving.
             first.TryFail(first.Word, error);
         }
 

@@ -22,7 +22,7 @@ internal sealed class AsyncPump : ConnectionPump
     public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
     {
         _stop = cancellationToken;
-        ReadOn();
+        Read(isLink: true);
         return _ended.Task;
     }
 
@@ -36,13 +36,13 @@ internal sealed class AsyncPump : ConnectionPump
     private void OnReceived()
     {
         if (Take())
-            ReadOn();
+            Read(isLink: false);
         else
             Release(long.MaxValue);
     }
 
     [SuppressMessage("Reliability", "CA2012", Justification = "Only the awaiter is kept, and taken once.")]
-    private void ReadOn()
+    private void Read(bool isLink)
     {
         for (var reads = 1; ; reads++)
         {
@@ -53,7 +53,7 @@ internal sealed class AsyncPump : ConnectionPump
             catch (Exception error)
             {
                 _ended.TrySetResult(Ended(error, _stop));
-                Release(long.MaxValue);
+                GoOn(isLink, long.MaxValue);
                 return;
             }
 
@@ -61,20 +61,28 @@ internal sealed class AsyncPump : ConnectionPump
             {
                 // From here on another thread may be reading.
                 _receiving.UnsafeOnCompleted(_onReceived);
-                if (!Ready.IsEmpty && !Release(In(Budget)))
-                    ReleaseOnPool();
+                if (!Ready.IsEmpty)
+                    GoOn(isLink, In(Budget));
                 return;
             }
 
             if (!Take())
             {
-                Release(long.MaxValue);
+                GoOn(isLink, long.MaxValue);
                 return;
             }
 
             if (reads % MostReads == 0 && !Ready.IsEmpty)
                 ReleaseOnPool();
         }
+    }
+
+    private void GoOn(bool isLink, long until)
+    {
+        if (isLink)
+            ReleaseElsewhere();
+        else if (!Release(until))
+            ReleaseOnPool();
     }
 
     // False when the connection has ended.

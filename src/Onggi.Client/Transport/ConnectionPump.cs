@@ -157,6 +157,15 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
         return all;
     }
 
+    /// <summary>Lets callers go on, but not on this thread: it is the link's own, which must see the connection end however long a caller blocks.</summary>
+    protected void ReleaseElsewhere()
+    {
+        if (Ready.IsEmpty)
+            return;
+        Keeper.Watch();
+        ReleaseOnPool();
+    }
+
     protected long In(TimeSpan span) => time.GetTimestamp() + (long)(span.TotalSeconds * time.TimestampFrequency);
 
     [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Transport is where work meets the thread pool.")]

@@ -40,6 +40,9 @@ internal sealed class SocketPump : ConnectionPump
     private int _stuck;
     private int _seen;
 
+    // Only the keeper's: looks at which those whose replies have come could not go on.
+    private int _stuckReady;
+
     public SocketPump(RespConnection connection, IReadinessTransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters) => (_transport, _onReadable) = (transport, OnReadable);
 
@@ -49,7 +52,8 @@ internal sealed class SocketPump : ConnectionPump
     {
         _stop = cancellationToken;
         _turn = PoolTurn;
-        ReadOn();
+        Read();
+        ReleaseElsewhere();
         return _ended.Task;
     }
 
@@ -62,8 +66,12 @@ internal sealed class SocketPump : ConnectionPump
     public override void OnStuck()
     {
         SendDue(FlushCause.Keeper);
-        if (!Ready.IsEmpty)
+        if (Ready.IsEmpty)
+            _stuckReady = 0;
+        else if (_stuckReady++ < LooksBeforeRescue)
             ReleaseOnPool();
+        else
+            _ = OwnThread.RunAsync("Onggi callers", () => Release(long.MaxValue));
         ReaderTurn turn;
         lock (_gate)
         {
@@ -114,27 +122,26 @@ internal sealed class SocketPump : ConnectionPump
 
     private void ReadOn()
     {
+        if (!Read())
+            Release(long.MaxValue);
+        else if (!Ready.IsEmpty && !Release(In(Budget)))
+            ReleaseOnPool();
+    }
+
+    // Until nothing is there and the turn is given back; false when the connection has ended.
+    private bool Read()
+    {
         for (var reads = 1; ; reads++)
         {
             if (!TryRead(out var more))
-            {
-                Release(long.MaxValue);
-                return;
-            }
+                return false;
+            if (!more && TryLeave())
+                return true;
 
-            if (more)
-            {
-                if (reads % MostReads == 0 && !Ready.IsEmpty)
-                    ReleaseOnPool();
-                continue;
-            }
-
-            if (TryLeave())
-                break;
+            // In a stream that never pauses nobody else would let them go on.
+            if (reads % MostReads == 0 && !Ready.IsEmpty)
+                ReleaseOnPool();
         }
-
-        if (!Ready.IsEmpty && !Release(In(Budget)))
-            ReleaseOnPool();
     }
 
     /// <summary>Gives the turn back and sees to it that somebody is told of what comes next; <c>false</c> when it has come already, and the turn goes on.</summary>
