@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text;
-using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Onggi.AspNetCore;
@@ -201,8 +200,9 @@ public sealed class PrometheusExporterTests : IDisposable
         Assert.DoesNotContain("visitor=\"2\"", text);
 
         // Clients that other tests made without a factory measure for the whole process, and are over the limit too.
-        var dropped = Regex.Match(text, "^onggi_metrics_dropped_measurements_total ([0-9]+)$", RegexOptions.Multiline);
-        Assert.InRange(int.Parse(dropped.Groups[1].Value, CultureInfo.InvariantCulture), 8, int.MaxValue);
+        const string Dropped = "onggi_metrics_dropped_measurements_total ";
+        var dropped = text.Split('\n').Single(line => line.StartsWith(Dropped, StringComparison.Ordinal))[Dropped.Length..];
+        Assert.InRange(int.Parse(dropped, CultureInfo.InvariantCulture), 8, int.MaxValue);
         Assert.Single(_log.Lines, line => line.Contains("onggi.x has 2 series", StringComparison.Ordinal));
     }
 
