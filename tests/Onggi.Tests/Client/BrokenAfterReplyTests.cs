@@ -40,8 +40,8 @@ public sealed class BrokenAfterReplyTests
         // Not one of these disposals may come between the end of a connection and the next one's beginning and wait for ever: nobody reads for blocking callers but they.
         await using var server = FakeRedis.Start(async connection =>
         {
-            // Goodbye after the whole greeting, whatever it asks.
-            while (await connection.ReadCommandAsync() is var command && command[0] != "GET")
+            // Goodbye after the whole greeting, whatever it asks. Not a read: that would be asked again.
+            while (await connection.ReadCommandAsync() is var command && command[0] != "INCR")
                 await connection.SendAsync(command[0] == "HELLO" ? FakeConnection.HelloReply() : "+OK\r\n");
         });
         for (var round = 0; round < 60; round++)
@@ -56,7 +56,7 @@ public sealed class BrokenAfterReplyTests
             );
             await Task
                 .Factory.StartNew(
-                    () => Assert.ThrowsAny<RedisException>(() => redis.Send(["GET", "k"], ReplyParsers.Text)),
+                    () => Assert.ThrowsAny<RedisException>(() => redis.Send(["INCR", "k"], ReplyParsers.Int64)),
                     CancellationToken.None,
                     TaskCreationOptions.LongRunning,
                     TaskScheduler.Default
