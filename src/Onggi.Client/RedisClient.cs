@@ -150,17 +150,13 @@ public sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>Sends one command and blocks until the reply has come; needs no other thread, so a starved thread pool does not matter. One round trip.</summary>
-    internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None)
-    {
-        return _router.Send(new Command(command), parser, options);
-    }
+    internal T Send<T>(ReadOnlySpan<RedisArg> command, ReplyParser<T> parser, CommandOptions options = CommandOptions.None) =>
+        _router.Send(new Command(command), parser, options);
 
     /// <summary>What must be asked, one after another, to see all keys.</summary>
     internal async ValueTask<KeyWalk> NewWalkAsync(CancellationToken cancellationToken)
     {
-        // Before there ever was a connection, it is not known whether there is one server or many.
-        if (_router.Server is null)
-            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await WhenKnownAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return _router.NewWalk();
     }
 
@@ -219,9 +215,7 @@ public sealed class RedisClient : IAsyncDisposable
     /// <exception cref="RedisException">Redis cannot be reached in time, or refuses.</exception>
     public async ValueTask<RedisSubscription> SubscribeShardedAsync(string channel, CancellationToken cancellationToken = default)
     {
-        // Before there ever was a connection, it is not known whether there is one server or many.
-        if (_router.Server is null)
-            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await WhenKnownAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return await SubscribeAsync(channel, SubscriptionKind.Sharded, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
@@ -251,9 +245,7 @@ public sealed class RedisClient : IAsyncDisposable
 
     private async ValueTask<RedisLease> LeaseAsync(int slot, CancellationToken cancellationToken)
     {
-        // Before there ever was a connection, it is not known whether there is one server or many.
-        if (_router.Server is null)
-            await WhenConnectedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        await WhenKnownAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         var pool = _router.LeasesFor(slot);
         return new RedisLease(await pool.RentAsync(cancellationToken).ConfigureAwait(Rt.Capture), pool, Options);
     }
@@ -295,6 +287,10 @@ public sealed class RedisClient : IAsyncDisposable
             _first.HandOver(cluster);
         }
     }
+
+    // Before there ever was a connection, it is not known whether there is one server or many.
+    private ValueTask WhenKnownAsync(CancellationToken cancellationToken) =>
+        _router.Server is null ? WhenConnectedAsync(cancellationToken) : ValueTask.CompletedTask;
 
     // While we wait, the servers can turn out to be a cluster.
     private async ValueTask WhenConnectedAsync(CancellationToken cancellationToken)

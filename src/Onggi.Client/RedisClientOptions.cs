@@ -95,8 +95,8 @@ public sealed class RedisClientOptions
     public TimeSpan MaxReconnectPause { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Callers go on on the thread that reads replies, for a short while, instead of on a thread of the pool. Faster by a multiple for code that does not block
-    /// between two awaits; code that does block is noticed and costs a millisecond or two and a thread. Not with TLS.
+    /// Callers go on on the thread that reads replies, for a short while, instead of on a thread of the pool. It spares callers a switch
+    /// of threads; whether that pays depends on the code, so measure it. Code that blocks between two awaits is noticed and costs a millisecond or two and a thread. Not with TLS.
     /// </summary>
     /// <value>Default <c>false</c>.</value>
     public bool InlineCompletion { get; set; }

@@ -332,7 +332,6 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
                 _settings.Server.Failed(Address);
             if (_stop.IsCancellationRequested)
                 return null;
-            error = (error as AggregateException)?.InnerException ?? error;
             Failed(LinkTexts.Explain(error, timeout.IsCancellationRequested, _settings.Server, _options), failures);
             if (_settings.HandsBack)
                 HandBack();

@@ -145,11 +145,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
         catch (Exception error)
         {
-            // It has no place in a queue, so both of its owners are here.
             if (pending is not null)
-                _completions?.Completed(pending, error);
-            pending?.Release();
-            pending?.Release();
+                Abandon(pending, error);
             return ValueTask.FromException<T>(error);
         }
 
@@ -219,9 +216,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
         catch (Exception error)
         {
-            _completions?.Completed(pending, error);
-            pending.Release();
-            pending.Release();
+            Abandon(pending, error);
             throw;
         }
     }
@@ -303,7 +298,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         return pending;
     }
 
-    /// <summary>Takes back a prepared command that has no place in a queue, so that both of its owners are here.</summary>
+    /// <summary>Takes back a command that has no place in a queue, so that both of its owners are here.</summary>
     public void Abandon(PendingReply pending, Exception reason)
     {
         _completions?.Completed(pending, reason);

@@ -11,19 +11,15 @@ internal sealed class AsyncPump : ConnectionPump
     private const int MostReads = 16;
     private static readonly TimeSpan Budget = TimeSpan.FromMicroseconds(100);
 
-    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action _onReceived;
     private ValueTaskAwaiter<int> _receiving;
-    private CancellationToken _stop;
 
     public AsyncPump(RespConnection connection, ITransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters) => _onReceived = OnReceived;
 
-    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    protected override void Start()
     {
-        _stop = cancellationToken;
         Read(isLink: true);
-        return _ended.Task;
     }
 
     public override void OnStuck()
@@ -48,11 +44,11 @@ internal sealed class AsyncPump : ConnectionPump
         {
             try
             {
-                _receiving = Transport.ReceiveAsync(Connection.GetReceiveMemory(), _stop).GetAwaiter();
+                _receiving = Transport.ReceiveAsync(Connection.GetReceiveMemory(), Stop).GetAwaiter();
             }
             catch (Exception error)
             {
-                _ended.TrySetResult(Ended(error, _stop));
+                End(error);
                 GoOn(isLink, long.MaxValue);
                 return;
             }
@@ -97,11 +93,11 @@ internal sealed class AsyncPump : ConnectionPump
                 return true;
             }
 
-            _ended.TrySetResult(Ended(null, _stop));
+            End(null);
         }
         catch (Exception error)
         {
-            _ended.TrySetResult(Ended(error, _stop));
+            End(error);
         }
 
         return false;

@@ -15,7 +15,7 @@ internal interface IBlockingTransport : ITransport
 
 /// <summary>A TCP connection that is never given to the thread pool: system calls on the caller's thread only.</summary>
 /// <remarks>
-/// A socket that was once used asynchronously wakes a thread of the runtime for every packet from then on, which costs more than the round trip itself. So this one connects, sends and receives
+/// A socket that was once used asynchronously wakes a thread of the runtime for every packet from then on. So this one connects, sends and receives
 /// without ever doing so; it does not block in a send either: what does not fit into the system's buffer is sent from a thread made for it.
 /// </remarks>
 internal sealed class BlockingSocketTransport(Socket socket) : IBlockingTransport

@@ -18,6 +18,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     // Callers who go on in one batch before what they have asked is sent, so that the server begins while the others go on.
     private const int FlushEvery = 64;
 
+    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _abortReason;
     private long _lastProgress = time.GetTimestamp();
     private int _due;
@@ -29,6 +30,11 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
 
     /// <summary>Moves with everything that is done here: who looks twice sees whether something hangs.</summary>
     public int Progress => Volatile.Read(ref _progress);
+
+    /// <summary>Ends the client.</summary>
+    protected CancellationToken Stop { get; private set; }
+
+    protected bool HasEnded => _ended.Task.IsCompleted;
 
     protected RespConnection Connection { get; } = connection;
 
@@ -49,7 +55,12 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     public bool IsWaiting => Connection.InFlight > 0;
 
     /// <summary>Reads until the connection ends; the reason why it did. Never throws.</summary>
-    public abstract Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken);
+    public Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    {
+        Stop = cancellationToken;
+        Start();
+        return _ended.Task;
+    }
 
     /// <summary>Does what a newly queued command asks for.</summary>
     [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Transport is where work meets the thread pool.")]
@@ -87,11 +98,12 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     /// <summary>What the keeper asks for when nothing has moved for a moment although there is work.</summary>
     public abstract void OnStuck();
 
-    /// <summary>Ends the connection from our side; the reading loop reports <paramref name="reason"/>.</summary>
-    public virtual void Abort(string reason)
+    /// <summary>Ends the connection from our side, for this reason.</summary>
+    public void Abort(string reason)
     {
         _abortReason ??= reason;
         Transport.Abort();
+        End(null);
     }
 
     void IThreadPoolWorkItem.Execute()
@@ -127,6 +139,9 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
             OnSendFailed(error);
         }
     }
+
+    /// <summary>Begins to read; it must not block.</summary>
+    protected abstract void Start();
 
     /// <summary>Lets callers go on, on this thread, until there are none or the time is over, then sends what they have asked meanwhile.</summary>
     /// <returns>Whether all could go on.</returns>
@@ -183,17 +198,19 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
             RoomAgain?.Invoke();
     }
 
-    /// <summary>Why the connection ended.</summary>
-    protected (string Reason, Exception? Cause) Ended(Exception? error, CancellationToken cancellationToken) =>
-        error switch
-        {
-            null => (_abortReason ?? "The server closed the connection.", null),
-            OperationCanceledException when cancellationToken.IsCancellationRequested => ("The client was disposed.", null),
-            RespProtocolException => ($"The server sent what is not RESP3 ({error.Message}).", error),
+    /// <summary>The connection has ended, with this error or without one; the first to say so is believed.</summary>
+    protected void End(Exception? error) =>
+        _ended.TrySetResult(
+            error switch
+            {
+                null => (_abortReason ?? "The server closed the connection.", null),
+                OperationCanceledException when Stop.IsCancellationRequested => ("The client was disposed.", null),
+                RespProtocolException => ($"The server sent what is not RESP3 ({error.Message}).", error),
 
-            // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.
-            _ => (_abortReason ?? $"The connection was lost ({error.Message}).", error),
-        };
+                // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.
+                _ => (_abortReason ?? $"The connection was lost ({error.Message}).", error),
+            }
+        );
 
     private bool RunOne()
     {
@@ -239,6 +256,5 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
         }
     }
 
-    // The reading loop is the one place where a connection ends; it is woken by the abort.
     private void OnSendFailed(Exception error) => Abort($"Sending failed ({error.Message}).");
 }

@@ -20,22 +20,21 @@ internal static class PortProbe
         CancellationToken cancellationToken
     )
     {
-        using var timeout = new CancellationTokenSource(Patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            var transport = await plain.ConnectAsync(server.Host, server.Port, either.Token).ConfigureAwait(Rt.Capture);
-            await using var closing = transport.ConfigureAwait(Rt.Capture);
-            await transport.SendAsync("PING\r\n"u8.ToArray(), either.Token).ConfigureAwait(Rt.Capture);
-            var answer = new byte[64];
-            var count = await transport.ReceiveAsync(answer, either.Token).ConfigureAwait(Rt.Capture);
-            return count > 0 && answer[0] is (byte)'+' or (byte)'-';
-        }
-        catch (Exception)
-        {
-            // No answer is an answer.
-            return false;
-        }
+        var answer = new byte[64];
+        var count = 0;
+        await AskAsync(
+                plain,
+                server,
+                time,
+                async (transport, timeout) =>
+                {
+                    await transport.SendAsync("PING\r\n"u8.ToArray(), timeout).ConfigureAwait(Rt.Capture);
+                    count = await transport.ReceiveAsync(answer, timeout).ConfigureAwait(Rt.Capture);
+                },
+                cancellationToken
+            )
+            .ConfigureAwait(Rt.Capture);
+        return count > 0 && answer[0] is (byte)'+' or (byte)'-';
     }
 
     /// <summary>Whether the greeting of TLS is answered with one. Never throws.</summary>
@@ -46,29 +45,50 @@ internal static class PortProbe
         CancellationToken cancellationToken
     )
     {
+        TransportStream? heard = null;
+        await AskAsync(
+                plain,
+                server,
+                time,
+                async (transport, timeout) =>
+                {
+                    heard = new TransportStream(transport);
+                    var stream = new SslStream(heard);
+                    await using var ending = stream.ConfigureAwait(Rt.Capture);
+
+                    // Nobody is trusted: the handshake ends when the certificate has come.
+                    var greeting = new SslClientAuthenticationOptions
+                    {
+                        TargetHost = server.Host,
+                        RemoteCertificateValidationCallback = static (_, _, _, _) => false,
+                    };
+                    await stream.AuthenticateAsClientAsync(greeting, timeout).ConfigureAwait(Rt.Capture);
+                },
+                cancellationToken
+            )
+            .ConfigureAwait(Rt.Capture);
+        return heard is { HasHeard: true, HeardOther: false };
+    }
+
+    private static async ValueTask AskAsync(
+        ITransportFactory plain,
+        RedisAddress server,
+        TimeProvider time,
+        Func<ITransport, CancellationToken, ValueTask> ask,
+        CancellationToken cancellationToken
+    )
+    {
         using var timeout = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        TransportStream? heard = null;
         try
         {
             var transport = await plain.ConnectAsync(server.Host, server.Port, either.Token).ConfigureAwait(Rt.Capture);
             await using var closing = transport.ConfigureAwait(Rt.Capture);
-            heard = new TransportStream(transport);
-            var stream = new SslStream(heard);
-            await using var ending = stream.ConfigureAwait(Rt.Capture);
-            // Nobody is trusted: the handshake ends when the certificate has come.
-            var greeting = new SslClientAuthenticationOptions
-            {
-                TargetHost = server.Host,
-                RemoteCertificateValidationCallback = static (_, _, _, _) => false,
-            };
-            await stream.AuthenticateAsClientAsync(greeting, either.Token).ConfigureAwait(Rt.Capture);
+            await ask(transport, either.Token).ConfigureAwait(Rt.Capture);
         }
         catch (Exception)
         {
-            // What has been heard until then counts.
+            // No answer is an answer, and what has come until then counts.
         }
-
-        return heard is { HasHeard: true, HeardOther: false };
     }
 }

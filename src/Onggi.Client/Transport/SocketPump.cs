@@ -8,8 +8,7 @@ namespace Onggi.Client.Transport;
 /// <summary>The default over TCP: the thread pool is told when something can be received, and receives it; when it does not come to it, a thread of ours does.</summary>
 /// <remarks>
 /// <para>A read settles everything that has arrived. Then the next wait is begun, and only after that callers go on, one after the other on the same thread: one that blocks
-/// keeps nobody from reading, for the next read happens on another thread. Those who wait behind it are let go by a work item when this takes longer than a moment.
-/// Measured, that is worth twice the throughput of a work item for each caller.</para>
+/// keeps nobody from reading, for the next read happens on another thread. Those who wait behind it are let go by a work item when this takes longer than a moment.</para>
 /// <para>When all threads of the pool block, perhaps in waiting for us, bytes lie there and nobody reads. The <see cref="Keeper"/> sees that, and a thread of ours reads and lets callers
 /// go on until the pool has come back.</para>
 /// </remarks>
@@ -27,12 +26,10 @@ internal sealed class SocketPump : ConnectionPump
     // Never taken: the pool gives the turn back before it lets callers go on.
     private static readonly ReaderTurn PoolTurn = new();
 
-    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IReadinessTransport _transport;
     private readonly Action _onReadable;
     private readonly Lock _gate = new();
     private ValueTaskAwaiter<int> _wait;
-    private CancellationToken _stop;
 
     // Guarded by the gate: whose turn it is to read, and whether a wait is under way. Without both, nobody would ever read again.
     private ReaderTurn? _turn;
@@ -46,21 +43,13 @@ internal sealed class SocketPump : ConnectionPump
     public SocketPump(RespConnection connection, IReadinessTransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters) => (_transport, _onReadable) = (transport, OnReadable);
 
-    public override bool HasWork => base.HasWork || (Connection.InFlight > 0 && !_ended.Task.IsCompleted && IsReadable(TimeSpan.Zero));
+    public override bool HasWork => base.HasWork || (Connection.InFlight > 0 && !HasEnded && IsReadable(TimeSpan.Zero));
 
-    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    protected override void Start()
     {
-        _stop = cancellationToken;
         _turn = PoolTurn;
         Read();
         ReleaseElsewhere();
-        return _ended.Task;
-    }
-
-    public override void Abort(string reason)
-    {
-        base.Abort(reason);
-        End(null);
     }
 
     public override void OnStuck()
@@ -150,11 +139,11 @@ internal sealed class SocketPump : ConnectionPump
     {
         lock (_gate)
         {
-            if (!_waiting && !_ended.Task.IsCompleted)
+            if (!_waiting && !HasEnded)
             {
                 try
                 {
-                    _wait = _transport.WhenReadableAsync(_stop).GetAwaiter();
+                    _wait = _transport.WhenReadableAsync(Stop).GetAwaiter();
                 }
                 catch (Exception error)
                 {
@@ -219,7 +208,7 @@ internal sealed class SocketPump : ConnectionPump
                 idle++;
             }
 
-            if ((HasPoolComeBack() || idle >= IdleBeforeLeaving || _ended.Task.IsCompleted) && TryLeave())
+            if ((HasPoolComeBack() || idle >= IdleBeforeLeaving || HasEnded) && TryLeave())
             {
                 Release(long.MaxValue);
                 return true;
@@ -250,7 +239,7 @@ internal sealed class SocketPump : ConnectionPump
             more = count == room.Length;
             if (count > 0)
                 Received(count);
-            return !_ended.Task.IsCompleted;
+            return !HasEnded;
         }
         catch (Exception error)
         {
@@ -258,6 +247,4 @@ internal sealed class SocketPump : ConnectionPump
             return false;
         }
     }
-
-    private void End(Exception? error) => _ended.TrySetResult(Ended(error, _stop));
 }

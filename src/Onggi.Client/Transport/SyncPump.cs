@@ -9,10 +9,8 @@ namespace Onggi.Client.Transport;
 /// </remarks>
 internal sealed class SyncPump : ConnectionPump, IReplyDriver
 {
-    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IBlockingTransport _transport;
     private readonly TimeProvider _time;
-    private CancellationToken _stop;
     private int _reading;
 
     public SyncPump(RespConnection connection, IBlockingTransport transport, TimeProvider time, PumpCounters counters)
@@ -24,11 +22,7 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
 
     public override bool HasWork => false;
 
-    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
-    {
-        _stop = cancellationToken;
-        return _ended.Task;
-    }
+    protected override void Start() { }
 
     public override void OnEnqueued(Enqueued enqueued)
     {
@@ -38,12 +32,6 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
 
     public override void OnStuck() { }
 
-    public override void Abort(string reason)
-    {
-        base.Abort(reason);
-        _ended.TrySetResult(Ended(null, _stop));
-    }
-
     /// <summary>Reads what has come although nobody waits: late replies, or the end of the connection.</summary>
     public override void LookAround()
     {
@@ -51,7 +39,7 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
             return;
         try
         {
-            while (!_ended.Task.IsCompleted && TryRead(TimeSpan.Zero)) { }
+            while (!HasEnded && TryRead(TimeSpan.Zero)) { }
         }
         finally
         {
@@ -61,7 +49,7 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
 
     public void Drive(PendingReply pending, SyncWaiter waiter, TimeSpan most)
     {
-        if (_ended.Task.IsCompleted || Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
+        if (HasEnded || Interlocked.CompareExchange(ref _reading, 1, 0) != 0)
         {
             waiter.Wait(most);
             return;
@@ -70,7 +58,7 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
         try
         {
             var until = In(most);
-            while (!pending.IsCompleted && !_ended.Task.IsCompleted)
+            while (!pending.IsCompleted && !HasEnded)
             {
                 var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
                 if (left <= TimeSpan.Zero)
@@ -116,11 +104,11 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
             }
 
             if (count == 0)
-                _ended.TrySetResult(Ended(null, _stop));
+                End(null);
         }
         catch (Exception error)
         {
-            _ended.TrySetResult(Ended(error, _stop));
+            End(error);
         }
 
         return false;

@@ -17,9 +17,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan MostPause = TimeSpan.FromSeconds(1);
 
-    private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeProvider _time = time;
-    private CancellationToken _stop;
     private volatile ReaderTurn? _turn;
     private long _onPoolUntil;
     private long _calmSince;
@@ -29,11 +27,9 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     /// <summary>Besides what is due: a reader in its callers' code cannot read.</summary>
     public override bool HasWork => base.HasWork || _turn?.IsReleasing == true;
 
-    public override Task<(string Reason, Exception? Cause)> RunAsync(CancellationToken cancellationToken)
+    protected override void Start()
     {
-        _stop = cancellationToken;
         StartReading();
-        return _ended.Task;
     }
 
     public override void OnStuck()
@@ -53,12 +49,6 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
             ReleaseOnPool();
         else
             _ = OwnThread.RunAsync("Onggi callers", () => Release(long.MaxValue));
-    }
-
-    public override void Abort(string reason)
-    {
-        base.Abort(reason);
-        _ended.TrySetResult(Ended(null, _stop));
     }
 
     private void StartReading()
@@ -81,7 +71,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     {
         try
         {
-            while (!_ended.Task.IsCompleted)
+            while (!HasEnded)
             {
                 if (!transport.WaitReadable(Slice))
                     continue;
@@ -90,7 +80,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
                     continue;
                 if (count == 0)
                 {
-                    _ended.TrySetResult(Ended(null, _stop));
+                    End(null);
                     break;
                 }
 
@@ -101,7 +91,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
         }
         catch (Exception error)
         {
-            _ended.TrySetResult(Ended(error, _stop));
+            End(error);
         }
 
         ReleaseOnPool();

@@ -135,14 +135,7 @@ public sealed class HostileServerTests(RedisServerFixture fixture) : IClassFixtu
     public async Task It_sends_a_reply_that_nobody_asked_for()
     {
         using var log = new LogLines();
-        await using var fake = FakeRedis.Start(
-            connection => AnswerAsync(connection, "$1\r\nv\r\n$5\r\nalien\r\n"),
-            async connection =>
-            {
-                await connection.HelloAsync();
-                await connection.ServeAsync(static _ => "$1\r\nw\r\n");
-            }
-        );
+        await using var fake = FakeRedis.Start(connection => AnswerAsync(connection, "$1\r\nv\r\n$5\r\nalien\r\n"), HonestAsync);
 
         await AttackAsync(
             fake,
@@ -162,14 +155,7 @@ public sealed class HostileServerTests(RedisServerFixture fixture) : IClassFixtu
     [Fact]
     public async Task It_sends_half_a_reply_and_stops()
     {
-        await using var fake = FakeRedis.Start(
-            connection => AnswerAsync(connection, "$10\r\nabc"),
-            async connection =>
-            {
-                await connection.HelloAsync();
-                await connection.ServeAsync(static _ => "$1\r\nw\r\n");
-            }
-        );
+        await using var fake = FakeRedis.Start(connection => AnswerAsync(connection, "$10\r\nabc"), HonestAsync);
 
         await AttackAsync(
             fake,
@@ -309,5 +295,12 @@ public sealed class HostileServerTests(RedisServerFixture fixture) : IClassFixtu
         } while (!over.IsCancellationRequested);
 
         return count;
+    }
+
+    // Whoever comes after the hostile one.
+    private static async Task HonestAsync(FakeConnection connection)
+    {
+        await connection.HelloAsync();
+        await connection.ServeAsync(static _ => "$1\r\nw\r\n");
     }
 }
