@@ -3,12 +3,8 @@ using Onggi.Testing;
 
 namespace Onggi.ServerTests.Client;
 
-/// <summary>Tests that measure the whole process, and so run while no other does.</summary>
-[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
-public sealed class AloneInTheProcess;
-
 /// <summary>What a call costs the heap.</summary>
-[Collection(nameof(AloneInTheProcess))]
+[Collection(MeasuredAlone.Name)]
 public sealed class AllocationTests
 {
     [Theory]

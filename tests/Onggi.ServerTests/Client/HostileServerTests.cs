@@ -6,6 +6,7 @@ using Onggi.Testing;
 namespace Onggi.ServerTests.Client;
 
 /// <summary>Servers that mean harm, or are broken: each costs its callers a bounded time and a typed error, and nobody else anything.</summary>
+[Collection(MeasuredAlone.Name)]
 public sealed class HostileServerTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private const int OnlyHeader = 512 << 20;
