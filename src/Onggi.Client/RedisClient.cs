@@ -251,7 +251,13 @@ public sealed class RedisClient : IAsyncDisposable
     }
 
     /// <summary>A link on which the server watches what is read, and tells <paramref name="sink"/>. It ends with the client.</summary>
-    internal TrackedLink Track(ITrackingSink sink) => _router.Track(sink);
+    /// <param name="sink">Told of every change.</param>
+    /// <param name="deadAfter">After how long a silence the connection is given up while commands wait; <c>null</c> as the other connections.</param>
+    /// <exception cref="NotSupportedException">There are several servers.</exception>
+    internal TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter = null) => _router.Track(sink, deadAfter);
+
+    /// <summary>Where commands go at the moment.</summary>
+    internal Router Router => _router;
 
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
     public async ValueTask DisposeAsync()
@@ -289,7 +295,7 @@ public sealed class RedisClient : IAsyncDisposable
     }
 
     // Before there ever was a connection, it is not known whether there is one server or many.
-    private ValueTask WhenKnownAsync(CancellationToken cancellationToken) =>
+    internal ValueTask WhenKnownAsync(CancellationToken cancellationToken) =>
         _router.Server is null ? WhenConnectedAsync(cancellationToken) : ValueTask.CompletedTask;
 
     // While we wait, the servers can turn out to be a cluster.

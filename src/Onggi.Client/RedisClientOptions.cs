@@ -147,6 +147,14 @@ public sealed class RedisClientOptions
         return SentinelService is null ? servers : $"{servers}/{SentinelService}";
     }
 
+    /// <summary>The same with less patience for silence.</summary>
+    internal RedisClientOptions With(TimeSpan deadAfter)
+    {
+        var copy = (RedisClientOptions)MemberwiseClone();
+        copy.DeadAfter = deadAfter;
+        return copy;
+    }
+
     /// <summary>The same for short questions to one server: quick to give up, never at rest for long.</summary>
     internal RedisClientOptions ForQuestionsTo(RedisAddress server)
     {

@@ -14,7 +14,7 @@ internal sealed class RedisNode : IAsyncDisposable
     private readonly Lazy<RedisLink> _blocking;
     private readonly Lock _gate = new();
     private readonly Lazy<LeasePool> _leases;
-    private readonly Func<ITrackingSink, Completions?, TrackedLink> _track;
+    private readonly Func<ITrackingSink, TimeSpan?, Completions?, TrackedLink> _track;
 
     // Guarded by the gate.
     private readonly List<TrackedLink> _tracked = [];
@@ -43,7 +43,8 @@ internal sealed class RedisNode : IAsyncDisposable
         _blocking = new(() => Make(() => NewLink(LinkPurpose.Blocking)));
         _leases = new(() => Make(() => new LeasePool(server, options, () => NewLink(LinkPurpose.Lease), time)));
         RedisLink NewLink(LinkPurpose purpose) => new(options, settings with { Purpose = purpose }, logger, time);
-        _track = (sink, completions) => new TrackedLink(server, options, sink, completions, counters, logger, time);
+        _track = (sink, deadAfter, completions) =>
+            new TrackedLink(server, deadAfter is { } given ? options.With(given) : options, sink, completions, counters, logger, time);
     }
 
     public ServerSource Server { get; }
@@ -78,12 +79,12 @@ internal sealed class RedisNode : IAsyncDisposable
     public LeasePool Leases => _leases.Value;
 
     /// <summary>A further connection, on which reads are tracked. It ends with the node.</summary>
-    public TrackedLink Track(ITrackingSink sink, Completions? completions)
+    public TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, Completions? completions)
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
-            var link = _track(sink, completions);
+            var link = _track(sink, deadAfter, completions);
             _tracked.Add(link);
             return link;
         }

@@ -60,7 +60,7 @@ internal sealed class SingleRouter : Router
         return base.Begin(commands);
     }
 
-    public override TrackedLink Track(ITrackingSink sink) => _node.Track(sink, _completions);
+    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) => _node.Track(sink, deadAfter, _completions);
 
     public override LeasePool LeasesFor(int slot) => _node.Leases;
 

@@ -85,6 +85,9 @@ internal sealed class TrackedLink : Router
     )
         where TState : class => SendAsync(in command, state, parser, options, cancellationToken, Preamble.Caching);
 
+    /// <summary>Begins to connect; what is asked waits until then.</summary>
+    public void Start() => _link.Start();
+
     /// <summary>Gives up the connection: everything read over it is told as lost, and the next one is made.</summary>
     public void Abort(string reason) => _link.Abort(reason);
 

@@ -252,7 +252,9 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
         for (; !bytes.IsEmpty; bytes = bytes[Math.Min(Part, bytes.Length)..])
         {
             await Transport.SendAsync(bytes[..Math.Min(Part, bytes.Length)], CancellationToken.None).ConfigureAwait(Rt.Capture);
-            Volatile.Write(ref _lastProgress, time.GetTimestamp());
+            // Of large ones only: what is small goes into the system's buffers, whether anybody takes it out of them or not.
+            if (bytes.Length > Part)
+                Volatile.Write(ref _lastProgress, time.GetTimestamp());
         }
     }
 

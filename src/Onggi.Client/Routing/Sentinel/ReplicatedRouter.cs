@@ -13,6 +13,7 @@ internal sealed class ReplicatedRouter : Router
     private readonly RedisNode _primary;
     private readonly Lazy<ReplicaPool> _replicas;
     private readonly bool _prefersReplica;
+    private readonly Completions? _completions;
 
     public ReplicatedRouter(
         PrimarySource source,
@@ -24,7 +25,7 @@ internal sealed class ReplicatedRouter : Router
     )
         : base(options, completions, time)
     {
-        (_source, _prefersReplica) = (source, options.ReadFrom == ReadFrom.PreferReplica);
+        (_source, _prefersReplica, _completions) = (source, options.ReadFrom == ReadFrom.PreferReplica, completions);
         _primary = new RedisNode(source, options, counters, logger, time);
         _primary.Commands.Changed = connected => Changed?.Invoke(connected);
         _replicas = new(() =>
@@ -48,6 +49,9 @@ internal sealed class ReplicatedRouter : Router
     }
 
     public override ServerSource AnyServer => _source;
+
+    /// <summary>On the primary: where it moves, the link follows, and tells of a new connection.</summary>
+    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) => _primary.Track(sink, deadAfter, _completions);
 
     protected override async ValueTask EndAsync()
     {

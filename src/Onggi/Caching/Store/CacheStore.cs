@@ -1,0 +1,347 @@
+using Onggi.Client;
+using Onggi.Client.Connections;
+using Onggi.Client.Resp;
+using Onggi.Client.Routing;
+using Onggi.Scripts;
+
+namespace Onggi.Caching;
+
+/// <summary>The cache's commands on a real Redis, over the connection whose reads the server watches for us; over the common one where there is none.</summary>
+internal sealed class CacheStore(RedisClient redis, string epochName, int maxValueBytes) : ICacheStore
+{
+    /// <summary>The most entries in one script, so that one call of ours does not hold up everybody else's on the server.</summary>
+    private const int MostPerScript = 64;
+
+    private static readonly RedisScript HelloScript = LuaScript.Load("hello.lua");
+    private static readonly RedisScript AskScript = LuaScript.Load("ask.lua");
+    private static readonly RedisScript ReadScript = LuaScript.Load("read.lua");
+    private static readonly RedisScript FillScript = LuaScript.Load("fill.lua");
+    private static readonly RedisScript RenewScript = LuaScript.Load("renew.lua");
+    private static readonly RedisScript PutScript = LuaScript.Load("put.lua");
+
+    private static readonly ReplyParser<EpochCall, bool> Hello = static (call, ref reader) =>
+    {
+        reader.Read();
+        var epoch = reader.ReadString() ?? "";
+        reader.Read();
+        var began = reader.ReadInt64();
+        reader.Read();
+        var role = reader.ReadString() ?? "";
+        reader.Read();
+        var bound = reader.ReadInt64();
+        reader.Read();
+        call.Take(epoch, began, role, bound, reader.ReadInt64() == 1);
+        return true;
+    };
+
+    private static readonly ReplyParser<EpochCall, bool> Beat = static (call, ref reader) =>
+    {
+        call.Take(reader.IsNull ? default : reader.ReadSpan());
+        return true;
+    };
+
+    private static readonly ReplyParser<EntryCall, bool> Life = static (call, ref reader) =>
+    {
+        call.TakeLife(reader.ReadInt64());
+        return true;
+    };
+
+    private static readonly ReplyParser<Action, bool> Removed = static (removed, ref _) =>
+    {
+        removed();
+        return true;
+    };
+
+    private static readonly ReplyParser<FillCode[]> FillCodes = static (ref reader) =>
+        ReplyParsers.ReadArray(ref reader, static (ref code) => (FillCode)code.ReadInt64());
+
+    private static readonly ReplyParser<bool[]> Booleans = static (ref reader) =>
+        ReplyParsers.ReadArray(ref reader, static (ref done) => done.ReadInt64() == 1);
+
+    // An oversized value is refused before a copy of it is made.
+    private readonly ReplyParser<EntryCall, bool> _value = (call, ref reader) =>
+    {
+        var isOversized = reader.Value.Length > maxValueBytes;
+        call.TakeValue(isOversized ? null : reader.ReadBytes(), isOversized);
+        return true;
+    };
+
+    private readonly ReplyParser<Part, bool> _asked = (part, ref reader) =>
+    {
+        var count = reader.Count;
+        for (var i = 0; i < count; i++)
+        {
+            reader.Read();
+            reader.Read();
+            var code = (AskCode)reader.ReadInt64();
+            reader.Read();
+            var isOversized = reader.Value.Length > maxValueBytes;
+            var json = isOversized ? null : reader.ReadBytes();
+            reader.Read();
+            var left = reader.ReadInt64();
+            reader.Read();
+            part.Call.Take(part.First + i, new Asked(code, json, isOversized, left, reader.ReadString()));
+        }
+
+        return true;
+    };
+
+    private readonly ReplyParser<Part, bool> _read = (part, ref reader) =>
+    {
+        var count = reader.Count;
+        for (var i = 0; i < count; i++)
+        {
+            reader.Read();
+            reader.Read();
+            var isOversized = reader.Value.Length > maxValueBytes;
+            var json = isOversized ? null : reader.ReadBytes();
+            reader.Read();
+            var left = reader.ReadInt64();
+            part.Call.Take(part.First + i, new Asked(AskCode.Absent, json, isOversized, left, null));
+        }
+
+        return true;
+    };
+
+    private volatile TrackedLink? _link;
+
+    private sealed record Part(EntryCall Call, int First);
+
+    public bool IsKnownDown => (_link as Router ?? redis.Router).IsKnownDown;
+
+    public TimeSpan CommandTimeout => redis.Options.CommandTimeout;
+
+    // On a cluster each entry may be another server's; the client takes each to its own.
+    private int PerScript => _link is null ? 1 : MostPerScript;
+
+    public bool TryTrack(ITrackingSink sink, TimeSpan deadAfter)
+    {
+        try
+        {
+            _link = redis.Track(sink, deadAfter);
+            _link.Start();
+            return true;
+        }
+        catch (NotSupportedException)
+        {
+            _link = null;
+            return false;
+        }
+    }
+
+    public void Abort(string reason) => _link?.Abort(reason);
+
+    public async ValueTask HelloAsync(EpochCall call) =>
+        await SendAsync(
+                new Command(HelloScript, [epochName], [call.AskedBoundMs]),
+                call,
+                Hello,
+                CommandOptions.NoRetry,
+                tracked: false,
+                CancellationToken.None
+            )
+            .ConfigureAwait(Rt.Capture);
+
+    public async ValueTask BeatAsync(EpochCall call) =>
+        await SendAsync(new Command(["GET", epochName]), call, Beat, CommandOptions.NoRetry, tracked: false, CancellationToken.None)
+            .ConfigureAwait(Rt.Capture);
+
+    public ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken)
+    {
+        var name = call.Asks[0].WireName;
+        // In this order on one connection: between the two replies stands every invalidation that would part them.
+        var value = SendAsync(new Command(["GET", name]), call, _value, CommandOptions.Idempotent, tracked: true, cancellationToken);
+        var life = SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, tracked: false, cancellationToken);
+        return BothAsync(value, life);
+    }
+
+    public async ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken)
+    {
+        var parts = new List<Task>();
+        for (var first = 0; first < call.Asks.Length; first += PerScript)
+        {
+            var keys = new RedisArg[Math.Min(PerScript, call.Asks.Length - first)];
+            for (var i = 0; i < keys.Length; i++)
+                keys[i] = call.Asks[first + i].WireName;
+            parts.Add(
+                SendAsync(
+                        new Command(ReadScript, keys, []),
+                        new Part(call, first),
+                        _read,
+                        CommandOptions.Idempotent,
+                        tracked: true,
+                        cancellationToken
+                    )
+                    .AsTask()
+            );
+        }
+
+        await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
+    }
+
+    public ValueTask AskAsync(EntryCall call, in LeaseTerms terms)
+    {
+        if (call.Asks.Length <= PerScript)
+            return DoneAsync(AskPartAsync(call, 0, call.Asks.Length, terms));
+        var parts = new List<Task>();
+        for (var first = 0; first < call.Asks.Length; first += PerScript)
+            parts.Add(AskPartAsync(call, first, Math.Min(PerScript, call.Asks.Length - first), terms).AsTask());
+        return new ValueTask(Task.WhenAll(parts));
+    }
+
+    public async ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries)
+    {
+        var parts = new List<Task<FillCode[]>>();
+        for (var first = 0; first < entries.Count; first += PerScript)
+        {
+            var count = Math.Min(PerScript, entries.Count - first);
+            var (keys, values) = WithLeases(entries, first, count, before: 1);
+            values[0] = token;
+            parts.Add(
+                SendAsync(new Command(FillScript, keys, values), FillCodes, CommandOptions.Idempotent, CancellationToken.None).AsTask()
+            );
+        }
+
+        return await AllAsync(parts).ConfigureAwait(Rt.Capture);
+    }
+
+    public async ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease)
+    {
+        var parts = new List<Task<bool[]>>();
+        for (var first = 0; first < wireNames.Count; first += PerScript)
+        {
+            var keys = new RedisArg[Math.Min(PerScript, wireNames.Count - first)];
+            for (var i = 0; i < keys.Length; i++)
+                keys[i] = LeaseName.Of(wireNames[first + i]);
+            parts.Add(
+                SendAsync(
+                        new Command(RenewScript, keys, [token, (long)lease.TotalMilliseconds]),
+                        Booleans,
+                        CommandOptions.Idempotent,
+                        CancellationToken.None
+                    )
+                    .AsTask()
+            );
+        }
+
+        return await AllAsync(parts).ConfigureAwait(Rt.Capture);
+    }
+
+    public async ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken)
+    {
+        var parts = new List<Task>();
+        for (var first = 0; first < entries.Count; first += PerScript)
+        {
+            var (keys, values) = WithLeases(entries, first, Math.Min(PerScript, entries.Count - first), before: 0);
+            parts.Add(
+                SendAsync(new Command(PutScript, keys, values), ReplyParsers.Ignore, CommandOptions.None, cancellationToken).AsTask()
+            );
+        }
+
+        await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
+    }
+
+    public async ValueTask RemoveAsync(ReadOnlyMemory<string> wireNames, Action? removed, CancellationToken cancellationToken)
+    {
+        var command = new RedisArg[1 + (2 * wireNames.Length)];
+        command[0] = "UNLINK";
+        for (var i = 0; i < wireNames.Length; i++)
+        {
+            command[1 + (2 * i)] = wireNames.Span[i];
+            command[2 + (2 * i)] = LeaseName.Of(wireNames.Span[i]);
+        }
+
+        await SendAsync(
+                new Command(command),
+                removed ?? (static () => { }),
+                Removed,
+                CommandOptions.None,
+                tracked: false,
+                cancellationToken
+            )
+            .ConfigureAwait(Rt.Capture);
+    }
+
+    private ValueTask<bool> AskPartAsync(EntryCall call, int first, int count, in LeaseTerms terms)
+    {
+        var keys = new RedisArg[2 * count];
+        var args = new RedisArg[8 + count];
+        args[0] = terms.Token;
+        args[1] = (long)terms.Lease.TotalMilliseconds;
+        args[2] = terms.Epoch;
+        args[3] = terms.Began;
+        args[4] = (long)terms.Grace.TotalMilliseconds;
+        args[5] = (long)terms.Negative.TotalMilliseconds;
+        args[6] = (long)terms.Sliding.TotalMilliseconds;
+        args[7] = terms.Overwrite ? 1 : 0;
+        for (var i = 0; i < count; i++)
+        {
+            var ask = call.Asks[first + i];
+            keys[2 * i] = ask.WireName;
+            keys[(2 * i) + 1] = LeaseName.Of(ask.WireName);
+            args[8 + i] = ask.LifeMs;
+        }
+
+        return SendAsync(
+            new Command(AskScript, keys, args),
+            new Part(call, first),
+            _asked,
+            CommandOptions.Idempotent,
+            tracked: true,
+            CancellationToken.None
+        );
+    }
+
+    private static (RedisArg[] Keys, RedisArg[] Values) WithLeases(IReadOnlyList<FilledEntry> entries, int first, int count, int before)
+    {
+        var keys = new RedisArg[2 * count];
+        var values = new RedisArg[before + (2 * count)];
+        for (var i = 0; i < count; i++)
+        {
+            var entry = entries[first + i];
+            keys[2 * i] = entry.WireName;
+            keys[(2 * i) + 1] = LeaseName.Of(entry.WireName);
+            values[before + (2 * i)] = entry.Json;
+            values[before + (2 * i) + 1] = entry.LifeMs;
+        }
+
+        return (keys, values);
+    }
+
+    private ValueTask<bool> SendAsync<TState>(
+        in Command command,
+        TState state,
+        ReplyParser<TState, bool> parser,
+        CommandOptions options,
+        bool tracked,
+        CancellationToken cancellationToken
+    )
+        where TState : class =>
+        _link is not { } link ? redis.Router.SendAsync(in command, state, parser, options, cancellationToken)
+        : tracked ? link.SendTrackedAsync(in command, state, parser, options, cancellationToken)
+        : link.SendAsync(in command, state, parser, options, cancellationToken);
+
+    private ValueTask<T> SendAsync<T>(in Command command, ReplyParser<T> parser, CommandOptions options, CancellationToken cancellationToken) =>
+        (_link as Router ?? redis.Router).SendAsync(in command, parser, options, cancellationToken);
+
+    private static async ValueTask DoneAsync(ValueTask<bool> answer) => await answer.ConfigureAwait(Rt.Capture);
+
+    // Both have been sent when this begins; whatever becomes of the first, the second is waited for.
+    private static async ValueTask BothAsync(ValueTask<bool> first, ValueTask<bool> second)
+    {
+        try
+        {
+            await first.ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            await second.ConfigureAwait(Rt.Capture);
+        }
+    }
+
+    private static async ValueTask<T[]> AllAsync<T>(List<Task<T[]>> parts)
+    {
+        var answers = await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
+        return answers.Length == 1 ? answers[0] : [.. answers.SelectMany(static answer => answer)];
+    }
+}

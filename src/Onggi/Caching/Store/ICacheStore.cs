@@ -1,0 +1,163 @@
+using Onggi.Client.Connections;
+
+namespace Onggi.Caching;
+
+/// <summary>What the cache asks of Redis. A seam so that tests can hold answers back; there is one in production.</summary>
+/// <remarks>
+/// Commands are executed in the order in which they were handed over. Where a call takes something that reads the answer, it is told on the reading
+/// loop: in the order of the wire, between the invalidations that came before and after it.
+/// </remarks>
+internal interface ICacheStore
+{
+    /// <summary>Whether there is no connection, and it was lost or an attempt to make one has failed: asking would only wait.</summary>
+    bool IsKnownDown { get; }
+
+    /// <summary>How long one answer is waited for.</summary>
+    TimeSpan CommandTimeout { get; }
+
+    /// <summary>Begins to watch what is read; <c>false</c> when these servers cannot do that for us: then nobody is told anything.</summary>
+    bool TryTrack(ITrackingSink sink, TimeSpan deadAfter);
+
+    /// <summary>Gets the epoch of the server, and agrees on the bound. One round trip.</summary>
+    ValueTask HelloAsync(EpochCall call);
+
+    /// <summary>Reads the epoch, so that the answer proves that all that was executed before has been heard. One round trip.</summary>
+    ValueTask BeatAsync(EpochCall call);
+
+    /// <summary>Gives up the connection.</summary>
+    void Abort(string reason);
+
+    /// <summary>Reads one entry, and how long it will live. One round trip.</summary>
+    ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken);
+
+    /// <summary>Reads entries, and how long they will live. One round trip.</summary>
+    ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken);
+
+    /// <summary>Reads entries, or gets the right to fill them. One round trip.</summary>
+    ValueTask AskAsync(EntryCall call, in LeaseTerms terms);
+
+    /// <summary>Stores what was loaded under a lease; what became of each. One round trip.</summary>
+    ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries);
+
+    /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours. One round trip.</summary>
+    ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease);
+
+    /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
+    ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
+
+    /// <summary>Removes values and whatever right to fill them is out. <paramref name="removed"/> runs on the reading loop. One round trip.</summary>
+    ValueTask RemoveAsync(ReadOnlyMemory<string> wireNames, Action? removed, CancellationToken cancellationToken);
+}
+
+/// <summary>What Redis says to the question for an entry. The numbers are the script's.</summary>
+internal enum AskCode
+{
+    /// <summary>It is absent, and we may fill it.</summary>
+    Granted = 0,
+
+    /// <summary>Here it is.</summary>
+    Fresh = 1,
+
+    /// <summary>It is absent, and another fills it.</summary>
+    Held = 2,
+
+    /// <summary>Its life is over, its grace is not; another fills it.</summary>
+    StaleHeld = 3,
+
+    /// <summary>Its life is over, its grace is not; we may fill it.</summary>
+    StaleGranted = 4,
+
+    /// <summary>It is not to be filled now: somebody's change is under way.</summary>
+    Blocked = 5,
+
+    /// <summary>A plain read found nothing fresh.</summary>
+    Absent = 6,
+}
+
+/// <summary>What became of a value that was loaded. The numbers are the script's.</summary>
+internal enum FillCode
+{
+    LeaseLost = 0,
+    Stored = 1,
+    ForeignWrite = 2,
+    Full = 3,
+}
+
+/// <summary>A value on its way into Redis.</summary>
+internal readonly record struct FilledEntry(string WireName, ReadOnlyMemory<byte> Json, long LifeMs);
+
+/// <summary>The rules under which a lease is asked for.</summary>
+/// <param name="Token">Ours alone, and never used again.</param>
+/// <param name="Lease">How long it stands.</param>
+/// <param name="Epoch">The server's, as far as it is known.</param>
+/// <param name="Began">When the epoch began, in ms of the server's clock; 0 where values of before are believed.</param>
+/// <param name="Grace">How long beyond its life a value stays in Redis.</param>
+/// <param name="Negative">How long a "not found" lives.</param>
+/// <param name="Sliding">The life that each read begins anew; zero where it does not.</param>
+/// <param name="Overwrite">Whether what is there cannot be read, and counts as absent.</param>
+internal readonly record struct LeaseTerms(
+    string Token,
+    TimeSpan Lease,
+    string Epoch,
+    long Began,
+    TimeSpan Grace,
+    TimeSpan Negative,
+    TimeSpan Sliding,
+    bool Overwrite
+);
+
+/// <summary>What Redis said of one entry.</summary>
+/// <param name="Code">Which case it is.</param>
+/// <param name="Json">The value; <c>null</c> when there is none that can be taken.</param>
+/// <param name="IsOversized">Whether there is one that is larger than the cache takes.</param>
+/// <param name="Left">Milliseconds of its life with grace, or of the lease where it is held; -1 without end.</param>
+/// <param name="Holder">Who holds the lease.</param>
+internal readonly record struct Asked(AskCode Code, byte[]? Json, bool IsOversized, long Left, string? Holder);
+
+/// <summary>One entry of a question: what is asked, and the answer.</summary>
+internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily family, long lifeMs)
+{
+    public Keys.EntryKey Key { get; } = key;
+
+    public string WireName { get; } = wireName;
+
+    public CacheFamily Family { get; } = family;
+
+    /// <summary>How long it would live if it were written now, with grace, in ms.</summary>
+    public long LifeMs { get; } = lifeMs;
+
+    public Asked Answer { get; set; }
+
+    /// <summary>What memory kept of the answer.</summary>
+    public MemoryEntry? Kept { get; set; }
+
+    /// <summary>Completed when the key or its lease changes; made where the lease is another's.</summary>
+    public LeaseWait? Wait { get; set; }
+}
+
+/// <summary>A question for entries. Its answers are taken in on the reading loop.</summary>
+internal abstract class EntryCall(EntryAsk[] asks)
+{
+    public EntryAsk[] Asks { get; } = asks;
+
+    /// <summary>On the reading loop, for each entry in order.</summary>
+    public abstract void Take(int index, in Asked answer);
+
+    /// <summary>On the reading loop: the value came, how long it lives comes with the next reply.</summary>
+    public abstract void TakeValue(byte[]? json, bool isOversized);
+
+    /// <summary>On the reading loop: how long the value lives that came before.</summary>
+    public abstract void TakeLife(long leftMs);
+}
+
+/// <summary>A question for the epoch. Its answer is taken in on the reading loop.</summary>
+internal abstract class EpochCall(long askedBoundMs)
+{
+    public long AskedBoundMs { get; } = askedBoundMs;
+
+    /// <summary>On the reading loop, of a greeting.</summary>
+    public abstract void Take(string epoch, long began, string role, long boundMs, bool wasEmpty);
+
+    /// <summary>On the reading loop, of a beat: what stands under the epoch's name.</summary>
+    public abstract void Take(ReadOnlySpan<byte> epoch);
+}
