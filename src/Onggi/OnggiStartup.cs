@@ -40,6 +40,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
         _keyspace.Cache.VerifyTypes();
         _keyspace.Events.VerifyTypes();
         _keyspace.Events.Listen();
+        _keyspace.Cache.Start();
         try
         {
             await ConnectAsync(cancellationToken).ConfigureAwait(Rt.Capture);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
+using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
 
@@ -9,21 +10,18 @@ namespace Onggi.Caching;
 /// <remarks>
 /// <list type="bullet">
 /// <item>Before this process publishes an event, the entries that it invalidates are removed from Redis, confirmed: a failure fails the publish.</item>
-/// <item>When an event arrives, they are dropped from memory and their running loads are not stored. Own events come back, too; they need nothing more.</item>
+/// <item>When an event arrives that another process published, they have been removed already, and Redis has told of it.</item>
 /// <item>When it was published without Onggi, nobody has removed the entries from Redis yet: this process does so in the background, as every other does.</item>
-/// <item>When events can have been missed, memory is emptied.</item>
 /// </list>
+/// Events that are missed therefore leave nothing old in memory.
 /// </remarks>
 internal sealed class CacheEventListener : IDisposable
 {
     private readonly Keyspace _keyspace;
     private readonly CacheFamilies _families;
-    private readonly MemoryTier _memory;
-    private readonly LoadFlights _flights;
     private readonly EntryWriter _writer;
-    private readonly BackgroundRemovals _removals;
+    private readonly BackgroundWork _background;
     private readonly ILogger _logger;
-    private readonly LogThrottle _interruptions;
     private readonly LogThrottle _incomplete;
     private readonly IDisposable[] _handlers;
     private bool _disposed;
@@ -31,10 +29,8 @@ internal sealed class CacheEventListener : IDisposable
     public CacheEventListener(
         Keyspace keyspace,
         CacheFamilies families,
-        MemoryTier memory,
-        LoadFlights flights,
         EntryWriter writer,
-        BackgroundRemovals removals,
+        BackgroundWork background,
         IEventSource events,
         ILogger logger,
         TimeProvider time
@@ -42,14 +38,11 @@ internal sealed class CacheEventListener : IDisposable
     {
         _keyspace = keyspace;
         _families = families;
-        _memory = memory;
-        _flights = flights;
         _writer = writer;
-        _removals = removals;
+        _background = background;
         _logger = logger;
-        _interruptions = new LogThrottle(time);
         _incomplete = new LogThrottle(time);
-        _handlers = [events.OnPublishing(OnPublishingAsync), events.OnReceived(OnReceived), events.OnInterrupted(OnInterrupted)];
+        _handlers = [events.OnPublishing(OnPublishingAsync), events.OnReceived(OnReceived)];
     }
 
     /// <summary>Stops listening.</summary>
@@ -77,12 +70,6 @@ internal sealed class CacheEventListener : IDisposable
         try
         {
             var (names, families) = notice.Type == OnggiEventTypes.CacheInvalidated.Name ? KeysIn(notice) : EntriesOf(notice);
-            foreach (var name in names)
-            {
-                _flights.Doom(name, byOthers: true);
-                _memory.Drop(name);
-            }
-
             Count(families);
             if (notice.IsForeign && names.Length > 0)
                 RemoveInBackground(notice.Type, names);
@@ -92,15 +79,6 @@ internal sealed class CacheEventListener : IDisposable
             // The top of the receiving loop as far as the cache goes: the payload is another program's.
             CacheLog.EventNotApplied(_logger, error, notice.Type);
         }
-    }
-
-    private void OnInterrupted()
-    {
-        _flights.DoomAll();
-        var dropped = _memory.Clear();
-        // It comes once for each channel, and at the start of every process, when there is nothing yet.
-        if (dropped > 0 && _interruptions.MayLog(out _))
-            CacheLog.Interrupted(_logger, dropped);
     }
 
     private (string[] Names, CacheFamily[] Families) EntriesOf(EventNotice notice)
@@ -136,15 +114,18 @@ internal sealed class CacheEventListener : IDisposable
             family.CountInvalidation();
     }
 
-    private void RemoveInBackground(string type, string[] names) =>
-        _removals.Start(
-            names,
-            error =>
-            {
-                if (error is null)
-                    CacheLog.ForeignEventApplied(_logger, type, names.Length);
-                else
-                    CacheLog.EventNotApplied(_logger, error, type);
-            }
-        );
+    private void RemoveInBackground(string type, string[] names) => _background.Start(stopping => RemoveAsync(type, names, stopping));
+
+    private async Task RemoveAsync(string type, string[] names, CancellationToken stopping)
+    {
+        try
+        {
+            await _writer.RemoveAsync(names, stopping).ConfigureAwait(Rt.Capture);
+            CacheLog.ForeignEventApplied(_logger, type, names.Length);
+        }
+        catch (Exception error) when (error is RedisException or OperationCanceledException or ObjectDisposedException)
+        {
+            CacheLog.EventNotApplied(_logger, error, type);
+        }
+    }
 }

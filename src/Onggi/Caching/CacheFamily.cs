@@ -4,10 +4,13 @@ using Onggi.Keys;
 namespace Onggi.Caching;
 
 /// <summary>One family as the cache sees it: its rules from the catalog, and its counts.</summary>
-internal sealed class CacheFamily(FamilySettings settings, TimeProvider time)
+internal sealed class CacheFamily(FamilySettings settings, FamilyPolicy policy, TimeProvider time)
 {
     // A hit in memory takes some twenty nanoseconds; an interlocked increment would be a third of that, and far more where processors share it.
     private readonly StripedCount _memoryHits = new();
+    private const double HitsFrom = 0.8;
+
+    private double _hitWeight;
     private long _redisHits;
     private long _misses;
     private long _errors;
@@ -15,22 +18,45 @@ internal sealed class CacheFamily(FamilySettings settings, TimeProvider time)
     private long _loadFailures;
     private long _storeFailures;
     private long _invalidations;
+    private long _stale;
+    private long _refusedFills;
 
     public FamilySettings Settings { get; } = settings;
 
     public string Name => Settings.Family.Name;
 
+    /// <summary>How this process caches it.</summary>
+    public FamilyPolicy Policy { get; } = policy;
+
     /// <summary>Whether values of the family may be kept in this process's memory.</summary>
-    public bool KeepsInMemory { get; init; } = true;
+    public bool KeepsInMemory => Policy.Memory;
+
+    /// <summary>Whether a plain read finds the entry so often that it is cheaper than the script: the last reads of Redis, weighed.</summary>
+    public bool MostlyHits => Volatile.Read(ref _hitWeight) >= HitsFrom;
 
     /// <summary>Lets one complaint about unreadable values a second through.</summary>
     public LogThrottle Unreadable { get; } = new(time);
 
     public void CountMemoryHit() => _memoryHits.Increment();
 
-    public void CountRedisHit() => Interlocked.Increment(ref _redisHits);
+    public void CountRedisHit()
+    {
+        Interlocked.Increment(ref _redisHits);
+        Weigh(1);
+    }
 
-    public void CountMiss() => Interlocked.Increment(ref _misses);
+    public void CountMiss()
+    {
+        Interlocked.Increment(ref _misses);
+        Weigh(0);
+    }
+
+    // A moving average over the last sixty reads or so. Two that count at once may lose one: it is only a weight.
+    private void Weigh(int hit)
+    {
+        var weight = Volatile.Read(ref _hitWeight);
+        Volatile.Write(ref _hitWeight, weight + ((hit - weight) / 64));
+    }
 
     public void CountError() => Interlocked.Increment(ref _errors);
 
@@ -39,6 +65,10 @@ internal sealed class CacheFamily(FamilySettings settings, TimeProvider time)
     public void CountLoadFailure() => Interlocked.Increment(ref _loadFailures);
 
     public void CountStoreFailure() => Interlocked.Increment(ref _storeFailures);
+
+    public void CountStale() => Interlocked.Increment(ref _stale);
+
+    public void CountRefusedFill() => Interlocked.Increment(ref _refusedFills);
 
     public void CountInvalidation() => Interlocked.Increment(ref _invalidations);
 
@@ -53,11 +83,13 @@ internal sealed class CacheFamily(FamilySettings settings, TimeProvider time)
             LoadFailures = Volatile.Read(ref _loadFailures),
             StoreFailures = Volatile.Read(ref _storeFailures),
             Invalidations = Volatile.Read(ref _invalidations),
+            StaleServed = Volatile.Read(ref _stale),
+            RefusedFills = Volatile.Read(ref _refusedFills),
         };
 }
 
 /// <summary>The families that were used so far.</summary>
-internal sealed class CacheFamilies(Keyspace keyspace, TimeProvider time)
+internal sealed class CacheFamilies(Keyspace keyspace, CacheOptions options, TimeProvider time)
 {
     private readonly ConcurrentDictionary<KeyFamily, CacheFamily> _families = new();
 
@@ -77,8 +109,8 @@ internal sealed class CacheFamilies(Keyspace keyspace, TimeProvider time)
             ? known
             : _families.GetOrAdd(
                 family,
-                static (key, own) => new CacheFamily(own.Keyspace.SettingsOf(key), own.Time),
-                (Keyspace: keyspace, Time: time)
+                static (key, own) => new CacheFamily(own.Keyspace.SettingsOf(key), new FamilyPolicy(own.Options, key.Name), own.Time),
+                (Keyspace: keyspace, Options: options, Time: time)
             );
 }
 

@@ -37,13 +37,6 @@ internal static partial class CacheLog
     public static partial void AnswersAgain(ILogger logger);
 
     [LoggerMessage(
-        2005,
-        LogLevel.Information,
-        "Events can have been missed: {Entries} entries in memory are dropped, and loads that run now are returned but not stored."
-    )]
-    public static partial void Interrupted(ILogger logger, int entries);
-
-    [LoggerMessage(
         2006,
         LogLevel.Error,
         "The event {Type} could not be applied to the cache; entries that it changes may be old until their time to live ends."
@@ -71,8 +64,18 @@ internal static partial class CacheLog
 
     [LoggerMessage(
         2012,
-        LogLevel.Error,
-        "A value of {Family} changed while it was on its way into Redis, and it could not be taken back: if Redis holds it, readers get the old value until its time to live ends. {Suppressed} more since the last such line."
+        LogLevel.Warning,
+        "Memory is off, every read asks Redis: {Reason}"
     )]
-    public static partial void NotTakenBack(ILogger logger, Exception exception, string family, long suppressed);
+    public static partial void MemoryIsOff(ILogger logger, string reason);
+
+    [LoggerMessage(
+        2013,
+        LogLevel.Warning,
+        "The loader of {Family} failed ({Error}); a value past its life stands in, as the family's grace allows. {Suppressed} more since the last such line."
+    )]
+    public static partial void ServedStale(ILogger logger, string family, string error, long suppressed);
+
+    [LoggerMessage(2014, LogLevel.Warning, "The event cache.invalidated of {Family} could not be published; the entries are removed all the same.")]
+    public static partial void NoticeFailed(ILogger logger, Exception exception, string family);
 }

@@ -17,7 +17,7 @@ internal sealed class CacheMetrics
     private readonly CacheFamilies _families;
     private readonly Histogram<double> _loadDuration;
 
-    public CacheMetrics(IMeterFactory factory, CacheFamilies families, MemoryTier memory)
+    public CacheMetrics(IMeterFactory factory, CacheFamilies families, ProvenMemory memory, CoherenceLink link, IClock clock)
     {
         _families = families;
         var meter = factory.Create("Onggi.Cache");

@@ -7,19 +7,35 @@ public sealed class CacheOptions
 {
     private readonly HashSet<Type> _immutable = [];
 
-    /// <summary>Whether values that were read from Redis are also kept in this process's memory for a moment.</summary>
+    /// <summary>Whether values that were read from Redis are also kept in this process's memory, as long as it is proven that Redis has not changed them.</summary>
     /// <value>Default <c>true</c>.</value>
     public bool Memory { get; set; } = true;
 
-    /// <summary>How long memory may answer for Redis, counted from before Redis was asked. This is also the longest that a change may stay unseen when no event tells of it.</summary>
-    /// <value>Default 1 s, which is the most.</value>
-    public TimeSpan MemoryTtl { get; set; } = TimeSpan.FromSeconds(1);
+    /// <summary>How long memory may answer without having heard from Redis: the longest that a change may stay unseen, whatever fails.</summary>
+    /// <remarks>The fleet agrees on the largest that any of its processes asks for; a strict invalidation waits for that long.</remarks>
+    /// <value>Default 500 ms; from 100 ms to 10 s.</value>
+    public TimeSpan MaxStaleness { get; set; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>How many entries memory holds at most; the oldest go first.</summary>
+    /// <summary>By how much the clocks of two Redis servers may differ. Families with <see cref="FailoverSafety.Strict"/> take what was written so shortly after a failover for older.</summary>
+    /// <value>Default 2 s.</value>
+    public TimeSpan ClockSkew { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long memory keeps a value at most. It ends with the value's life in Redis in any case, and at once when the value is changed.</summary>
+    /// <value>Default 10 minutes.</value>
+    public TimeSpan MemoryTtl { get; set; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>What holds for families that say nothing else.</summary>
+    public CacheFamilyOptions Defaults { get; } = new();
+
+    /// <summary>What holds for single families, by their names in the catalog.</summary>
+    public IDictionary<string, CacheFamilyOptions> Families { get; } =
+        new Dictionary<string, CacheFamilyOptions>(StringComparer.Ordinal);
+
+    /// <summary>How many entries memory holds at most; those that are not asked for go first.</summary>
     /// <value>Default 100,000.</value>
     public int MemoryMaxEntries { get; set; } = 100_000;
 
-    /// <summary>How many bytes the entries in memory take at most; the oldest go first. An estimate from the size of the JSON.</summary>
+    /// <summary>How many bytes the entries in memory take at most; those that are not asked for go first. An estimate from the size of the JSON.</summary>
     /// <value>Default 64 MiB.</value>
     public long MemoryMaxBytes { get; set; } = 64L << 20;
 
@@ -47,6 +63,20 @@ public sealed class CacheOptions
         return this;
     }
 
+    /// <summary>Sets what holds for one family.</summary>
+    /// <param name="name">The family's name in the catalog; a name that it does not have fails the start.</param>
+    /// <param name="configure">Sets it.</param>
+    /// <returns>These options, to go on.</returns>
+    public CacheOptions ForFamily(string name, Action<CacheFamilyOptions> configure)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(configure);
+        if (!Families.TryGetValue(name, out var family))
+            Families[name] = family = new CacheFamilyOptions();
+        configure(family);
+        return this;
+    }
+
     internal bool IsDeclaredImmutable(Type type) => _immutable.Contains(type);
 }
 
@@ -63,12 +93,22 @@ internal sealed class CacheOptionsValidator : IValidateOptions<CacheOptions>
     /// <summary>The same checks, for options that hold these as a part.</summary>
     public static void Check(CacheOptions options, ValidateOptionsResultBuilder result)
     {
-        if (options.MemoryTtl <= TimeSpan.Zero || options.MemoryTtl > TimeSpan.FromSeconds(1))
+        if (options.MemoryTtl <= TimeSpan.Zero)
+            result.AddError($"is {options.MemoryTtl}; it must be more than zero. To keep nothing in memory set Memory to false.", nameof(CacheOptions.MemoryTtl));
+        if (options.MaxStaleness < TimeSpan.FromMilliseconds(100) || options.MaxStaleness > TimeSpan.FromSeconds(10))
         {
             result.AddError(
-                $"is {options.MemoryTtl}; it must be more than zero and at most 1 s, because that long a change may stay unseen. To keep nothing in memory set Memory to false.",
-                nameof(CacheOptions.MemoryTtl)
+                $"is {options.MaxStaleness}; it must be from 100 ms to 10 s. Shorter ones would be lost to every pause of a process, longer ones make strict invalidations wait as long.",
+                nameof(CacheOptions.MaxStaleness)
             );
+        }
+
+        foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults)))
+            result.AddError(mistake);
+        foreach (var (name, family) in options.Families)
+        {
+            foreach (var mistake in family.Mistakes($"{nameof(CacheOptions.Families)}[\"{name}\"]"))
+                result.AddError(mistake);
         }
 
         if (options.MemoryMaxEntries < 1)

@@ -4,8 +4,9 @@ namespace Onggi.Caching;
 /// <typeparam name="T">The type of the value.</typeparam>
 public readonly record struct CacheResult<T>
 {
-    internal CacheResult(T? value, CacheTier tier)
+    internal CacheResult(T? value, CacheTier tier, bool isStale = false)
     {
+        IsStale = isStale;
         Found = true;
         Value = value;
         Tier = tier;
@@ -19,6 +20,9 @@ public readonly record struct CacheResult<T>
 
     /// <summary>Where the answer came from; <see cref="CacheTier.None"/> after a miss.</summary>
     public CacheTier Tier { get; }
+
+    /// <summary>Whether the value is past its life, and is served because the family's grace allows it. It was not invalidated.</summary>
+    public bool IsStale { get; }
 
     /// <summary>Whether there is a value: an answer that is not "does not exist".</summary>
     public bool HasValue => Found && Value is not null;

@@ -24,6 +24,12 @@ public sealed record CacheStatistics
     /// <summary>Values that were not stored although they should have been: Redis refused or was away, or they were too large or not JSON.</summary>
     public long StoreFailures { get; init; }
 
+    /// <summary>Values past their life that were served because a loader failed, was slow, or was not waited for.</summary>
+    public long StaleServed { get; init; }
+
+    /// <summary>Loaded values that were not stored because the key was invalidated or written while the loader ran.</summary>
+    public long RefusedFills { get; init; }
+
     /// <summary>Entries that were invalidated by this process, or that events told it to drop.</summary>
     public long Invalidations { get; init; }
 
@@ -50,5 +56,7 @@ public sealed record CacheStatistics
             LoadFailures = LoadFailures + other.LoadFailures,
             StoreFailures = StoreFailures + other.StoreFailures,
             Invalidations = Invalidations + other.Invalidations,
+            StaleServed = StaleServed + other.StaleServed,
+            RefusedFills = RefusedFills + other.RefusedFills,
         };
 }

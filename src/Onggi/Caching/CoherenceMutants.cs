@@ -10,6 +10,36 @@ internal static class CoherenceMutants
     /// <summary>Memory serves without a proof that nothing was missed.</summary>
     public static bool NoProof;
 
+    /// <summary>A proof is dated by the arrival of the answer, not by the question.</summary>
+    public static bool ProofReceived;
+
+    /// <summary>A value is stored although the right to store it is gone.</summary>
+    public static bool NoLease;
+
+    /// <summary>An invalidation leaves the lease where it is.</summary>
+    public static bool LeaseStays;
+
+    /// <summary>All leases of a node have the same token.</summary>
+    public static bool TokenReuse;
+
+    /// <summary>Memory is filled by who asked, after the reply was read, not on the reading loop.</summary>
+    public static bool LateInsert;
+
+    /// <summary>Any running load is joined, however long ago it was known to be good.</summary>
+    public static bool JoinAny;
+
+    /// <summary>A strict invalidation returns at the acknowledgement.</summary>
+    public static bool NoWait;
+
+    /// <summary>Values from before a failover are believed.</summary>
+    public static bool FailoverValue;
+
+    /// <summary>Leases from before a failover still fill.</summary>
+    public static bool FailoverLease;
+
+    /// <summary>Tracking is asked for with NOLOOP.</summary>
+    public static bool NoLoop;
+
     /// <summary>A new connection neither empties memory nor makes what came over the old one worthless.</summary>
     public static bool NoFlush;
 }

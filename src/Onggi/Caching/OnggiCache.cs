@@ -7,20 +7,23 @@ using Onggi.Keys;
 
 namespace Onggi.Caching;
 
-/// <summary>The team's cache in the shared Redis, with a moment of this process's memory in front of it. Values are plain JSON under the key's own name.</summary>
+/// <summary>The team's cache in the shared Redis, with this process's memory in front of it. Values are plain JSON under the key's own name.</summary>
 /// <remarks>
+/// <para>Memory answers only while it is proven that Redis has not changed the value: <see cref="CacheOptions.MaxStaleness"/> is the longest that a change can stay
+/// unseen, whatever fails. No loader that began before an invalidation stores its value after it.</para>
 /// <para>What a caller sees when things go wrong. <c>Get…</c> and <c>GetOrLoad…</c> never throw because of Redis; <c>Set…</c> and <c>Invalidate…</c> do,
 /// because a change that was not made must be known.</para>
 /// <list type="table">
 /// <listheader><term>Redis is…</term><description>get · get or load · set · invalidate</description></listheader>
-/// <item><term>slow or hanging</term><description>a miss after the command time-out · the loader's value after at most one time-out, nothing stored · <see cref="RedisTimeoutException"/> ·
-/// <see cref="InvalidationUnconfirmedException"/>. Once Redis has answered nothing for a whole time-out, one read per second asks it and the others skip it at once.</description></item>
-/// <item><term>gone</term><description>a miss at once · the loader's value at once, kept in memory for up to 1 s · <see cref="RedisConnectionException"/> · tried again until the
+/// <item><term>slow or hanging</term><description>a miss after the command time-out · the loader's value after at most one time-out for asking and one for storing · <see cref="RedisTimeoutException"/> ·
+/// <see cref="InvalidationUnconfirmedException"/>. Memory falls silent after one bound. Once Redis has answered nothing for a whole time-out, one read per second asks it and the others skip it at once.</description></item>
+/// <item><term>gone</term><description>a miss at once · the loader's value at once, shared with those who ask within one bound, stored nowhere · <see cref="RedisConnectionException"/> · tried again until the
 /// command time-out, then <see cref="InvalidationUnconfirmedException"/></description></item>
 /// <item><term>full (<c>OOM</c>)</term><description>as usual · the loader's value, not stored (log, metric) · <see cref="RedisServerException"/> · as usual: removing frees</description></item>
 /// <item><term>restarted empty</term><description>memory is emptied; misses · loads · as usual · as usual</description></item>
-/// <item><term>failed over</term><description>as gone, then as usual. What the new primary had not received yet is lost; a removal among it comes undone until the entry's time to live ends.</description></item>
-/// <item><term>well, but we were paused</term><description>memory entries have ended by the clock; replies that arrived meanwhile are read first.</description></item>
+/// <item><term>failed over</term><description>as gone, then as usual. What the new primary had not received yet is lost; a removal among it comes undone until the entry's time to live ends,
+/// unless the family has <see cref="FailoverSafety.Strict"/>.</description></item>
+/// <item><term>well, but we were paused</term><description>memory is silent until it has heard again: the proof has run out by the clock.</description></item>
 /// <item><term>holding something else</term><description>bytes that are not JSON, JSON of another shape, a key of another type, more than <see cref="CacheOptions.MaxValueBytes"/>: a miss with a log line ·
 /// the loader's value, which overwrites it · overwritten · removed</description></item>
 /// </list>
@@ -29,14 +32,17 @@ namespace Onggi.Caching;
 public sealed class OnggiCache : IAsyncDisposable
 {
     private readonly CacheFamilies _families;
-    private readonly MemoryTier _memory;
+    private readonly ProvenMemory _memory;
     private readonly CacheJson _json;
+    private readonly CacheOptions _options;
     private readonly Keyspace _keyspace;
     private readonly EntryReader _reader;
     private readonly EntryLoader _loader;
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
-    private readonly BackgroundRemovals _removals;
+    private readonly BackgroundWork _background = new();
+    private readonly CoherenceLink _link;
+    private readonly LeaseKeeper _leases;
     private readonly CacheEventListener _listener;
 
     internal OnggiCache(
@@ -50,7 +56,18 @@ public sealed class OnggiCache : IAsyncDisposable
         ILogger<OnggiCache> logger,
         TimeProvider time
     )
-        : this(new CacheStore(redis, options.MaxValueBytes), keyspace, options, json, events, sink, meters, logger, time) { }
+        : this(
+            new CacheStore(redis, EpochName(keyspace), options.MaxValueBytes),
+            keyspace,
+            options,
+            json,
+            events,
+            sink,
+            meters,
+            logger,
+            time,
+            ReferenceEquals(time, TimeProvider.System) ? new CoarseClock() : new TimeProviderClock(time)
+        ) { }
 
     internal OnggiCache(
         ICacheStore store,
@@ -61,23 +78,34 @@ public sealed class OnggiCache : IAsyncDisposable
         IEventSink sink,
         IMeterFactory meters,
         ILogger<OnggiCache> logger,
-        TimeProvider time
+        TimeProvider time,
+        IClock clock
     )
     {
-        _keyspace = keyspace;
-        _families = new CacheFamilies(keyspace, time);
+        (_keyspace, _options) = (keyspace, options);
+        _families = new CacheFamilies(keyspace, options, time);
         _json = new CacheJson(json, options);
-        _memory = new MemoryTier(options, time);
+        _memory = new ProvenMemory(options, clock, time);
+        var waits = new LeaseWaits();
+        _link = new CoherenceLink(store, _memory, waits, options, clock, time, logger);
+        _leases = new LeaseKeeper(store, options, clock, time);
         var flights = new LoadFlights();
         var watch = new RedisWatch(store, time);
-        var metrics = new CacheMetrics(meters, _families, _memory);
-        _reader = new EntryReader(keyspace, _families, _json, _memory, store, watch, logger, time);
-        _writer = new EntryWriter(options, _memory, flights, store, sink, time);
-        _removals = new BackgroundRemovals(_writer);
-        _loader = new EntryLoader(keyspace, options, _reader, flights, _memory, store, _removals, metrics, logger, time);
+        var metrics = new CacheMetrics(meters, _families, _memory, _link, clock);
+        var fill = new MemoryFill(_memory, _link, waits, clock);
+        _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
+        _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
+        _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
-        _listener = new CacheEventListener(keyspace, _families, _memory, flights, _writer, _removals, events, logger, time);
+        _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
     }
+
+    /// <summary>The key that tells which life of which server this is.</summary>
+    internal static string EpochName(Keyspace keyspace) => keyspace.Prefix + "onggi:epoch";
+
+    internal CoherenceLink Link => _link;
+
+    internal ProvenMemory Memory => _memory;
 
     /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
@@ -86,7 +114,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public ValueTask<CacheResult<T>> GetAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
-        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
+        _reader.TryMemory(key, out var result, out _) ? new(result) : ReadAsync(key, cancellationToken);
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
     /// <remarks>
@@ -119,7 +147,14 @@ public sealed class OnggiCache : IAsyncDisposable
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
-    ) => _reader.TryMemory(key, out var result) ? new(result.Value) : LoadValueAsync(key, state, loader, cancellationToken);
+    )
+    {
+        if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
+            return LoadValueAsync(key, state, loader, cancellationToken);
+        if (shouldRefresh)
+            _loader.Refresh(key, state, loader);
+        return new(result.Value);
+    }
 
     /// <summary>As <see cref="GetOrLoadAsync{T}"/>; the result also tells where the value came from.</summary>
     /// <inheritdoc cref="GetOrLoadAsync{T}"/>
@@ -136,10 +171,23 @@ public sealed class OnggiCache : IAsyncDisposable
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
-    ) => _reader.TryMemory(key, out var result) ? new(result) : _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
+    )
+    {
+        if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
+            return _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
+        if (shouldRefresh)
+            _loader.Refresh(key, state, loader);
+        return new(result);
+    }
 
-    /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for up to 1 s.</summary>
-    /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync"/> after the commit.</remarks>
+    /// <summary>What memory has for the key, without asking anybody: no round trip, no wait.</summary>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="result">The answer; a miss when memory may not or cannot answer.</param>
+    /// <returns>Whether there is one.</returns>
+    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result, out _);
+
+    /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for <see cref="CacheOptions.MaxStaleness"/> at most; loads that run are not stored.</summary>
+    /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/> after the commit.</remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="value">The value; <c>null</c> remembers that the thing does not exist, for the family's negative time to live.</param>
     /// <param name="ttl">How long it is fresh, cut to the longest that the catalog's rules allow; <c>null</c> leaves it to the catalog.</param>
@@ -153,22 +201,30 @@ public sealed class OnggiCache : IAsyncDisposable
         if (ttl is { } given)
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(given, TimeSpan.Zero, nameof(ttl));
         var entry = _reader.Resolve(key);
-        await _writer
-            .SetAsync(entry.WireName, _writer.Encode(entry, value), _loader.TimeToLive(entry, value, ttl), cancellationToken)
-            .ConfigureAwait(Rt.Capture);
+        await _writer.PutAsync([Filled(entry, value, ttl)], cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
-    /// <summary>Removes the entry and tells the other processes to drop it from memory. Call it after the change is committed. Two round trips.</summary>
+    /// <summary>Removes the entry, and the right of whoever is loading it to store what it began before. Call it after the change is committed. One round trip.</summary>
     /// <remarks>
-    /// After the commit the request's own token has no place here: a caller who disconnects between the two would leave the old value in Redis until
-    /// its time to live ends. Pass <see cref="CancellationToken.None"/>; the command time-out bounds the wait.
+    /// <para>When it has returned, no value of a loader that started before is stored, in Redis or in any memory. Memory elsewhere is told by Redis at once; where that
+    /// fails it falls silent within <see cref="CacheOptions.MaxStaleness"/>.</para>
+    /// <para>After the commit the request's own token has no place here: a caller who disconnects between the two would leave the old value in Redis until
+    /// its time to live ends. Pass <see cref="CancellationToken.None"/>; the command time-out bounds the wait.</para>
+    /// <para>A writer in any language does the same with <c>UNLINK k {k}:l</c>.</para>
     /// </remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="cancellationToken">Ends the wait; the entry may be removed or not.</param>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm it within the command time-out: readers may get the old value. Make the call again.</exception>
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     public ValueTask InvalidateAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
-        _writer.InvalidateAsync(_families.Of(key.Family), [_keyspace.WireName(key.Entry)], cancellationToken);
+        _writer.InvalidateAsync(_families.Of(key.Family), [_keyspace.WireName(key.Entry)], null, cancellationToken);
+
+    /// <inheritdoc cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="strength"><see cref="Invalidation.Strict"/> returns only when nobody anywhere can be given the old value any more: one <see cref="CacheOptions.MaxStaleness"/> later.</param>
+    /// <param name="cancellationToken">Ends the wait; the entry may be removed or not.</param>
+    public ValueTask InvalidateAsync<T>(CacheKey<T> key, Invalidation strength, CancellationToken cancellationToken = default) =>
+        _writer.InvalidateAsync(_families.Of(key.Family), [_keyspace.WireName(key.Entry)], strength, cancellationToken);
 
     /// <summary>What memory or Redis has for the keys, each of which is in the result. At most one round trip, of one MGET per 256 keys.</summary>
     /// <inheritdoc cref="GetAsync{T}"/>
@@ -212,30 +268,37 @@ public sealed class OnggiCache : IAsyncDisposable
     public async ValueTask SetManyAsync<T>(IReadOnlyDictionary<CacheKey<T>, T?> values, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(values);
-        var commands = new List<(string, byte[], TimeSpan)>(values.Count);
+        var entries = new List<FilledEntry>(values.Count);
         foreach (var (key, value) in values)
-        {
-            var entry = _reader.Resolve(key);
-            commands.Add((entry.WireName, _writer.Encode(entry, value), _loader.TimeToLive(entry, value, ttl: null)));
-        }
-
-        var failures = await _writer.SetManyAsync(commands, cancellationToken).ConfigureAwait(Rt.Capture);
+            entries.Add(Filled(_reader.Resolve(key), value, ttl: null));
+        var failures = await _writer.PutManyAsync(entries, cancellationToken).ConfigureAwait(Rt.Capture);
         if (Array.Find(failures, static failure => failure is not null) is { } first)
             throw first;
     }
 
-    /// <summary>Removes many entries and tells the other processes, as <see cref="InvalidateAsync"/>; one UNLINK and one notice per 256 keys.</summary>
+    /// <summary>Removes many entries, as <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>; one UNLINK per 256 keys, all together one round trip per family.</summary>
     /// <param name="keys">From the generated <c>Keys</c>.</param>
     /// <param name="cancellationToken">Ends the wait; each entry may be removed or not. After a commit pass none, as there.</param>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm all of it. Make the call again.</exception>
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
-    public async ValueTask InvalidateManyAsync<T>(IReadOnlyCollection<CacheKey<T>> keys, CancellationToken cancellationToken = default)
+    public ValueTask InvalidateManyAsync<T>(IReadOnlyCollection<CacheKey<T>> keys, CancellationToken cancellationToken = default) =>
+        InvalidateManyAsync(keys, null, cancellationToken);
+
+    /// <inheritdoc cref="InvalidateManyAsync{T}(IReadOnlyCollection{CacheKey{T}}, CancellationToken)"/>
+    /// <param name="keys">From the generated <c>Keys</c>.</param>
+    /// <param name="strength">As in <see cref="InvalidateAsync{T}(CacheKey{T}, Invalidation, CancellationToken)"/>; it is waited once for all. <c>null</c>: as the families say.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask InvalidateManyAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        Invalidation? strength,
+        CancellationToken cancellationToken = default
+    )
     {
         ArgumentNullException.ThrowIfNull(keys);
         foreach (var family in keys.Distinct().GroupBy(static key => key.Family))
         {
             string[] names = [.. family.Select(key => _keyspace.WireName(key.Entry))];
-            await _writer.InvalidateAsync(_families.Of(family.Key), names, cancellationToken).ConfigureAwait(Rt.Capture);
+            await _writer.InvalidateAsync(_families.Of(family.Key), names, strength, cancellationToken).ConfigureAwait(Rt.Capture);
         }
     }
 
@@ -293,17 +356,42 @@ public sealed class OnggiCache : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _listener.Dispose();
-        await _removals.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _background.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
+        _leases.Dispose();
         _memory.Dispose();
     }
 
     /// <summary>Checks at start that every value type of the catalog can be written and read.</summary>
     /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
-    internal void VerifyTypes() => _json.VerifyTypes(_keyspace);
+    internal void VerifyTypes()
+    {
+        _json.VerifyTypes(_keyspace);
+        foreach (var name in _options.Families.Keys)
+        {
+            if (_keyspace.Families.FirstOrDefault(family => family.Family.Name == name) is not { Kind: "cache" })
+            {
+                throw new InvalidOperationException(
+                    $"CacheOptions.Families names \"{name}\", which is no cache of the catalog. {Keys.Catalog.CatalogWords.Suggest(name, [.. _keyspace.Families.Where(static family => family.Kind == "cache").Select(static family => family.Family.Name)], "It has none.")}"
+                );
+            }
+        }
+    }
+
+    /// <summary>Begins to listen to Redis, so that the first reader need not wait for it.</summary>
+    internal void Start() => _link.Start();
+
+    private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
+        new(
+            entry.WireName,
+            _writer.Encode(entry, value),
+            Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds)
+        );
 
     private async ValueTask<CacheResult<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        _link.Start();
         return (await _reader.ReadAsync(_reader.Resolve(key), cancellationToken).ConfigureAwait(Rt.Capture)).Result;
     }
 

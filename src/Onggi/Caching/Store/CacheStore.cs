@@ -114,6 +114,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
     // On a cluster each entry may be another server's; the client takes each to its own.
     private int PerScript => _link is null ? 1 : MostPerScript;
 
+    public ValueTask WhenKnownAsync(CancellationToken cancellationToken) => redis.WhenKnownAsync(cancellationToken);
+
     public bool TryTrack(ITrackingSink sink, TimeSpan deadAfter)
     {
         try

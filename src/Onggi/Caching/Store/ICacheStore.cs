@@ -15,6 +15,10 @@ internal interface ICacheStore
     /// <summary>How long one answer is waited for.</summary>
     TimeSpan CommandTimeout { get; }
 
+    /// <summary>Waits until it is known what kind of servers these are.</summary>
+    /// <exception cref="Client.RedisException">They cannot be reached.</exception>
+    ValueTask WhenKnownAsync(CancellationToken cancellationToken);
+
     /// <summary>Begins to watch what is read; <c>false</c> when these servers cannot do that for us: then nobody is told anything.</summary>
     bool TryTrack(ITrackingSink sink, TimeSpan deadAfter);
 
@@ -72,6 +76,9 @@ internal enum AskCode
 
     /// <summary>A plain read found nothing fresh.</summary>
     Absent = 6,
+
+    /// <summary>The answer came over another connection than the one that was asked: nothing of it is believed.</summary>
+    Again = 7,
 }
 
 /// <summary>What became of a value that was loaded. The numbers are the script's.</summary>
@@ -128,8 +135,11 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
 
     public Asked Answer { get; set; }
 
+    /// <summary>When the question left, by the clock of memory.</summary>
+    public long SentAt { get; set; }
+
     /// <summary>What memory kept of the answer.</summary>
-    public MemoryEntry? Kept { get; set; }
+    public ProvenEntry? Kept { get; set; }
 
     /// <summary>Completed when the key or its lease changes; made where the lease is another's.</summary>
     public LeaseWait? Wait { get; set; }

@@ -27,7 +27,7 @@ internal sealed class EntryWarmer(
     )
     {
         var run = new Run(name, total: null, progress, time);
-        var batch = new List<(string WireName, byte[] Json, TimeSpan TimeToLive)>();
+        var batch = new List<FilledEntry>();
         var bytes = 0;
         await foreach (var (key, value) in values.WithCancellation(cancellationToken).ConfigureAwait(Rt.Capture))
         {
@@ -46,7 +46,7 @@ internal sealed class EntryWarmer(
                 continue;
             }
 
-            batch.Add((entry.WireName, json, timeToLive));
+            batch.Add(new FilledEntry(entry.WireName, json, Math.Max(1, (long)timeToLive.TotalMilliseconds)));
             bytes += json.Length;
             if (batch.Count < BatchEntries && bytes < BatchBytes)
                 continue;
@@ -82,7 +82,7 @@ internal sealed class EntryWarmer(
 
     private async ValueTask StoreAsync(
         Run run,
-        List<(string WireName, byte[] Json, TimeSpan TimeToLive)> batch,
+        List<FilledEntry> batch,
         CancellationToken cancellationToken
     )
     {
@@ -93,7 +93,7 @@ internal sealed class EntryWarmer(
             CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, "Redis does not answer.");
         else
         {
-            var failures = await writer.SetManyAsync(batch, cancellationToken).ConfigureAwait(Rt.Capture);
+            var failures = await writer.PutManyAsync(batch, cancellationToken).ConfigureAwait(Rt.Capture);
             failed = failures.Count(static failure => failure is not null);
             if (Array.Find(failures, static failure => failure is not null) is { } first)
                 CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, first.Message);

@@ -1,3 +1,5 @@
+using System.Buffers.Text;
+using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Events;
 
@@ -5,15 +7,19 @@ namespace Onggi.Caching;
 
 /// <summary>Changes entries in Redis: puts and removes. Memory and running loads are told before and after each change.</summary>
 /// <remarks>
-/// Before, so that nobody here reads or stores what is about to be old; after, because an answer that Redis gave before it executed the change
-/// can have arrived in between.
+/// Before, so that nobody here begins with what is about to be old; after, on the reading loop, because an answer that Redis gave before it executed the change
+/// can have arrived in between. Other processes hear it from Redis itself.
 /// </remarks>
 internal sealed class EntryWriter(
     CacheOptions options,
-    MemoryTier memory,
+    ProvenMemory memory,
     LoadFlights flights,
+    CoherenceLink link,
     ICacheStore store,
     IEventSink events,
+    BackgroundWork background,
+    IClock clock,
+    ILogger logger,
     TimeProvider time
 )
 {
@@ -37,70 +43,107 @@ internal sealed class EntryWriter(
             );
     }
 
-    /// <summary>Puts one value.</summary>
-    /// <exception cref="RedisException">Redis refused, or did not answer.</exception>
-    public async ValueTask SetAsync(string wireName, byte[] json, TimeSpan timeToLive, CancellationToken cancellationToken)
-    {
-        Forget(wireName);
-        try
-        {
-            await store.SetAsync(wireName, json, timeToLive, cancellationToken).ConfigureAwait(Rt.Capture);
-        }
-        finally
-        {
-            Forget(wireName);
-        }
-    }
-
-    /// <summary>Puts many values, a bounded number at a time on the wire; what failed for each, <c>null</c> where nothing did.</summary>
+    /// <summary>Puts values, a bounded number at a time on the wire; what failed for each, <c>null</c> where nothing did.</summary>
     /// <exception cref="OperationCanceledException">The caller's own token. What was handed over by then is stored or not.</exception>
-    public async ValueTask<Exception?[]> SetManyAsync(
-        List<(string WireName, byte[] Json, TimeSpan TimeToLive)> values,
-        CancellationToken cancellationToken
-    )
+    public async ValueTask<Exception?[]> PutManyAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken)
     {
-        var failures = new Exception?[values.Count];
-        var inFlight = new List<Task>();
-        for (var start = 0; start < values.Count; )
+        var failures = new Exception?[entries.Count];
+        for (var start = 0; start < entries.Count; )
         {
             cancellationToken.ThrowIfCancellationRequested();
-            inFlight.Clear();
+            var part = new List<FilledEntry>();
             for (
                 long bytes = 0;
-                start + inFlight.Count < values.Count && inFlight.Count < MaxCommandsInFlight && bytes < MaxBytesInFlight;
-
+                start + part.Count < entries.Count && part.Count < MaxCommandsInFlight && bytes < MaxBytesInFlight;
+                bytes += part[^1].Json.Length
             )
-            {
-                var (wireName, json, timeToLive) = values[start + inFlight.Count];
-                inFlight.Add(SetAsync(wireName, json, timeToLive, cancellationToken).AsTask());
-                bytes += json.Length;
-            }
-
-            for (var i = 0; i < inFlight.Count; i++)
-                failures[start + i] = await OutcomeOf(inFlight[i]).ConfigureAwait(Rt.Capture);
-            start += inFlight.Count;
+                part.Add(entries[start + part.Count]);
+            var failure = await OutcomeOf(PutAsync(part, cancellationToken)).ConfigureAwait(Rt.Capture);
+            failures.AsSpan(start, part.Count).Fill(failure);
+            start += part.Count;
         }
 
         cancellationToken.ThrowIfCancellationRequested();
         return failures;
     }
 
-    /// <summary>Removes entries of one family and tells the other processes.</summary>
+    /// <summary>Puts values.</summary>
+    /// <exception cref="RedisException">Redis refused, or did not answer.</exception>
+    public async ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken)
+    {
+        foreach (var entry in entries)
+            Forget(entry.WireName);
+        try
+        {
+            await store.PutAsync(entries, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            foreach (var entry in entries)
+                Forget(entry.WireName);
+        }
+    }
+
+    /// <summary>Removes entries of one family. The other processes hear of it from Redis; the event goes out behind the caller's back.</summary>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm it in time.</exception>
-    public async ValueTask InvalidateAsync(CacheFamily family, string[] wireNames, CancellationToken cancellationToken)
+    public async ValueTask InvalidateAsync(CacheFamily family, string[] wireNames, Invalidation? strength, CancellationToken cancellationToken)
     {
         await RemoveAsync(wireNames, cancellationToken).ConfigureAwait(Rt.Capture);
         for (var start = 0; start < wireNames.Length; start += EntryReader.MaxKeysPerCommand)
         {
             var names = wireNames.AsMemory(start, Math.Min(EntryReader.MaxKeysPerCommand, wireNames.Length - start)).ToArray();
+            background.Start(_ => NotifyAsync(family, names));
+        }
+
+        for (var i = 0; i < wireNames.Length; i++)
+            family.CountInvalidation();
+        if ((strength ?? family.Policy.Invalidation) == Invalidation.Strict)
+            await WaitForAllAsync(wireNames.Length, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Waits until nobody's memory can answer with what was removed. No message is sent: memory that has not heard falls silent by itself.</summary>
+    /// <remarks>
+    /// The bound is read after the removal was executed. A process that asked for a larger one before is in it; one that does so later reads nothing that was removed.
+    /// The two thousandths are for clocks that run at different rates.
+    /// </remarks>
+    private async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
+    {
+        // mutant: NoWait
+        if (CoherenceMutants.NoWait)
+            return;
+        try
+        {
+            var began = clock.Now;
+            var call = new BoundCall();
+            await store.BeatAsync(call).ConfigureAwait(Rt.Capture);
+            var bound = Math.Max(link.BoundMs, call.BoundMs);
+            var most = (long)Math.Ceiling(bound * 1.002) + 1 + clock.Resolution;
+            while (clock.Now - began < most)
+                await Task.Delay(TimeSpan.FromMilliseconds(most - (clock.Now - began)), time, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisException error)
+        {
+            throw new InvalidationUnconfirmedException(
+                $"Redis confirmed that {count} entries were removed, but not how long others may still answer from memory: {error.Message} Make the call again.",
+                Sent.Maybe,
+                error
+            );
+        }
+    }
+
+    private async Task NotifyAsync(CacheFamily family, string[] names)
+    {
+        try
+        {
             // The entries are gone already: the notice is made whatever the caller's token says meanwhile.
             await events
                 .NotifyAsync(OnggiEventTypes.CacheInvalidated, new CacheInvalidated(family.Name, names), CancellationToken.None)
                 .ConfigureAwait(Rt.Capture);
         }
-
-        for (var i = 0; i < wireNames.Length; i++)
-            family.CountInvalidation();
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            CacheLog.NoticeFailed(logger, error, family.Name);
+        }
     }
 
     /// <summary>Removes entries, with the rights to fill them, from Redis and from here.</summary>
@@ -134,7 +177,7 @@ internal sealed class EntryWriter(
         {
             try
             {
-                await store.RemoveAsync(wireNames, cancellationToken).ConfigureAwait(Rt.Capture);
+                await store.RemoveAsync(wireNames, () => Forget(wireNames), cancellationToken).ConfigureAwait(Rt.Capture);
                 return;
             }
             catch (RedisException error)
@@ -156,7 +199,7 @@ internal sealed class EntryWriter(
 
     private void Forget(string wireName)
     {
-        flights.Doom(wireName, byOthers: false);
+        flights.Void(wireName);
         memory.Drop(wireName);
     }
 
@@ -166,7 +209,7 @@ internal sealed class EntryWriter(
             Forget(wireName);
     }
 
-    private static async ValueTask<Exception?> OutcomeOf(Task task)
+    private static async ValueTask<Exception?> OutcomeOf(ValueTask task)
     {
         try
         {
@@ -176,6 +219,20 @@ internal sealed class EntryWriter(
         catch (Exception error) when (error is RedisException or ObjectDisposedException or OperationCanceledException)
         {
             return error;
+        }
+    }
+
+    /// <summary>Reads the fleet's bound.</summary>
+    private sealed class BoundCall() : EpochCall(0)
+    {
+        public long BoundMs { get; private set; }
+
+        public override void Take(string epoch, long began, string role, long boundMs, bool wasEmpty) => BoundMs = boundMs;
+
+        public override void Take(ReadOnlySpan<byte> epoch)
+        {
+            if (Utf8Parser.TryParse(epoch[(epoch.LastIndexOf((byte)' ') + 1)..], out long bound, out _))
+                BoundMs = bound;
         }
     }
 }

@@ -1,0 +1,249 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
+using Onggi.Keys;
+
+namespace Onggi.Caching;
+
+/// <summary>What came of asking Redis for one entry.</summary>
+/// <param name="Result">The answer; a miss when there is none.</param>
+/// <param name="Failed">Whether there is none because Redis could not be asked.</param>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct EntryRead<T>(CacheResult<T> Result, bool Failed);
+
+/// <summary>Reads entries, from memory and from Redis. Redis's troubles are misses here, with a line in the log; never exceptions.</summary>
+/// <remarks>Memory is filled on the reading loop, by <see cref="MemoryFill"/>: never by who asked, for by then the entry may have been dropped.</remarks>
+internal sealed class EntryReader(
+    Keyspace keyspace,
+    CacheFamilies families,
+    CacheJson json,
+    MemoryFill fill,
+    ICacheStore store,
+    RedisWatch watch,
+    ILogger logger,
+    TimeProvider time
+)
+{
+    /// <summary>The most keys in one UNLINK, so that one call of ours does not hold up everybody else's on the server.</summary>
+    public const int MaxKeysPerCommand = 256;
+
+    private readonly LogThrottle _failures = new(time);
+
+    /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
+    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh)
+    {
+        if (fill.Memory.Find(key.Entry) is { } entry)
+        {
+            if (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value))
+            {
+                entry.Family.CountMemoryHit();
+                shouldRefresh = entry.RefreshAt != long.MaxValue && fill.Clock.Now >= entry.RefreshAt;
+                result = new CacheResult<T>(value, CacheTier.Memory);
+                return true;
+            }
+        }
+
+        shouldRefresh = false;
+        result = default;
+        return false;
+    }
+
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="InvalidOperationException">The type cannot be written as JSON.</exception>
+    public CacheEntry<T> Resolve<T>(in CacheKey<T> key) => new(key, keyspace.WireName(key.Entry), families.Of(key.Family), json.Codec<T>());
+
+    /// <summary>The question for an entry.</summary>
+    public EntryAsk Ask<T>(in CacheEntry<T> entry) =>
+        new(
+            entry.Key.Entry,
+            entry.WireName,
+            entry.Family,
+            (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds
+        );
+
+    /// <summary>Whether asking is worth while: there is a connection, and Redis is not known to be silent.</summary>
+    public bool MayAsk<T>(in CacheEntry<T> entry)
+    {
+        if (watch.MayAsk())
+            return true;
+        Skipped(entry.Family);
+        return false;
+    }
+
+    /// <summary>Asks Redis for one entry, and counts how that ended.</summary>
+    /// <exception cref="OperationCanceledException">The caller's own token.</exception>
+    public async ValueTask<EntryRead<T>> ReadAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    {
+        var read = await ReadUncountedAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        Count(entry.Family, read.Result.Found, read.Failed);
+        return read;
+    }
+
+    /// <summary>Asks Redis for one entry without counting.</summary>
+    public async ValueTask<EntryRead<T>> ReadUncountedAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    {
+        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        return ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
+    }
+
+    /// <summary>Asks Redis for one entry by a plain read; the answer, or that it could not be asked.</summary>
+    public async ValueTask<(EntryAsk? Ask, bool Failed)> AskPlainAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    {
+        if (!MayAsk(entry))
+            return (null, true);
+        var asked = time.GetTimestamp();
+        var ask = Ask(entry);
+        try
+        {
+            await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            Answered();
+            return (ask, false);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            return (null, Failed(entry.Family, error, asked));
+        }
+    }
+
+    /// <summary>What a plain read found; nothing where it is past its life.</summary>
+    public EntryRead<T> Take<T>(in CacheEntry<T> entry, EntryAsk ask) =>
+        ask.Answer.Code != AskCode.Fresh ? default : new EntryRead<T>(Decode(entry, ask, isStale: false), Failed: false);
+
+    /// <summary>The value of an answer; a miss, with a line in the log, where it cannot be read.</summary>
+    public CacheResult<T> Decode<T>(in CacheEntry<T> entry, EntryAsk ask, bool isStale)
+    {
+        var answer = ask.Answer;
+        if (answer.IsOversized)
+            return Unusable(entry, "it is larger than CacheOptions.MaxValueBytes.");
+        if (answer.Json is null)
+            return default;
+        if (!entry.Codec.TryDecode(answer.Json, out var value, out var reason))
+            return Unusable(entry, PlaceOf(reason));
+        if (entry.Codec.IsImmutable || value is null)
+            ask.Kept?.TryShare(entry.Codec, value);
+        return new CacheResult<T>(value, CacheTier.Redis, isStale);
+    }
+
+    /// <summary>Asks memory, then Redis, for many entries; what has an answer goes into <paramref name="results"/>, the rest comes back.</summary>
+    public async ValueTask<List<(CacheEntry<T> Entry, bool Failed)>> ReadManyAsync<T>(
+        IEnumerable<CacheKey<T>> keys,
+        Dictionary<CacheKey<T>, CacheResult<T>> results,
+        CancellationToken cancellationToken
+    )
+    {
+        var entries = MissingInMemory(keys, results);
+        var missing = new List<(CacheEntry<T>, bool)>();
+        if (entries.Count == 0)
+            return missing;
+        var asked = time.GetTimestamp();
+        var failed = !MayAsk(entries[0]);
+        var asks = entries.ConvertAll(entry => Ask(entry)).ToArray();
+        if (!failed)
+        {
+            try
+            {
+                await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
+                Answered();
+            }
+            catch (Exception error) when (error is RedisException or ObjectDisposedException)
+            {
+                failed = Failed(entries[0].Family, error, asked);
+            }
+        }
+
+        for (var i = 0; i < asks.Length; i++)
+        {
+            var read = failed ? new EntryRead<T>(default, Failed: true) : Take(entries[i], asks[i]);
+            Count(entries[i].Family, read.Result.Found, read.Failed);
+            if (read.Result.Found)
+                results[entries[i].Key] = read.Result;
+            else
+                missing.Add((entries[i], read.Failed));
+        }
+
+        return missing;
+    }
+
+    /// <summary>Puts what memory has into the results, and a miss for every other key, which comes back.</summary>
+    public List<CacheEntry<T>> MissingInMemory<T>(IEnumerable<CacheKey<T>> keys, Dictionary<CacheKey<T>, CacheResult<T>> results)
+    {
+        var missing = new List<CacheEntry<T>>();
+        foreach (var key in keys)
+        {
+            if (!results.TryAdd(key, default))
+                continue;
+            if (TryMemory(key, out var result, out _))
+                results[key] = result;
+            else
+                missing.Add(Resolve(key));
+        }
+
+        return missing;
+    }
+
+    /// <summary>An answer came, be it an error.</summary>
+    public void Answered()
+    {
+        if (watch.IsSilent)
+            CacheLog.AnswersAgain(logger);
+        watch.Answered();
+    }
+
+    /// <summary>A question failed: it is logged and weighed. Always <c>true</c>.</summary>
+    public bool Failed(CacheFamily family, Exception error, long asked)
+    {
+        if (error is not RedisException failure)
+        {
+            // The host stops: who still asks is served by loaders.
+            Skipped(family);
+            return true;
+        }
+
+        if (watch.Failed(failure, asked))
+            CacheLog.Silent(logger, store.CommandTimeout);
+        if (_failures.MayLog(out var suppressed))
+            CacheLog.ReadFailed(logger, family.Name, error.Message, suppressed);
+        return true;
+    }
+
+    public static void Count(CacheFamily family, bool found, bool failed)
+    {
+        if (found)
+            family.CountRedisHit();
+        else if (failed)
+            family.CountError();
+        else
+            family.CountMiss();
+    }
+
+    // Memory holds JSON as it came; the object is made once, by the first who asks, and shared where its type allows it.
+    private bool TryDecode<T>(ProvenEntry entry, out T? value)
+    {
+        var codec = json.Codec<T>();
+        if (!codec.TryDecode(entry.Json, out value, out _))
+            return false;
+        if (codec.IsImmutable || value is null)
+            entry.TryShare(codec, value);
+        return true;
+    }
+
+    private void Skipped(CacheFamily family)
+    {
+        if (_failures.MayLog(out var suppressed))
+            CacheLog.ReadFailed(logger, family.Name, watch.IsSilent ? "it does not answer." : "there is no connection.", suppressed);
+    }
+
+    private CacheResult<T> Unusable<T>(in CacheEntry<T> entry, string reason)
+    {
+        if (entry.Family.Unreadable.MayLog(out var suppressed))
+            CacheLog.Unreadable(logger, entry.Family.Name, typeof(T).Name, reason, suppressed);
+        return default;
+    }
+
+    // The serializer's own words can quote the payload; the kind of exception and the place say enough.
+    private static string PlaceOf(Exception reason) =>
+        reason is JsonException { LineNumber: { } line, BytePositionInLine: { } position }
+            ? $"{reason.GetType().Name} at line {line + 1}, byte {position}."
+            : $"{reason.GetType().Name}.";
+}

@@ -1,0 +1,116 @@
+namespace Onggi.Caching;
+
+/// <summary>Takes answers of Redis into memory, on the reading loop, in the order of the wire.</summary>
+/// <remarks>
+/// An answer is of the connection on which it was asked. When that one is gone by the time it comes, because the question was asked again on the next, nothing is
+/// kept, and the code says so (<see cref="AskCode.Again"/>): what was sent with the question, the epoch, may no longer be true.
+/// </remarks>
+internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseWaits waits, IClock clock)
+{
+    public ProvenMemory Memory => memory;
+
+    public IClock Clock => clock;
+
+    public EntryCall Call(params EntryAsk[] asks) => new FillingCall(this, asks, link.Generation, clock.Now);
+
+    private void Keep(EntryAsk ask, long generation, long sentAt, byte[] json, long leftMs)
+    {
+        // mutant: LateInsert
+        if (CoherenceMutants.LateInsert)
+            return;
+        var (expires, refreshAt) = EndOf(ask, sentAt, json, leftMs);
+        ask.Kept = memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires, refreshAt);
+    }
+
+    // Counted from before the question left, so it never ends later than in Redis.
+    private static (long Expires, long RefreshAt) EndOf(EntryAsk ask, long sentAt, byte[] json, long leftMs)
+    {
+        var policy = ask.Family.Policy;
+        var most = (long)policy.MemoryTtl.TotalMilliseconds;
+        if (leftMs < 0)
+            return (sentAt + most, long.MaxValue);
+        var grace = GraceOf(ask, json);
+        var life = leftMs - grace;
+        // A life that each read of Redis begins anew needs reads of Redis.
+        if (policy.Sliding)
+            most = Math.Min(most, (long)ask.Family.Settings.Ttl.TotalMilliseconds / 2);
+        var refreshAt = policy.RefreshAfter is { } after && !IsNull(json)
+            ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace))
+            : long.MaxValue;
+        return (sentAt + Math.Min(life, most), refreshAt);
+    }
+
+    // "Does not exist" has no grace: it is short-lived as it is.
+    private static long GraceOf(EntryAsk ask, byte[]? json) =>
+        IsNull(json) ? 0 : (long)ask.Family.Settings.Grace.TotalMilliseconds;
+
+    private static bool IsNull(byte[]? json) => json is not null && json.AsSpan().SequenceEqual("null"u8);
+
+    private sealed class FillingCall(MemoryFill fill, EntryAsk[] asks, long generation, long sentAt) : EntryCall(asks)
+    {
+        private bool IsOver => generation != fill.CurrentGeneration;
+
+        public override void Take(int index, in Asked answer)
+        {
+            var ask = Asks[index];
+            ask.SentAt = sentAt;
+            if (IsOver)
+            {
+                ask.Answer = answer with { Code = AskCode.Again };
+                return;
+            }
+
+            ask.Answer = answer.Code == AskCode.Absent ? Judge(ask, answer) : answer;
+            switch (ask.Answer.Code)
+            {
+                case AskCode.Fresh when answer.Json is not null:
+                    fill.Keep(ask, generation, sentAt, answer.Json, answer.Left);
+                    break;
+                case AskCode.Held or AskCode.StaleHeld:
+                    ask.Wait = fill.Wait(ask.WireName);
+                    break;
+            }
+        }
+
+        public override void TakeValue(byte[]? json, bool isOversized)
+        {
+            var ask = Asks[0];
+            ask.SentAt = sentAt;
+            ask.Answer = new Asked(IsOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
+            // A ticket: an invalidation that comes before the life does takes it away again.
+            if (json is not null && !IsOver)
+                ask.Kept = fill.Memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires: 0, long.MaxValue);
+        }
+
+        public override void TakeLife(long leftMs)
+        {
+            var ask = Asks[0];
+            if (IsOver || ask.Answer.Code == AskCode.Again)
+                return;
+            ask.Answer = Judge(ask, ask.Answer with { Left = leftMs });
+            if (ask.Kept is not { } ticket)
+                return;
+            if (ask.Answer.Code == AskCode.Fresh)
+            {
+                var (expires, refreshAt) = EndOf(ask, sentAt, ticket.Json, leftMs);
+                fill.Memory.Close(ticket, expires, refreshAt);
+            }
+            else
+            {
+                // Past its life it is nobody's to serve, and a ticket that stays a ticket would only take room.
+                fill.Memory.Drop(ask.WireName);
+            }
+        }
+
+        // A plain read knows no lease: what is not fresh is asked for again, by the script.
+        private static Asked Judge(EntryAsk ask, in Asked answer)
+        {
+            var there = answer.Json is not null || answer.IsOversized;
+            return there && (answer.Left == -1 || answer.Left > GraceOf(ask, answer.Json)) ? answer with { Code = AskCode.Fresh } : answer;
+        }
+    }
+
+    private long CurrentGeneration => link.Generation;
+
+    private LeaseWait Wait(string wireName) => waits.Add(wireName);
+}

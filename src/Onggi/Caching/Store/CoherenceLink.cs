@@ -1,0 +1,370 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
+using Onggi.Client.Connections;
+
+namespace Onggi.Caching;
+
+/// <summary>One life of one server, as the connection knows it.</summary>
+/// <param name="Generation">The connection on which it was learnt.</param>
+/// <param name="Id">Its name; "-" where there is none to be had.</param>
+/// <param name="BeganMs">When it began, in ms of the server's clock.</param>
+/// <param name="BoundMs">The bound that the fleet has agreed on: how long somebody's memory may answer without having heard.</param>
+internal sealed record Epoch(long Generation, string Id, long BeganMs, long BoundMs)
+{
+    /// <summary>Where no server watches for us: nothing is proven, and values are believed whenever they were written.</summary>
+    public static readonly Epoch None = new(0, "-", 0, 0);
+
+    public bool CanProve => Id != "-";
+
+    public string Text => string.Create(CultureInfo.InvariantCulture, $"{Id} {BeganMs} {BoundMs}");
+}
+
+/// <summary>Keeps the proof that memory has heard of every change: greets each new connection, and asks it again and again.</summary>
+/// <remarks>
+/// <list type="number">
+/// <item>A connection begins: memory is emptied, there is no proof. The greeting learns the epoch.</item>
+/// <item>Every third of the bound the epoch is read. The clock is taken before the question is handed over.</item>
+/// <item>Redis appends every invalidation to the connection when it executes the change, and the answer after it. So when the answer is read on the reading
+/// loop, every change that was executed before the question was has been applied: that is the proof, dated by the question. No two clocks are compared.</item>
+/// <item>Another epoch, or none (FLUSHALL, SWAPDB, another server behind the name): memory is emptied, and the server is greeted again.</item>
+/// <item>Nothing at all for four bounds while something was asked: the connection is given up.</item>
+/// </list>
+/// Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File Cache Consistency", SOSP 1989.
+/// </remarks>
+internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
+{
+    // A beat is lost only with its connection; more than these wait only on one that is about to be given up.
+    private const int MostBeats = 16;
+
+    private static readonly TimeSpan GreetAgain = TimeSpan.FromSeconds(1);
+
+    private readonly ICacheStore _store;
+    private readonly ProvenMemory _memory;
+    private readonly LeaseWaits _waits;
+    private readonly CacheOptions _options;
+    private readonly IClock _clock;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private TaskCompletionSource _wake = NewSignal();
+    private TaskCompletionSource _greeted = NewSignal();
+    private volatile Epoch? _epoch;
+    private Epoch? _last;
+    private byte[] _epochText = [];
+    private long _generation;
+    private volatile bool _connected;
+    private int _beats;
+    private Task? _running;
+
+    public CoherenceLink(
+        ICacheStore store,
+        ProvenMemory memory,
+        LeaseWaits waits,
+        CacheOptions options,
+        IClock clock,
+        TimeProvider time,
+        ILogger logger
+    )
+    {
+        (_store, _memory, _waits, _options) = (store, memory, waits, options);
+        (_clock, _time, _logger) = (clock, time, logger);
+    }
+
+    /// <summary>Told when the server's life is another than before: its epoch, and whether it came back empty. On the reading loop: it must not block.</summary>
+    public Action<Epoch, bool>? EpochChanged { get; set; }
+
+    /// <summary>Which connection it is; 0 before the first, and where nothing is watched.</summary>
+    public long Generation => Volatile.Read(ref _generation);
+
+    /// <summary>The epoch of the present connection; <c>null</c> until it is greeted.</summary>
+    public Epoch? Epoch => _epoch;
+
+    /// <summary>How many connections there were.</summary>
+    public long Generations => Generation;
+
+    private long OwnBoundMs => (long)_options.MaxStaleness.TotalMilliseconds;
+
+    /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
+    public long BoundMs => _epoch is { CanProve: true } epoch ? Math.Min(OwnBoundMs, epoch.BoundMs) : OwnBoundMs;
+
+    /// <summary>Begins, if that has not been done.</summary>
+    public void Start()
+    {
+        if (_running is not null)
+            return;
+        lock (_gate)
+        {
+            if (_running is not null || _stop.IsCancellationRequested)
+                return;
+            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            _running = RunAsync();
+        }
+    }
+
+    /// <summary>The epoch, once the connection is greeted.</summary>
+    /// <exception cref="RedisTimeoutException">It is not within the command time-out. Nothing was sent.</exception>
+    public ValueTask<Epoch> GreetedAsync()
+    {
+        Start();
+        return _epoch is { } epoch ? new(epoch) : WaitAsync();
+    }
+
+    public void Established(long generation)
+    {
+        _memory.Begin(generation);
+        Volatile.Write(ref _generation, generation);
+        _connected = true;
+        Wake();
+    }
+
+    public void Invalidated(ReadOnlySpan<byte> key)
+    {
+        _memory.Drop(key);
+        _waits.Wake(key);
+    }
+
+    public void InvalidatedAll()
+    {
+        _memory.Clear();
+        _waits.WakeAll();
+    }
+
+    public void Lost(long generation)
+    {
+        _connected = false;
+        Forget();
+        _waits.WakeAll();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Task? running;
+        lock (_gate)
+        {
+            running = _running;
+            _stop.Cancel();
+        }
+
+        if (running is not null)
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _waits.WakeAll();
+    }
+
+    private async ValueTask<Epoch> WaitAsync()
+    {
+        var waited = _store.CommandTimeout;
+        while (true)
+        {
+            Task greeted;
+            lock (_gate)
+                greeted = _greeted.Task;
+            if (_epoch is { } epoch)
+                return epoch;
+            try
+            {
+                await greeted.WaitAsync(waited, _time, _stop.Token).ConfigureAwait(Rt.Capture);
+            }
+            catch (TimeoutException late)
+            {
+                throw new RedisTimeoutException($"The connection for tracked reads was not ready within {waited.TotalSeconds:0.#} s.", Sent.No, late);
+            }
+            catch (OperationCanceledException stopped)
+            {
+                throw new ObjectDisposedException("The cache has ended.", stopped);
+            }
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        await Task.CompletedTask.ConfigureAwait(
+            ConfigureAwaitOptions.ForceYielding | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None)
+        );
+        if (!await TryTrackAsync().ConfigureAwait(Rt.Capture))
+            return;
+        while (!_stop.IsCancellationRequested)
+        {
+            Task wake;
+            lock (_gate)
+            {
+                _wake = NewSignal();
+                wake = _wake.Task;
+            }
+
+            var pause = Timeout.InfiniteTimeSpan;
+            if (_connected)
+            {
+                if (_epoch is { CanProve: true } epoch)
+                {
+                    if (Volatile.Read(ref _beats) < MostBeats)
+                        _ = BeatAsync(epoch);
+                    pause = TimeSpan.FromMilliseconds(Math.Max(1, BoundMs / 3));
+                }
+                else
+                {
+                    await GreetAsync().ConfigureAwait(Rt.Capture);
+                    pause = _epoch is { CanProve: true } ? TimeSpan.Zero : GreetAgain;
+                }
+            }
+
+            if (pause != TimeSpan.Zero)
+                await wake.WaitAsync(pause, _time, _stop.Token).ConfigureAwait(Quietly);
+        }
+    }
+
+    private static ConfigureAwaitOptions Quietly { get; } =
+        ConfigureAwaitOptions.SuppressThrowing
+        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
+
+    private async ValueTask<bool> TryTrackAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                await _store.WhenKnownAsync(_stop.Token).ConfigureAwait(Rt.Capture);
+                if (_store.TryTrack(this, TimeSpan.FromMilliseconds(4 * OwnBoundMs)))
+                    return true;
+                CacheLog.MemoryIsOff(_logger, "the servers are a cluster, and what is proven is proven by one server.");
+                Learn(Epoch.None);
+                return false;
+            }
+            catch (RedisException)
+            {
+                await Task.Delay(GreetAgain, _time, _stop.Token).ConfigureAwait(Quietly);
+            }
+            catch (Exception error) when (error is ObjectDisposedException or OperationCanceledException)
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
+    private async ValueTask GreetAsync()
+    {
+        try
+        {
+            await _store.HelloAsync(new Call(this, null, Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisServerException refused)
+        {
+            // What may not be proven is not served from memory; everything else goes on.
+            CacheLog.MemoryIsOff(_logger, refused.Message);
+            Learn(Epoch.None with { Generation = Generation });
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // The connection says by itself what is wrong with it.
+        }
+    }
+
+    private async Task BeatAsync(Epoch epoch)
+    {
+        Interlocked.Increment(ref _beats);
+        try
+        {
+            await _store.BeatAsync(new Call(this, epoch, epoch.Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // No answer is no proof.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _beats);
+        }
+    }
+
+    private void Greeted(Call call, Epoch epoch, string role, bool wasEmpty)
+    {
+        if (call.Generation != Generation || !_connected)
+            return;
+        if (role != "master")
+        {
+            CacheLog.MemoryIsOff(_logger, $"the server says that it is a {role}.");
+            Learn(Epoch.None with { Generation = call.Generation });
+            return;
+        }
+
+        _epochText = Encoding.UTF8.GetBytes(epoch.Text);
+        var changed = _last is not null ? _last.Id != epoch.Id || wasEmpty : wasEmpty;
+        _last = epoch;
+        Learn(epoch);
+        Prove(call, epoch);
+        if (changed)
+            EpochChanged?.Invoke(epoch, wasEmpty);
+    }
+
+    private void Beaten(Call call, ReadOnlySpan<byte> text)
+    {
+        if (call.Generation != Generation || !_connected || _epoch is not { CanProve: true } epoch)
+            return;
+        if (text.SequenceEqual(_epochText))
+        {
+            Prove(call, epoch);
+            return;
+        }
+
+        // Another database or another life of the server; or only another bound, which the greeting tells as well.
+        _memory.Clear();
+        Forget();
+        Wake();
+    }
+
+    private void Prove(Call call, Epoch epoch)
+    {
+        // mutant: ProofReceived
+        var asked = CoherenceMutants.ProofReceived ? _clock.Now : call.SentAt;
+        _memory.Prove(call.Generation, asked + Math.Min(OwnBoundMs, epoch.BoundMs) - _clock.Resolution);
+    }
+
+    private void Learn(Epoch epoch)
+    {
+        TaskCompletionSource greeted;
+        lock (_gate)
+        {
+            _epoch = epoch;
+            greeted = _greeted;
+        }
+
+        greeted.TrySetResult();
+    }
+
+    private void Forget()
+    {
+        _memory.Unprove();
+        lock (_gate)
+        {
+            _epoch = null;
+            if (_greeted.Task.IsCompleted)
+                _greeted = NewSignal();
+        }
+    }
+
+    private void Wake()
+    {
+        lock (_gate)
+            _wake.TrySetResult();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private sealed class Call(CoherenceLink link, Epoch? epoch, long generation, long sentAt) : EpochCall(link.OwnBoundMs)
+    {
+        public Epoch? Epoch => epoch;
+
+        public long Generation => generation;
+
+        public long SentAt => sentAt;
+
+        public override void Take(string id, long began, string role, long boundMs, bool wasEmpty) =>
+            link.Greeted(this, new Epoch(generation, id, began, boundMs), role, wasEmpty);
+
+        public override void Take(ReadOnlySpan<byte> text) => link.Beaten(this, text);
+    }
+}
