@@ -99,20 +99,12 @@ internal sealed class ProvenMemory : IDisposable
     public Proof? Proof => Volatile.Read(ref _proof);
 
     /// <summary>The entry, if it may be served now. No lock, no wait, no allocation.</summary>
-    public ProvenEntry? Find(in EntryKey key)
-    {
-        // mutant: EntryFirst
-        if (CoherenceMutants.EntryFirst)
-            return FindEntryFirst(key);
-        var proof = Volatile.Read(ref _proof);
-        if (Interleave.IsOn)
-            Interleave.Point("memory.proof");
-        // mutant: NoProof
-        if (proof is null && !CoherenceMutants.NoProof)
-            return null;
-        var entry = _table.Find(key, EntryHash.Of(key));
-        return entry is not null && MayServe(entry, entry.Generation, proof) ? entry : null;
-    }
+    public ProvenEntry? Find(in EntryKey key) => Find(key, wantsRefresh: false, out _);
+
+    /// <summary>The same for who can refresh an entry ahead of its end.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="refresh">Whether it is time for that. <c>true</c> for one caller per entry.</param>
+    public ProvenEntry? Find(in EntryKey key, out bool refresh) => Find(key, wantsRefresh: true, out refresh);
 
     /// <summary>A new connection: everything is dropped, and there is no proof yet. What still comes from the old one is refused from here on.</summary>
     /// <param name="generation">Its number, not negative and never used before.</param>
@@ -174,11 +166,10 @@ internal sealed class ProvenMemory : IDisposable
             ? new ProvenEntry(this, key, EntryHash.Of(key), wireName, family, json)
             {
                 Generation = generation,
-                Expires = expires,
-                RefreshAt = refreshAt,
                 Bytes = Overhead + json.Length + (2L * wireName.Length),
             }
             : null;
+        entry?.SetTimes(expires, refreshAt);
         lock (_gate)
         {
             // mutant: NoFlush
@@ -198,10 +189,8 @@ internal sealed class ProvenMemory : IDisposable
     {
         lock (_gate)
         {
-            if (!Stands(ticket) || ticket.Expires != 0)
-                return;
-            ticket.RefreshAt = refreshAt;
-            ticket.Expires = expires;
+            if (Stands(ticket) && ticket.Expires == 0)
+                ticket.SetTimes(expires, refreshAt);
         }
     }
 
@@ -264,18 +253,48 @@ internal sealed class ProvenMemory : IDisposable
         }
     }
 
-    private bool MayServe(ProvenEntry entry, long generation, Proof? proof)
+    private ProvenEntry? Find(in EntryKey key, bool wantsRefresh, out bool refresh)
     {
+        refresh = false;
+        // mutant: EntryFirst
+        if (CoherenceMutants.EntryFirst)
+            return FindEntryFirst(key);
+        var proof = Volatile.Read(ref _proof);
+        if (Interleave.IsOn)
+            Interleave.Point("memory.proof");
+        if (proof is null)
+            return FindUnproven(key);
+        if (_table.Find(key, EntryHash.Of(key)) is not { } entry)
+            return null;
+        var generation = entry.Generation;
         var now = _clock.Now;
-        // mutant: NoProof
-        if (CoherenceMutants.NoProof)
-            return generation != ProvenEntry.Removed && now < entry.Expires;
-        return proof is not null
-            // mutant: NoFlush
-            && (generation == proof.Generation || (CoherenceMutants.NoFlush && generation != ProvenEntry.Removed))
-            && now <= proof.Until
-            && now < entry.Expires;
+        if (generation != proof.Generation || now > proof.Until || !entry.IsQuiet(now))
+            return FindUnquiet(entry, generation, proof, now, wantsRefresh, out refresh);
+        if (!entry.Used)
+            entry.Used = true;
+        return entry;
     }
+
+    // What is seldom: the entry has ended, or is to be refreshed, or is not proven.
+    private static ProvenEntry? FindUnquiet(ProvenEntry entry, long generation, Proof? proof, long now, bool wantsRefresh, out bool refresh)
+    {
+        refresh = false;
+        // mutant: NoProof, NoFlush
+        var isProven =
+            CoherenceMutants.NoProof
+            || (proof is not null && now <= proof.Until && (generation == proof.Generation || CoherenceMutants.NoFlush));
+        if (!isProven || generation == ProvenEntry.Removed || now >= entry.Expires)
+            return null;
+        refresh = wantsRefresh && entry.TryTakeRefresh(now);
+        entry.Used = true;
+        return entry;
+    }
+
+    // mutant: NoProof. Without it: null.
+    private ProvenEntry? FindUnproven(in EntryKey key) =>
+        CoherenceMutants.NoProof && _table.Find(key, EntryHash.Of(key)) is { } entry
+            ? FindUnquiet(entry, entry.Generation, proof: null, _clock.Now, wantsRefresh: false, out _)
+            : null;
 
     // mutant: EntryFirst. Whether the entry stands is read before the proof, too; otherwise the mark of a drop would hide the mistake.
     private ProvenEntry? FindEntryFirst(in EntryKey key)
@@ -285,7 +304,7 @@ internal sealed class ProvenMemory : IDisposable
         var generation = entry.Generation;
         if (Interleave.IsOn)
             Interleave.Point("memory.proof");
-        return MayServe(entry, generation, Volatile.Read(ref _proof)) ? entry : null;
+        return FindUnquiet(entry, generation, Volatile.Read(ref _proof), _clock.Now, wantsRefresh: false, out _);
     }
 
     private bool Stands(ProvenEntry entry) => _byWireName.TryGetValue(entry.WireName, out var there) && ReferenceEquals(there, entry);
@@ -325,7 +344,6 @@ internal sealed class ProvenMemory : IDisposable
         _queue.Remove(entry);
         _bytes -= entry.Bytes;
         Debug.Assert(_bytes >= 0, "What was added is what is taken off.");
-        Debug.Assert(_table.Count == _byWireName.Count, "Table and index hold the same entries.");
     }
 
     private int ClearUnderLock()

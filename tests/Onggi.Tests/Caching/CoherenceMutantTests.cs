@@ -1,0 +1,72 @@
+using Onggi.Caching;
+
+namespace Onggi.Tests.Caching;
+
+/// <summary>Each known mistake of memory, shown right and, with its switch on, shown wrong: so the test can see it.</summary>
+[Collection(SwitchedMutants.Name)]
+public sealed class CoherenceMutantTests : IDisposable
+{
+    public void Dispose()
+    {
+        Interleave.Hook = null;
+        CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = false;
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_reader_that_is_held_up_does_not_judge_an_old_entry_by_a_new_proof(bool entryFirst)
+    {
+        CoherenceMutants.EntryFirst = entryFirst;
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old");
+        tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
+        Interleave.Hook = point =>
+        {
+            if (point != "memory.proof")
+                return;
+            Interleave.Hook = null;
+            // So long that the first proof is over; meanwhile the change is heard of, and with it the next proof.
+            tier.Pass(600);
+            tier.Memory.Drop(tier.WireName("a"));
+            tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
+        };
+
+        var found = tier.Find("a");
+
+        Assert.Equal(entryFirst, found is not null);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Nothing_is_served_when_the_proof_is_over_or_gone(bool noProof)
+    {
+        CoherenceMutants.NoProof = noProof;
+        using var tier = new ProvenHarness();
+        tier.Keep("a");
+
+        tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now - 1);
+        var late = tier.Find("a");
+        tier.Memory.Unprove();
+        var without = tier.Find("a");
+
+        Assert.Equal((noProof, noProof), (late is not null, without is not null));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_came_over_a_lost_connection_is_not_proven_by_the_next(bool noFlush)
+    {
+        CoherenceMutants.NoFlush = noFlush;
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old");
+
+        tier.Memory.Begin(2);
+        tier.Keep("b", "late", generation: 1);
+        tier.Memory.Prove(2, long.MaxValue);
+
+        Assert.Equal((noFlush, noFlush), (tier.Find("a") is not null, tier.Find("b") is not null));
+    }
+}
