@@ -1,4 +1,5 @@
 using System.Globalization;
+using Onggi.Benchmarks.Coherence;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -9,7 +10,7 @@ internal static class Program
     private const int Usage = 2;
     private const int Interrupted = 130;
 
-    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new SoakBench()];
+    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new SoakBench(), new CoherenceBench()];
 
     private static async Task<int> Main(string[] args)
     {
@@ -18,6 +19,9 @@ internal static class Program
             WriteHelp(Console.Out);
             return args is [] ? Usage : 0;
         }
+
+        if (args is [NodeCommand.Name])
+            return await NodeCommand.RunAsync();
 
         if (args[0] == "list")
         {
@@ -102,7 +106,7 @@ internal static class Program
     private static void WriteList(TextWriter output)
     {
         foreach (var bench in All)
-            output.WriteLine($"  {bench.Name, -8} {bench.Summary}");
+            output.WriteLine($"  {bench.Name, -10} {bench.Summary}");
     }
 
     private static void WriteHelp(TextWriter output)
@@ -115,7 +119,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client: the rows whose names hold it
+              --only TEXT    client: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50)
               --minutes N    soak: how long
               --commands N   soak: how many commands
 
@@ -153,6 +158,10 @@ internal static class Program
                         break;
                     case "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes) && minutes > 0:
                         options = options with { Duration = TimeSpan.FromMinutes(minutes) };
+                        i++;
+                        break;
+                    case "--seconds" when double.TryParse(value, CultureInfo.InvariantCulture, out var seconds) && seconds > 0:
+                        options = options with { Duration = TimeSpan.FromSeconds(seconds) };
                         i++;
                         break;
                     case "--commands" when long.TryParse(value, CultureInfo.InvariantCulture, out var commands) && commands > 0:
