@@ -28,7 +28,7 @@ public sealed class CacheFailureTests
         Assert.True(clock.Elapsed < CacheNode.ShortTimeout * 2, $"20 loads took {clock.Elapsed}");
         Assert.Contains(node.Log, line => line.Id == 2003);
 
-        await node.Cache.SetAsync(CacheNode.Text("b"), "v").FailsWith<RedisTimeoutException>();
+        await node.Cache.SetAsync(CacheNode.Text("b"), "v").FailsWith<RedisException>();
         await node.Cache.InvalidateAsync(CacheNode.Text("b")).FailsWith<InvalidationUnconfirmedException>();
         await node
             .Events.PublishAsync(CacheNode.CustomerUpdated, new CustomerUpdated("1"))
@@ -214,7 +214,7 @@ public sealed class CacheFailureTests
         await node.Cache.SetAsync(CacheNode.Text("a"), "v").FailsWith<RedisServerException>();
         await node.Cache.InvalidateAsync(CacheNode.Text("a")).FailsWith<InvalidationUnconfirmedException>();
 
-        Assert.Contains(node.Log, line => line.Id == 2000 && line.Text.Contains("NOPERM", StringComparison.Ordinal));
+        Assert.Contains(node.Log, line => line.Id == 2000 && line.Text.Contains("can't run this command", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -242,7 +242,10 @@ internal sealed class EntryLoader(
 
     public void Complete<T>(LoadFlight<T> flight, Loaded<T> loaded)
     {
-        flights.Finish(flight);
+        if (loaded.RedisFailed)
+            flights.FinishLater(flight);
+        else
+            flights.Finish(flight);
         flight.Complete(loaded);
     }
 
@@ -447,7 +450,7 @@ internal sealed class EntryLoader(
         }
     }
 
-    private void NotStored(CacheFamily family, string reason)
+    public void NotStored(CacheFamily family, string reason)
     {
         family.CountStoreFailure();
         if (_notStored.MayLog(out var suppressed))

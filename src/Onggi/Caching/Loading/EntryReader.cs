@@ -28,6 +28,9 @@ internal sealed class EntryReader(
     /// <summary>The most keys in one UNLINK, so that one call of ours does not hold up everybody else's on the server.</summary>
     public const int MaxKeysPerCommand = 256;
 
+    // What the scripts say of a key of another type.
+    private const long WrongType = -3;
+
     private readonly LogThrottle _failures = new(time);
 
     /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
@@ -100,6 +103,12 @@ internal sealed class EntryReader(
             Answered();
             return (ask, false);
         }
+        catch (RedisServerException error) when (error.Code == "WRONGTYPE")
+        {
+            Answered();
+            ask.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+            return (ask, false);
+        }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             return (null, Failed(entry.Family, error, asked));
@@ -108,7 +117,7 @@ internal sealed class EntryReader(
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
     public EntryRead<T> Take<T>(in CacheEntry<T> entry, EntryAsk ask) =>
-        ask.Answer.Code != AskCode.Fresh ? default : new EntryRead<T>(Decode(entry, ask, isStale: false), Failed: false);
+        ask.Answer.Code != AskCode.Fresh && ask.Answer.Left != WrongType ? default : new EntryRead<T>(Decode(entry, ask, isStale: false), Failed: false);
 
     /// <summary>The value of an answer; a miss, with a line in the log, where it cannot be read.</summary>
     public CacheResult<T> Decode<T>(in CacheEntry<T> entry, EntryAsk ask, bool isStale)
@@ -116,6 +125,8 @@ internal sealed class EntryReader(
         var answer = ask.Answer;
         if (answer.IsOversized)
             return Unusable(entry, "it is larger than CacheOptions.MaxValueBytes.");
+        if (answer.Left == WrongType)
+            return Unusable(entry, "the key holds another type of Redis.");
         if (answer.Json is null)
             return default;
         if (!entry.Codec.TryDecode(answer.Json, out var value, out var reason))

@@ -121,14 +121,20 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 /// starts the next, which takes its place; the old one runs on for those who wait for it.</item>
 /// <item>Leaving (cancellation) ends only the own wait. When nobody waits any more for anything that one run of a loader makes, and it is not detached, the run is
 /// cancelled, and its loads are taken off the table.</item>
+/// <item>What was loaded while Redis could not be asked stays on the table for one bound, so that a source is asked for a key at most once in that time.</item>
 /// <item>A change of the key by this process makes its flight void: nobody joins it any more. Whether its value may be stored is not decided here, but in Redis, by the lease.</item>
 /// </list>
 /// </remarks>
 internal sealed class LoadFlights
 {
+    private const int MostLingering = 10_000;
+
     // Guards the table, every flight's Waiters and what every batch counts.
     private readonly Lock _gate = new();
     private readonly Dictionary<string, LoadFlight> _running = new(StringComparer.Ordinal);
+
+    // Those that have ended and stay for one bound, the oldest first.
+    private readonly Queue<LoadFlight> _lingering = new();
 
     public int Running
     {
@@ -150,6 +156,7 @@ internal sealed class LoadFlights
     {
         lock (_gate)
         {
+            Sweep(now, boundMs);
             if (_running.TryGetValue(wireName, out var running) && running is LoadFlight<T> joined && MayJoin(joined, now, boundMs, generation))
             {
                 if (joined.Waiters++ == 0)
@@ -208,6 +215,17 @@ internal sealed class LoadFlights
             TakeOff(flight);
     }
 
+    /// <summary>It has ended, but Redis was not there to hold its value: who comes within one bound of its beginning has it too.</summary>
+    public void FinishLater(LoadFlight flight)
+    {
+        lock (_gate)
+        {
+            if (_lingering.Count >= MostLingering)
+                TakeOff(_lingering.Dequeue());
+            _lingering.Enqueue(flight);
+        }
+    }
+
     /// <summary>The key changes: its flight takes no more callers.</summary>
     public void Void(string wireName)
     {
@@ -225,6 +243,12 @@ internal sealed class LoadFlights
             return true;
         var stamp = flight.Stamp;
         return stamp != LoadFlight.Void && flight.Generation == generation && now - stamp <= boundMs;
+    }
+
+    private void Sweep(long now, long boundMs)
+    {
+        while (_lingering.TryPeek(out var oldest) && now - oldest.Stamp > boundMs)
+            TakeOff(_lingering.Dequeue());
     }
 
     private void TakeOff(LoadFlight flight)

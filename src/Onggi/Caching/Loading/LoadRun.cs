@@ -65,9 +65,10 @@ internal sealed class LoadRun<T>(
     private async ValueTask<List<LoadItem<T>>> RoundAsync(List<LoadItem<T>> items)
     {
         var token = owner.Leases.NewToken();
-        if (await AskAsync(items, token).ConfigureAwait(Rt.Capture) is not { } epoch)
+        var (epoch, redisFailed) = await AskAsync(items, token).ConfigureAwait(Rt.Capture);
+        if (epoch is null)
         {
-            await LoadAsync(items, epoch: null, redisFailed: true).ConfigureAwait(Rt.Capture);
+            await LoadAsync(items, epoch: null, redisFailed).ConfigureAwait(Rt.Capture);
             return [];
         }
 
@@ -83,12 +84,12 @@ internal sealed class LoadRun<T>(
         return again;
     }
 
-    // Asks for all; the epoch under which it was done, null when Redis could not be asked.
-    private async ValueTask<Epoch?> AskAsync(List<LoadItem<T>> items, string token)
+    // Asks for all; the epoch under which it was done, null when there is no answer, because Redis could not be asked or is full.
+    private async ValueTask<(Epoch? Epoch, bool RedisFailed)> AskAsync(List<LoadItem<T>> items, string token)
     {
         var first = items[0].Entry;
         if (!owner.Reader.MayAsk(first))
-            return null;
+            return (null, true);
         var asked = owner.Time.GetTimestamp();
         try
         {
@@ -105,12 +106,19 @@ internal sealed class LoadRun<T>(
 
             await Task.WhenAll(answers).ConfigureAwait(Rt.Capture);
             owner.Reader.Answered();
-            return epoch;
+            return (epoch, false);
+        }
+        catch (RedisServerException full) when (full.Code == "OOM")
+        {
+            // It answers, and cannot take anything.
+            owner.Reader.Answered();
+            owner.NotStored(first.Family, "Redis is full (OOM).");
+            return (null, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             owner.Reader.Failed(first.Family, error, asked);
-            return null;
+            return (null, true);
         }
     }
 
@@ -134,6 +142,9 @@ internal sealed class LoadRun<T>(
                     again.Add(Overwriting(item));
                 break;
             case AskCode.Granted or AskCode.StaleGranted:
+                // It says in the log why what is there is not used.
+                if (ask.Answer.Left < -2)
+                    owner.Reader.Decode(item.Entry, ask, isStale: false);
                 item.Lease = flight.Lease = lease;
                 flight.Confirm(ask.SentAt);
                 owner.Leases.Add(flight);

@@ -133,7 +133,7 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
     /// <summary>How long it would live if it were written now, with grace, in ms.</summary>
     public long LifeMs { get; } = lifeMs;
 
-    public Asked Answer { get; set; }
+    public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
 
     /// <summary>When the question left, by the clock of memory.</summary>
     public long SentAt { get; set; }

@@ -3,7 +3,7 @@
 -- KEYS: 1 entry · 2 its lease · 3 entry · 4 its lease …
 -- ARGV: 1 token · 2 lease in ms · 3 epoch · 4 when the epoch began, ms, with the allowed skew; 0 believes every value · 5 grace in ms · 6 life of a "not found" in ms
 --       · 7 sliding life in ms, 0 for none · 8 1: what is there cannot be read, grant as if it were absent · then for each entry: its whole life in ms
--- Returns: for each entry { code, value or false, ms left (of the lease where it is held), holder or false }
+-- Returns: for each entry { code, value or false, ms left (of the lease where it is held; -3 for a key of another type), holder or false }
 --   0 granted · 1 fresh · 2 held by another · 3 stale, held by another · 4 stale, granted · 5 blocked: load, do not fill
 --
 -- Both keys are read in every case: 7.0 tracks the keys that a script declares, 7.2 and later those that it reads. A lease's value is token@epoch|stamp: the
@@ -24,11 +24,15 @@ local replies = {}
 for i = 1, #KEYS, 2 do
   -- A key of another type is as good as a value that cannot be read: the fill overwrites it.
   local value = redis.pcall('GET', KEYS[i])
-  if type(value) == 'table' then value = false end
+  local left = -2
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
+    value = false
+    left = -3
+  end
   local lease = redis.call('GET', KEYS[i + 1])
   local life = tonumber(ARGV[8 + (i + 1) / 2])
   local grace = tonumber(ARGV[5])
-  local left = -2
   if value then
     left = redis.call('PTTL', KEYS[i])
     if value == 'null' then
