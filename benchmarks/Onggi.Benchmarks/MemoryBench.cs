@@ -149,7 +149,7 @@ internal sealed class MemoryBench : IBench
             var options = new CacheOptions { MemoryMaxEntries = 2 * count, MemoryMaxBytes = 1L << 30 };
             var codec = new CacheJson(BenchJson.Default, options).Codec<string>();
             var keyspace = Keyspace.Load(Catalog);
-            var family = new CacheFamilies(keyspace, TimeProvider.System).Of(Family);
+            var family = new CacheFamilies(keyspace, new CacheOptions(), TimeProvider.System).Of(Family);
             _memory = new ProvenMemory(options, new CoarseClock(), TimeProvider.System);
             _memory.Begin(Generation);
             _memory.Prove(Generation, long.MaxValue);

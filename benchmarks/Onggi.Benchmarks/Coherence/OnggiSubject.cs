@@ -42,7 +42,12 @@ internal sealed class OnggiSubject : ISubject
         _cache.GetOrLoadAsync(_keys[key], (_source, key), static (state, _) => state._source.LoadAsync(state.key));
 
     // The one place that knows how a strength is asked for.
-    public ValueTask InvalidateAsync(int key, Strength strength) => _cache.InvalidateAsync(_keys[key], CancellationToken.None);
+    public ValueTask InvalidateAsync(int key, Strength strength) =>
+        _cache.InvalidateAsync(
+            _keys[key],
+            strength == Strength.Strict ? Invalidation.Strict : Invalidation.Fast,
+            CancellationToken.None
+        );
 
     public long MemoryHits(Strength strength) => _cache.Statistics(strength == Strength.Fast ? "fast" : "strict").MemoryHits;
 }
