@@ -62,6 +62,19 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>There is no connection, and it was lost or an attempt has failed: asking would only wait.</summary>
     internal bool IsKnownDown => _router.IsKnownDown;
 
+    // Made by the first who listens, but not when all else has ended: nobody would end it.
+    private SubscriberHub Hub
+    {
+        get
+        {
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                return _hub.Value;
+            }
+        }
+    }
+
     /// <summary>How many commands wait for replies.</summary>
     internal int InFlight => _router.InFlight;
 
@@ -223,7 +236,7 @@ public sealed class RedisClient : IAsyncDisposable
     public RedisSubscription Subscribe(string channel)
     {
         ArgumentException.ThrowIfNullOrEmpty(channel);
-        return _hub.Value.Add(channel, SubscriptionKind.Channel);
+        return Hub.Add(channel, SubscriptionKind.Channel);
     }
 
     /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
@@ -256,10 +269,11 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_hub.IsValueCreated)
-            await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        // From here on nothing is made any more that nobody would end.
         lock (_gate)
             _disposed = true;
+        if (_hub.IsValueCreated)
+            await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _first.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
@@ -310,7 +324,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         var subscription =
-            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : _hub.Value.Add(name, kind);
+            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : Hub.Add(name, kind);
         try
         {
             await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);

@@ -59,6 +59,24 @@ public sealed class ClientMetricsTests
     }
 
     [Fact]
+    public async Task A_disposed_clients_gauges_say_nothing_any_more_although_the_meter_lives()
+    {
+        using var factory = new OneMeter();
+        using var heard = new Listening(meter => meter.Scope == factory);
+        var redis = new RedisClient(new RedisClientOptions { Host = "gone.invalid" }, meters: factory);
+        heard.Observe();
+        Assert.Contains("onggi.client.connected gone.invalid", heard.Observed);
+        Assert.Contains("onggi.client.flushes gone.invalid", heard.Observed);
+        Assert.Contains("onggi.client.reads gone.invalid", heard.Observed);
+
+        await redis.DisposeAsync();
+
+        heard.Forget();
+        heard.Observe();
+        Assert.Empty(heard.Observed);
+    }
+
+    [Fact]
     public async Task Without_a_factory_the_meter_ends_with_the_client()
     {
         // The name tells this client's measurements from those of other tests' clients.
