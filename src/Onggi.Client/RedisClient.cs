@@ -36,9 +36,11 @@ public sealed class RedisClient : IAsyncDisposable
     /// <param name="loggers">Where it says what happens; <c>null</c> for nowhere.</param>
     /// <param name="time">Its clock; <c>null</c> for the system's.</param>
     /// <param name="meters">Makes its meter, so that it belongs to a host; <c>null</c> for a meter of the process.</param>
+    /// <exception cref="ArgumentException">An option has a value that means nothing; the message says which.</exception>
     public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null, IMeterFactory? meters = null)
     {
         ArgumentNullException.ThrowIfNull(options);
+        OptionRules.Check(options);
         Options = options;
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();

@@ -66,7 +66,7 @@ public sealed class RedisClientOptions
     /// <value>Default 2 s.</value>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>The most commands that may wait for replies on one connection; the next one is refused with <see cref="RedisBusyException"/>. Rounded up to a power of two.</summary>
+    /// <summary>The most commands that may wait for replies on one connection; the next one is refused with <see cref="RedisBusyException"/>. Rounded up to a power of two, and never less than <see cref="MaxBacklog"/>, whose commands need a place each when there is a connection.</summary>
     /// <value>Default 4096.</value>
     public int MaxInFlight { get; set; } = 4096;
 
