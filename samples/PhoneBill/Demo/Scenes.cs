@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Onggi.Keys;
 using PhoneBill.Contracts;
@@ -81,6 +82,8 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         // Both replicas have the old bill in memory when the change is made.
         await Task.WhenAll(FreshInMemoryAsync(_ports.BillInquiry), FreshInMemoryAsync(_ports.BillInquiryReplica));
 
+        int[] replicas = [_ports.BillInquiry, _ports.BillInquiryReplica];
+        var heard = await Task.WhenAll(replicas.Select(BillsLetGoAsync));
         var path = $"/api/lines/{Line.LineNumber}/product";
         var answer = await _caller.SendAsync(
             HttpMethod.Post,
@@ -91,7 +94,15 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         );
         step.Saw(answer);
         step.Expect(answer.IsOk, "200", answer);
-        step.Note = $"{Line.ProductCode} → 5G-PREMIER, KOS receipt {answer.Field("receiptNo")}";
+
+        // A replica that asked KOS before it heard of the change would not keep what it got: the next steps would tell of that race.
+        var began = Stopwatch.GetTimestamp();
+        for (var i = 0; i < replicas.Length; i++)
+            await HeardAsync(replicas[i], heard[i]);
+        var waited = Stopwatch.GetElapsedTime(began);
+        step.Expect(waited <= MemoryTime, "both replicas to hear of it within 1 s", $"{waited.TotalMilliseconds:0} ms");
+        step.Note =
+            $"{Line.ProductCode} → 5G-PREMIER, KOS receipt {answer.Field("receiptNo")}; both replicas knew after {waited.TotalMilliseconds:0} ms";
     }
 
     public async Task NewBillAsync(Step step, int port, string tier)
@@ -203,6 +214,22 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         var began = Stopwatch.GetTimestamp();
         while ((await BillAsync(port)).Tier == "memory" && Stopwatch.GetElapsedTime(began) < 3 * MemoryTime)
             await Task.Delay(20, cancellationToken);
+    }
+
+    private async Task HeardAsync(int port, double before)
+    {
+        var began = Stopwatch.GetTimestamp();
+        while (await BillsLetGoAsync(port) <= before && Stopwatch.GetElapsedTime(began) < 3 * MemoryTime)
+            await Task.Delay(5, cancellationToken);
+    }
+
+    /// <summary>How many bills a replica has let go of on the word of others, as its metrics tell.</summary>
+    private async Task<double> BillsLetGoAsync(int port)
+    {
+        const string Counter = "onggi_cache_invalidations_total{onggi_family=\"bill\"} ";
+        var metrics = await _caller.GetAsync(port, "/metrics", cancellationToken);
+        var line = metrics.Text.Split('\n').FirstOrDefault(text => text.StartsWith(Counter, StringComparison.Ordinal));
+        return line is null ? 0 : double.Parse(line.AsSpan(Counter.Length), CultureInfo.InvariantCulture);
     }
 
     private async Task UncachedAsync(Step step, string mode, LineRow line, TimeSpan within)
