@@ -122,7 +122,7 @@ internal sealed class ClientMetrics : Completions, IDisposable
                 span.SetTag("error.type", TypeOf(error));
                 if (error is RedisServerException refused)
                     span.SetTag("db.response.status_code", refused.Code);
-                span.SetStatus(ActivityStatusCode.Error, error.Message);
+                span.SetStatus(ActivityStatusCode.Error, DescriptionOf(error));
             }
 
             var current = Activity.Current;
@@ -218,6 +218,10 @@ internal sealed class ClientMetrics : Completions, IDisposable
             FlushCause.Keeper => "keeper",
             _ => "sync",
         };
+
+    // A server can repeat arguments in its error, and so do we where keys are in several slots: what names a key or a value does not belong into a span.
+    private static string DescriptionOf(Exception error) =>
+        error is (RedisException and not RedisServerException) or OperationCanceledException ? error.Message : TypeOf(error);
 
     private static string TypeOf(Exception error) => error is RedisServerException refused ? refused.Code : error.GetType().Name;
 }
