@@ -326,8 +326,21 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         if (pending.IsSettled)
             return;
         var error = new RedisConnectionException($"{reason} {Outcome(pending, sent)}", sent, cause);
-        if (pending.Origin?.TryAgain(pending, error) != true)
+        if (!TryAgain(pending, error))
             pending.TryFail(word, error);
+    }
+
+    // Those behind it must hear of the end as well, whatever goes wrong with this one.
+    private static bool TryAgain(PendingReply pending, RedisConnectionException error)
+    {
+        try
+        {
+            return pending.Origin?.TryAgain(pending, error) == true;
+        }
+        catch (Exception)
+        {
+            return false;
+        }
     }
 
     private void Dispatch(ReadOnlySpan<byte> frame, ReadyQueue ready)

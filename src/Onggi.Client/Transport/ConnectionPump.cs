@@ -205,6 +205,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
             {
                 null => (_abortReason ?? "The server closed the connection.", null),
                 OperationCanceledException when Stop.IsCancellationRequested => ("The client was disposed.", null),
+                RespProtocolException { IsWellFormed: true } => ($"The connection is of no use ({error.Message}).", error),
                 RespProtocolException => ($"The server sent what is not RESP3 ({error.Message}).", error),
 
                 // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.
