@@ -74,6 +74,16 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
 
     public bool IsAttached => _attached;
 
+    /// <summary>Things come that nobody asked for, and somebody wants them soon.</summary>
+    public bool TakesPushes => pushes is not null;
+
+    /// <summary>Nobody waits for a reply. Whoever has a place in the queue that is not seen here, got it after this call, and sees what was written before it.</summary>
+    public bool IsIdle()
+    {
+        lock (_gate)
+            return _ring.Count == 0;
+    }
+
     /// <summary>Whether a part of a frame has arrived. Only the reader asks.</summary>
     public bool HasUnread => !_received.Unread.IsEmpty;
 

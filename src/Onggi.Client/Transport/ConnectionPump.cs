@@ -189,13 +189,16 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     protected void Moved() => Volatile.Write(ref _progress, _progress + 1);
 
     /// <summary>Reads what has arrived.</summary>
-    protected void Received(int count)
+    /// <returns>How many replies and pushes were whole.</returns>
+    protected int Received(int count)
     {
         Volatile.Write(ref _lastProgress, time.GetTimestamp());
         Moved();
-        Counters.Received(count, Connection.OnReceived(count, Ready));
+        var replies = Connection.OnReceived(count, Ready);
+        Counters.Received(count, replies);
         if (Connection.HasRoomAgain())
             RoomAgain?.Invoke();
+        return replies;
     }
 
     /// <summary>The connection has ended, with this error or without one; the first to say so is believed.</summary>
