@@ -41,6 +41,7 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
     private readonly BackgroundWork _background = new();
+    private readonly FamilyClearer _clearer;
     private readonly CoherenceLink _link;
     private readonly LeaseKeeper _leases;
     private readonly CacheEventListener _listener;
@@ -96,6 +97,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
+        _clearer = new FamilyClearer(keyspace, _writer, store, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
     }
@@ -178,6 +180,47 @@ public sealed class OnggiCache : IAsyncDisposable
         if (shouldRefresh)
             _loader.Refresh(key, state, loader);
         return new(result);
+    }
+
+    /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
+    /// <remarks>
+    /// A load that began before is not stored any more. Until this has returned, readers may get the old value; where that must not be, use <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>.
+    /// When the key is invalidated or refreshed again meanwhile, the value is returned and not stored.
+    /// </remarks>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="loader">As in <see cref="GetOrLoadAsync{T}"/>. It is called at once, whatever is stored.</param>
+    /// <param name="cancellationToken">Ends the wait, and the load.</param>
+    /// <returns>The new value.</returns>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="Exception">Whatever the loader throws; the old value stays.</exception>
+    public async ValueTask<T?> RefreshAsync<T>(
+        CacheKey<T> key,
+        Func<LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) =>
+        (await _loader.RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken).ConfigureAwait(Rt.Capture)).Value;
+
+    /// <summary>Removes every entry of a family, and whatever right to fill one is out: what stood when it began is gone when it has ended.</summary>
+    /// <remarks>
+    /// The keys are found step by step (SCAN) and removed as they are found, no faster than <paramref name="keysPerSecond"/>, so that Redis serves everybody else meanwhile.
+    /// Memory everywhere hears of each from Redis. Entries that are filled meanwhile may stay or go. It takes as many steps as Redis has keys, not as the family has.
+    /// </remarks>
+    /// <param name="family">The family's name in the catalog.</param>
+    /// <param name="keysPerSecond">How many keys are removed per second at most.</param>
+    /// <param name="progress">Told after each step; <c>null</c> for none.</param>
+    /// <param name="cancellationToken">Ends it; what was removed stays removed.</param>
+    /// <returns>How many keys were removed, leases included.</returns>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="RedisException">Redis could not be asked; begin again.</exception>
+    public ValueTask<long> ClearAsync(
+        string family,
+        int keysPerSecond = 20_000,
+        IProgress<ClearProgress>? progress = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(keysPerSecond);
+        return _clearer.ClearAsync(_families.Of(family), keysPerSecond, progress, cancellationToken);
     }
 
     /// <summary>What memory has for the key, without asking anybody: no round trip, no wait.</summary>

@@ -183,6 +183,24 @@ internal sealed class LoadFlights
         }
     }
 
+    /// <summary>Starts a flight that nobody can join.</summary>
+    public LoadFlight<T> StartAlone<T>(string wireName, LoadBatch batch, long now, long generation)
+    {
+        var flight = new LoadFlight<T>(wireName, batch)
+        {
+            Waiters = 1,
+            Stamp = now,
+            Generation = generation,
+        };
+        lock (_gate)
+        {
+            batch.Awaited++;
+            batch.Flights.Add(flight);
+        }
+
+        return flight;
+    }
+
     /// <summary>A caller who joined or started the flight waits no longer, whether it ended or they gave up.</summary>
     public void Leave(LoadFlight flight)
     {

@@ -243,6 +243,9 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
     }
 
+    public IAsyncEnumerable<string> ScanAsync(string pattern, CancellationToken cancellationToken) =>
+        redis.ScanAsync(pattern, cancellationToken: cancellationToken);
+
     public async ValueTask RemoveAsync(ReadOnlyMemory<string> wireNames, Action? removed, CancellationToken cancellationToken)
     {
         var command = new RedisArg[1 + (2 * wireNames.Length)];
@@ -275,7 +278,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         args[4] = (long)terms.Grace.TotalMilliseconds;
         args[5] = (long)terms.Negative.TotalMilliseconds;
         args[6] = (long)terms.Sliding.TotalMilliseconds;
-        args[7] = terms.Overwrite ? 1 : 0;
+        args[7] = terms.Steal ? 2 : terms.Overwrite ? 1 : 0;
         for (var i = 0; i < count; i++)
         {
             var ask = call.Asks[first + i];
