@@ -267,9 +267,8 @@ internal sealed class ProvenMemory : IDisposable
         if (_table.Find(key, EntryHash.Of(key)) is not { } entry)
             return null;
         var generation = entry.Generation;
-        var now = _clock.Now;
-        if (generation != proof.Generation || now > proof.Until || !entry.IsQuiet(now))
-            return FindUnquiet(entry, generation, proof, now, wantsRefresh, out refresh);
+        if (generation != proof.Generation || _clock.Now > Math.Min(proof.Until, entry.LastQuiet))
+            return FindUnquiet(entry, generation, proof, _clock.Now, wantsRefresh, out refresh);
         if (!entry.Used)
             entry.Used = true;
         return entry;
