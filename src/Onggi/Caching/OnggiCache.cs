@@ -42,6 +42,7 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly EntryWarmer _warmer;
     private readonly BackgroundWork _background = new();
     private readonly FamilyClearer _clearer;
+    private readonly StalenessProbe _probe;
     private readonly CoherenceLink _link;
     private readonly LeaseKeeper _leases;
     private readonly CacheEventListener _listener;
@@ -92,7 +93,8 @@ public sealed class OnggiCache : IAsyncDisposable
         _leases = new LeaseKeeper(store, options, clock, time);
         var flights = new LoadFlights();
         var watch = new RedisWatch(store, time);
-        var metrics = new CacheMetrics(meters, _families, _memory, _link, clock);
+        _probe = new StalenessProbe(_memory, store, _link, options, time, logger);
+        var metrics = new CacheMetrics(meters, _families, _memory, _link, _leases, _probe, clock);
         var fill = new MemoryFill(_memory, _link, waits, clock);
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
@@ -116,7 +118,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public ValueTask<CacheResult<T>> GetAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
-        _reader.TryMemory(key, out var result, out _) ? new(result) : ReadAsync(key, cancellationToken);
+        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
     /// <remarks>
@@ -198,7 +200,9 @@ public sealed class OnggiCache : IAsyncDisposable
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
     ) =>
-        (await _loader.RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken).ConfigureAwait(Rt.Capture)).Value;
+        (
+            await _loader.RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken).ConfigureAwait(Rt.Capture)
+        ).Value;
 
     /// <summary>Removes every entry of a family, and whatever right to fill one is out: what stood when it began is gone when it has ended.</summary>
     /// <remarks>
@@ -227,7 +231,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="result">The answer; a miss when memory may not or cannot answer.</param>
     /// <returns>Whether there is one.</returns>
-    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result, out _);
+    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result);
 
     /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for <see cref="CacheOptions.MaxStaleness"/> at most; loads that run are not stored.</summary>
     /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/> after the commit.</remarks>
@@ -400,6 +404,7 @@ public sealed class OnggiCache : IAsyncDisposable
     {
         _listener.Dispose();
         await _background.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _probe.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
         _leases.Dispose();
         _memory.Dispose();
@@ -422,14 +427,14 @@ public sealed class OnggiCache : IAsyncDisposable
     }
 
     /// <summary>Begins to listen to Redis, so that the first reader need not wait for it.</summary>
-    internal void Start() => _link.Start();
+    internal void Start()
+    {
+        _link.Start();
+        _probe.Start();
+    }
 
     private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
-        new(
-            entry.WireName,
-            _writer.Encode(entry, value),
-            Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds)
-        );
+        new(entry.WireName, _writer.Encode(entry, value), Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds));
 
     private async ValueTask<CacheResult<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
     {

@@ -12,7 +12,14 @@ namespace Onggi.Caching;
 /// <param name="IsStale">Whether the value is past its life.</param>
 /// <param name="RedisFailed">Whether Redis could not be asked.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct Loaded<T>(bool Found, T? Value, byte[]? Json, CacheTier Tier, bool IsStale = false, bool RedisFailed = false);
+internal readonly record struct Loaded<T>(
+    bool Found,
+    T? Value,
+    byte[]? Json,
+    CacheTier Tier,
+    bool IsStale = false,
+    bool RedisFailed = false
+);
 
 /// <summary>One run of a loader, for one key or for several. It is cancelled when nobody waits for any of them any more.</summary>
 [SuppressMessage(
@@ -76,7 +83,6 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
 
     /// <summary>How many callers wait. Guarded by the gate of <see cref="LoadFlights"/>.</summary>
     internal int Waiters { get; set; }
-
 }
 
 /// <summary>One key's question or load, with those who wait for it.</summary>
@@ -157,7 +163,11 @@ internal sealed class LoadFlights
         lock (_gate)
         {
             Sweep(now, boundMs);
-            if (_running.TryGetValue(wireName, out var running) && running is LoadFlight<T> joined && MayJoin(joined, now, boundMs, generation))
+            if (
+                _running.TryGetValue(wireName, out var running)
+                && running is LoadFlight<T> joined
+                && MayJoin(joined, now, boundMs, generation)
+            )
             {
                 if (joined.Waiters++ == 0)
                     joined.Batch.Awaited++;

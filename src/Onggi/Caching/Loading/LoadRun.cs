@@ -103,11 +103,7 @@ internal sealed class LoadRun<T>(
             foreach (var group in groups)
             {
                 var asks = group.Select(item => item.Ask = owner.Reader.Ask(item.Entry)).ToArray();
-                var terms = owner.TermsOf(group.Key.Family, token, epoch) with
-                {
-                    Overwrite = group.Key.Overwrite,
-                    Steal = group.Key.Steal,
-                };
+                var terms = owner.TermsOf(group.Key.Family, token, epoch) with { Overwrite = group.Key.Overwrite, Steal = group.Key.Steal };
                 answers.Add(owner.Store.AskAsync(owner.Fill.Call(asks), terms).AsTask());
             }
 

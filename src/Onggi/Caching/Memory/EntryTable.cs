@@ -40,6 +40,19 @@ internal sealed class EntryTable
         return entry is not null && entry.IsFor(key) ? entry : FindFurther(places, key, hash);
     }
 
+    /// <summary>Some entry, the first from a place on; <c>null</c> when there is none near.</summary>
+    public ProvenEntry? Near(uint place)
+    {
+        var places = Volatile.Read(ref _places);
+        for (int at = (int)place & places.Mask, last = at + Farthest; at < last; at++)
+        {
+            if (Volatile.Read(ref places.Entries[at]) is { } entry)
+                return entry;
+        }
+
+        return null;
+    }
+
     /// <summary>Takes in an entry whose key is not there yet.</summary>
     /// <returns><c>false</c> when its place would be too far off.</returns>
     public bool TryAdd(ProvenEntry entry)

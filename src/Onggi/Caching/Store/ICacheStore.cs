@@ -49,6 +49,9 @@ internal interface ICacheStore
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
     ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
 
+    /// <summary>The value of a key over the common connection, unwatched. One round trip.</summary>
+    ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken);
+
     /// <summary>All keys of a pattern that stand while it walks, each at least once. Many round trips.</summary>
     IAsyncEnumerable<string> ScanAsync(string pattern, CancellationToken cancellationToken);
 
