@@ -9,7 +9,7 @@ internal static class Program
     private const int Usage = 2;
     private const int Interrupted = 130;
 
-    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new SoakBench()];
+    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new ModelBench(), new SoakBench()];
 
     private static async Task<int> Main(string[] args)
     {
@@ -115,7 +115,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client: the rows whose names hold it
+              --only TEXT    client, model: the rows whose names hold it
               --minutes N    soak: how long
               --commands N   soak: how many commands
 
