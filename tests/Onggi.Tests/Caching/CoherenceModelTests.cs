@@ -28,7 +28,10 @@ public sealed class CoherenceModelTests
         var model = await File.ReadAllTextAsync(CoherenceModel.FileIn(Repository.Root));
         var header = model[..model.IndexOf("*/", StringComparison.Ordinal)];
 
-        Assert.All(CoherenceModel.Configurations, configuration => Assert.Contains($"  {configuration.Name}  ", header, StringComparison.Ordinal));
+        Assert.All(
+            CoherenceModel.Configurations,
+            configuration => Assert.Contains($"  {configuration.Name}  ", header, StringComparison.Ordinal)
+        );
         Assert.All(CoherenceModel.Mutants, mutant => Assert.Contains($" *   {mutant.Name}  ", header, StringComparison.Ordinal));
     }
 }
