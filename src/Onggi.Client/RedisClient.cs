@@ -36,9 +36,11 @@ public sealed class RedisClient : IAsyncDisposable
     /// <param name="loggers">Where it says what happens; <c>null</c> for nowhere.</param>
     /// <param name="time">Its clock; <c>null</c> for the system's.</param>
     /// <param name="meters">Makes its meter, so that it belongs to a host; <c>null</c> for a meter of the process.</param>
+    /// <exception cref="ArgumentException">An option has a value that means nothing; the message says which.</exception>
     public RedisClient(RedisClientOptions options, ILoggerFactory? loggers = null, TimeProvider? time = null, IMeterFactory? meters = null)
     {
         ArgumentNullException.ThrowIfNull(options);
+        OptionRules.Check(options);
         Options = options;
         time ??= TimeProvider.System;
         ILogger logger = (loggers ?? NullLoggerFactory.Instance).CreateLogger<RedisClient>();
@@ -61,6 +63,19 @@ public sealed class RedisClient : IAsyncDisposable
 
     /// <summary>There is no connection, and it was lost or an attempt has failed: asking would only wait.</summary>
     internal bool IsKnownDown => _router.IsKnownDown;
+
+    // Made by the first who listens, but not when all else has ended: nobody would end it.
+    private SubscriberHub Hub
+    {
+        get
+        {
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_disposed, this);
+                return _hub.Value;
+            }
+        }
+    }
 
     /// <summary>How many commands wait for replies.</summary>
     internal int InFlight => _router.InFlight;
@@ -223,7 +238,7 @@ public sealed class RedisClient : IAsyncDisposable
     public RedisSubscription Subscribe(string channel)
     {
         ArgumentException.ThrowIfNullOrEmpty(channel);
-        return _hub.Value.Add(channel, SubscriptionKind.Channel);
+        return Hub.Add(channel, SubscriptionKind.Channel);
     }
 
     /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
@@ -256,10 +271,11 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>Ends the connections. Commands under way fail with <see cref="RedisConnectionException"/>.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_hub.IsValueCreated)
-            await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
+        // From here on nothing is made any more that nobody would end.
         lock (_gate)
             _disposed = true;
+        if (_hub.IsValueCreated)
+            await _hub.Value.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _first.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _router.DisposeAsync().ConfigureAwait(Rt.Capture);
         _metrics.Dispose();
@@ -310,7 +326,7 @@ public sealed class RedisClient : IAsyncDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         var subscription =
-            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : _hub.Value.Add(name, kind);
+            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : Hub.Add(name, kind);
         try
         {
             await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);

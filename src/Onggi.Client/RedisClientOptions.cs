@@ -5,6 +5,8 @@ namespace Onggi.Client;
 /// <summary>How a <see cref="RedisClient"/> connects and how long it waits.</summary>
 public sealed class RedisClientOptions
 {
+    private static readonly TimeSpan QuestionPatience = TimeSpan.FromSeconds(1);
+
     /// <summary>Host name or address.</summary>
     /// <value>Default <c>127.0.0.1</c>.</value>
     public string Host { get; set; } = "127.0.0.1";
@@ -66,7 +68,7 @@ public sealed class RedisClientOptions
     /// <value>Default 2 s.</value>
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>The most commands that may wait for replies on one connection; the next one is refused with <see cref="RedisBusyException"/>. Rounded up to a power of two.</summary>
+    /// <summary>The most commands that may wait for replies on one connection; the next one is refused with <see cref="RedisBusyException"/>. Rounded up to a power of two, and never less than <see cref="MaxBacklog"/>, whose commands need a place each when there is a connection.</summary>
     /// <value>Default 4096.</value>
     public int MaxInFlight { get; set; } = 4096;
 
@@ -152,8 +154,12 @@ public sealed class RedisClientOptions
     {
         var copy = (RedisClientOptions)MemberwiseClone();
         (copy.Host, copy.Port, copy.Servers, copy.SentinelService) = (server.Host, server.Port, [], null);
-        var patience = TimeSpan.FromTicks(Math.Min(ConnectTimeout.Ticks / 2, TimeSpan.TicksPerSecond));
-        (copy.ConnectTimeout, copy.CommandTimeout) = (patience, patience);
+        var half = ConnectTimeout / 2;
+        copy.CommandTimeout = half < QuestionPatience ? half : QuestionPatience;
+
+        // With TLS a port that is silent is asked after a second whether it is a plain one: there must be time left for its answer.
+        var connect = Tls is null ? QuestionPatience : QuestionPatience + (2 * PortProbe.Patience);
+        copy.ConnectTimeout = half < connect ? half : connect;
         (copy.KeepAlive, copy.DeadAfter) = (TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2));
         copy.InlineCompletion = false;
         return copy;

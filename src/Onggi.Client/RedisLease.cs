@@ -49,7 +49,7 @@ public sealed class RedisLease : IAsyncDisposable
     /// <exception cref="RedisTimeoutException">No reply came in time; <see cref="RedisException.Sent"/> is <see cref="Sent.Maybe"/>, and the lease is over.</exception>
     /// <exception cref="RedisConnectionException">The connection was lost, or is over already.</exception>
     /// <exception cref="RedisServerException">Redis refused the command; the lease goes on.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled; <c>Data["Sent"]</c> tells whether the command can have been executed, and the lease is over.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; <c>Data["Sent"]</c> tells whether the command can have been executed, and the lease is over unless it cannot.</exception>
     /// <exception cref="ArgumentException">The command is empty, or its answer is no reply (SUBSCRIBE, MONITOR).</exception>
     public ValueTask<T> SendAsync<T>(
         ReadOnlySpan<RedisArg> command,
@@ -64,7 +64,9 @@ public sealed class RedisLease : IAsyncDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         Remember(command);
         var reply = _link.SendAsync(new Command(command), parser, cancellationToken, timeout: timeout);
-        return reply.IsCompleted ? reply : EndUnlessAnsweredAsync(reply, command[0].Name, timeout);
+
+        // What has failed already may be a wait that was cancelled while the command was being sent: it must not be executed for nobody either.
+        return reply.IsCompletedSuccessfully ? reply : EndUnlessAnsweredAsync(reply, command[0].Name, timeout);
     }
 
     /// <summary>Gives the connection back, or closes it. A round trip when a transaction or a watch was left open.</summary>
@@ -128,7 +130,7 @@ public sealed class RedisLease : IAsyncDisposable
                 error
             );
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException cancelled) when (cancelled.Data[nameof(Sent)] is not Sent.No)
         {
             _link.Abort($"{name} was cancelled.");
             throw;
@@ -144,7 +146,7 @@ public sealed class RedisLease : IAsyncDisposable
             var end = new Command([_inTransaction ? "DISCARD" : "UNWATCH"]);
             return await _link.SendAsync(in end, ReplyParsers.Boolean, CancellationToken.None).ConfigureAwait(Rt.Capture);
         }
-        catch (RedisException)
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             // Whatever state it is in: nobody else will see it.
             return false;

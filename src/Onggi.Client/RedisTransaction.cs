@@ -116,12 +116,20 @@ public sealed class RedisTransaction
             );
         RedisBatch.Measure(in command, _options.MaxBufferedBytes - _frame.Length);
         CommandWriter.Write(_frame, in command);
-        if (_items.Count == 0 || traits.Slot >= 0)
-            _traits = traits;
+        _traits = _items.Count == 0 ? traits : Joined(_traits, traits);
         var item = new BatchItem<T>(name, parser);
         _items.Add(item);
         return item;
     }
+
+    // The whole may be done twice only when each of its commands may, and is large when one of them is.
+    private static CommandTraits Joined(CommandTraits whole, CommandTraits next) =>
+        next with
+        {
+            Slot = next.Slot >= 0 ? next.Slot : whole.Slot,
+            Options =
+                (whole.Options & next.Options & CommandOptions.Idempotent) | ((whole.Options | next.Options) & ~CommandOptions.Idempotent),
+        };
 
     private ValueTask<bool> SendAsync(TransactionReplies replies, CancellationToken cancellationToken)
     {

@@ -20,9 +20,18 @@ public static class KeyCommands
         public ValueTask<TimeSpan?> TimeToLiveAsync(RedisArg key, CancellationToken cancellationToken = default) =>
             redis.SendAsync(["PTTL", key], ReplyParsers.Milliseconds, cancellationToken);
 
-        /// <summary>Sets how long the key has to live; <c>false</c> when it does not exist. One round trip. (PEXPIRE)</summary>
-        public ValueTask<bool> ExpireAsync(RedisArg key, TimeSpan timeToLive, CancellationToken cancellationToken = default) =>
-            redis.SendAsync(["PEXPIRE", key, (long)timeToLive.TotalMilliseconds], ReplyParsers.Boolean, cancellationToken);
+        /// <summary>Sets how long the key has to live (rounded down to whole milliseconds, at least 1); <c>false</c> when it does not exist. One round trip. (PEXPIRE)</summary>
+        /// <remarks>Nothing or less than nothing removes the key, as Redis does.</remarks>
+        public ValueTask<bool> ExpireAsync(RedisArg key, TimeSpan timeToLive, CancellationToken cancellationToken = default)
+        {
+            // What is left of a time to live can be a part of a millisecond, which must not mean something else than a whole one.
+            var most = (long)timeToLive.TotalMilliseconds;
+            return redis.SendAsync(
+                ["PEXPIRE", key, timeToLive > TimeSpan.Zero ? Math.Max(1, most) : most],
+                ReplyParsers.Boolean,
+                cancellationToken
+            );
+        }
 
         /// <summary>The keys that match a glob pattern, found step by step (SCAN): every key that stands during the whole walk comes at least once, perhaps twice.</summary>
         /// <remarks>On a cluster all primaries are walked, and again whoever has been given slots meanwhile. A key that is just being moved from one node to another can be missed.</remarks>

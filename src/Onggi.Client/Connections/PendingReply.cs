@@ -245,12 +245,14 @@ internal sealed class Preamble : PendingReply
     {
         var reader = new RespReader(frame);
         reader.Read();
-        return reader.IsError ? throw new RespProtocolException($"{Name} was refused: {reader.ReadString()}") : false;
+        return reader.IsError ? throw Refusal(reader.ReadString()) : false;
     }
 
     public override bool IsCompleted => true;
 
     public override void Complete() { }
+
+    private RespProtocolException Refusal(string? why) => new($"{Name} was refused: {why}") { IsWellFormed = true };
 
     public override void Hold() { }
 

@@ -74,6 +74,16 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
 
     public bool IsAttached => _attached;
 
+    /// <summary>Things come that nobody asked for, and somebody wants them soon.</summary>
+    public bool TakesPushes => pushes is not null;
+
+    /// <summary>Nobody waits for a reply. Whoever has a place in the queue that is not seen here, got it after this call, and sees what was written before it.</summary>
+    public bool IsIdle()
+    {
+        lock (_gate)
+            return _ring.Count == 0;
+    }
+
     /// <summary>Whether a part of a frame has arrived. Only the reader asks.</summary>
     public bool HasUnread => !_received.Unread.IsEmpty;
 
@@ -326,8 +336,21 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         if (pending.IsSettled)
             return;
         var error = new RedisConnectionException($"{reason} {Outcome(pending, sent)}", sent, cause);
-        if (pending.Origin?.TryAgain(pending, error) != true)
+        if (!TryAgain(pending, error))
             pending.TryFail(word, error);
+    }
+
+    // Those behind it must hear of the end as well, whatever goes wrong with this one.
+    private static bool TryAgain(PendingReply pending, RedisConnectionException error)
+    {
+        try
+        {
+            return pending.Origin?.TryAgain(pending, error) == true;
+        }
+        catch (Exception)
+        {
+            return false;
+        }
     }
 
     private void Dispatch(ReadOnlySpan<byte> frame, ReadyQueue ready)

@@ -65,7 +65,7 @@ internal sealed class TrackingPushes(ITrackingSink sink) : IPushSink
         if (push.Value.SequenceEqual("invalidate"u8))
             Invalidate(ref push);
         else if (push.Value.SequenceEqual("tracking-redir-broken"u8))
-            throw new RespProtocolException("Invalidations went to another connection, which is gone.");
+            throw new RespProtocolException("Invalidations went to another connection, which is gone.") { IsWellFormed = true };
         else
             _unknown++;
     }

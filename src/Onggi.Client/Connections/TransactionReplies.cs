@@ -43,9 +43,6 @@ internal sealed class TransactionReplies(int commands)
     {
         if (exec.Code != "EXECABORT" || MultiRefused is not null)
             return exec;
-        var first = Array.Find(_refusals ?? [], refusal => refusal is not null);
-
-        // ASK holds for one command only, not for a transaction.
-        return first is null or { Code: "ASK" } ? exec : first;
+        return Array.Find(_refusals ?? [], refusal => refusal is not null) ?? exec;
     }
 }

@@ -23,6 +23,7 @@ internal sealed class ClientMetrics : Completions, IDisposable
     private readonly string _namespace;
     private readonly KeyValuePair<string, object?> _address;
     private readonly KeyValuePair<string, object?> _port;
+    private volatile bool _disposed;
 
     public ClientMetrics(
         RedisClientOptions options,
@@ -48,7 +49,7 @@ internal sealed class ClientMetrics : Completions, IDisposable
         _losses = _meter.CreateCounter<long>("onggi.client.losses", "{connection}", "How many connections were lost");
         _meter.CreateObservableGauge(
             "onggi.client.connected",
-            () => new Measurement<int>(isConnected() ? 1 : 0, _address, _port),
+            () => Measured(() => new Measurement<int>(isConnected() ? 1 : 0, _address, _port)),
             "{connection}",
             "Whether commands flow: 1 or 0"
         );
@@ -97,7 +98,8 @@ internal sealed class ClientMetrics : Completions, IDisposable
 
     public void Dispose()
     {
-        // A factory's meters end with the factory.
+        // A factory's meters end with the factory, and their instruments with them: until then this client's say nothing any more.
+        _disposed = true;
         if (_ownsMeter)
             _meter.Dispose();
     }
@@ -120,7 +122,7 @@ internal sealed class ClientMetrics : Completions, IDisposable
                 span.SetTag("error.type", TypeOf(error));
                 if (error is RedisServerException refused)
                     span.SetTag("db.response.status_code", refused.Code);
-                span.SetStatus(ActivityStatusCode.Error, error.Message);
+                span.SetStatus(ActivityStatusCode.Error, DescriptionOf(error));
             }
 
             var current = Activity.Current;
@@ -181,20 +183,22 @@ internal sealed class ClientMetrics : Completions, IDisposable
         _meter.CreateObservableCounter(
             "onggi.client.flushes",
             () =>
-                Enum.GetValues<FlushCause>()
-                    .Select(cause => new Measurement<long>(
-                        _counters.Flushes(cause),
-                        _address,
-                        _port,
-                        new("onggi.cause", CauseText(cause))
-                    )),
+                (_disposed ? [] : Enum.GetValues<FlushCause>()).Select(cause => new Measurement<long>(
+                    _counters.Flushes(cause),
+                    _address,
+                    _port,
+                    new("onggi.cause", CauseText(cause))
+                )),
             "{flush}",
             "Why bytes were sent when they were"
         );
     }
 
     private void Count(string name, string unit, string description, Func<long> value) =>
-        _meter.CreateObservableCounter(name, () => new Measurement<long>(value(), _address, _port), unit, description);
+        _meter.CreateObservableCounter(name, () => Measured(() => new Measurement<long>(value(), _address, _port)), unit, description);
+
+    private Measurement<T>[] Measured<T>(Func<Measurement<T>> measure)
+        where T : struct => _disposed ? [] : [measure()];
 
     private IEnumerable<Measurement<T>> OfEach<T>(Func<IMeasuredLink, T> value)
         where T : struct =>
@@ -214,6 +218,10 @@ internal sealed class ClientMetrics : Completions, IDisposable
             FlushCause.Keeper => "keeper",
             _ => "sync",
         };
+
+    // A server can repeat arguments in its error, and so do we where keys are in several slots: what names a key or a value does not belong into a span.
+    private static string DescriptionOf(Exception error) =>
+        error is (RedisException and not RedisServerException) or OperationCanceledException ? error.Message : TypeOf(error);
 
     private static string TypeOf(Exception error) => error is RedisServerException refused ? refused.Code : error.GetType().Name;
 }

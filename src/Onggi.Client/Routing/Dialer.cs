@@ -14,6 +14,9 @@ internal sealed class Dialer(RedisClientOptions options, LinkSettings settings, 
             || (options.InlineCompletion && settings.Purpose is LinkPurpose.Commands or LinkPurpose.Tracking)
         );
 
+    /// <summary>Those who will use it block, perhaps on every thread of the pool, before there is a connection: making the first one must not need the pool.</summary>
+    public bool BeginsOnOwnThread => Blocks && settings.Purpose == LinkPurpose.Blocking;
+
     /// <summary>Connects and greets.</summary>
     /// <exception cref="RedisConnectionException">The server refuses us, or is not the one that is wanted.</exception>
     public Task<(ITransport Transport, RedisServerInfo Server)> DialAsync(
@@ -21,7 +24,7 @@ internal sealed class Dialer(RedisClientOptions options, LinkSettings settings, 
         RedisCredentials? credentials,
         CancellationToken cancellationToken
     ) =>
-        Blocks
+        Blocks && !OwnThread.MayBlock
             ? OwnThread.RunAsync(
                 "Onggi connect",
                 () => EstablishAsync(address, credentials, cancellationToken).AsTask().GetAwaiter().GetResult()

@@ -29,7 +29,7 @@ internal sealed class Login(RedisClientOptions options, ILogger logger, TimeProv
     public async ValueTask<RedisCredentials?> AskAsync(RedisCredentialReason reason, CancellationToken cancellationToken)
     {
         if (options.Credentials is not { } callback)
-            return options.Password is { } password ? new RedisCredentials(options.User, password) : null;
+            return options is { User: null, Password: null } ? null : new RedisCredentials(options.User, options.Password ?? "");
         _asking = true;
         try
         {
@@ -107,9 +107,15 @@ internal sealed class Login(RedisClientOptions options, ILogger logger, TimeProv
         }
     }
 
-    /// <summary>A server may repeat in its error what it was sent: old ones list the arguments of a command that they do not know.</summary>
-    public static string Scrub(string text, RedisCredentials? credentials) =>
-        credentials is { Password.Length: > 0 } ? text.Replace(credentials.Password, "(password)", StringComparison.Ordinal) : text;
+    /// <summary>A server may repeat in its error what it was sent: old ones list the arguments of a command that they do not know, long ones only in part.</summary>
+    public static string Scrub(string text, RedisCredentials? credentials)
+    {
+        if (credentials is not { Password.Length: > 0 })
+            return text;
+        var arguments = text.IndexOf(", with args beginning with", StringComparison.OrdinalIgnoreCase);
+        var said = arguments < 0 ? text : text[..arguments];
+        return said.Replace(credentials.Password, "(password)", StringComparison.Ordinal);
+    }
 
     private void DueIn(TimeSpan pause)
     {

@@ -105,7 +105,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             // The loop outlives the caller: it must not carry the caller's request or activity along.
             using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
             _settings.Server.Moved += OnMoved;
-            _running = RunAsync();
+            _running = _dialer.BeginsOnOwnThread ? OwnThread.BeginAsync("Onggi connect", () => RunAsync(here: true)) : RunAsync();
         }
     }
 
@@ -269,11 +269,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
         _live.Connection.Close("The client was disposed.", null);
-        _line.FailAll(pending => new RedisConnectionException(
-            "The client was disposed.",
-            pending.MaybeExecuted ? Sent.Maybe : Sent.No,
-            isTransient: false
-        ));
+        _line.EndAll("The client was disposed.");
         lock (_gate)
         {
             // Those who wait to be connected learn that it will not be.
@@ -284,10 +280,11 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         _stop.Dispose();
     }
 
-    private async Task RunAsync()
+    private async Task RunAsync(bool here = false)
     {
         // Never on the thread of whoever starts it: connecting can end without waiting, the loop then tells of it, and who hears that sends, which starts the link.
-        await Task.CompletedTask.ConfigureAwait(ForceYielding);
+        if (!here)
+            await Task.CompletedTask.ConfigureAwait(ForceYielding);
         var failures = 0;
         while (!_stop.IsCancellationRequested)
         {

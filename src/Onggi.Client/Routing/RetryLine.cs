@@ -145,8 +145,9 @@ internal sealed class RetryLine : IAsyncDisposable
             // There will be room before its time is over, or not.
             return;
         }
-        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        catch (Exception error)
         {
+            // The top of a timer's callback: thrown on, it would end the process, and those behind it would wait for ever.
             pending.TryFail(word, error);
         }
 

@@ -260,6 +260,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             case RedisServerException { Code: "MOVED" or "ASK" } redirect:
                 return TryRedirect(pending, redirect);
             case not null when (pending.Traits.Options & CommandOptions.NoRetry) != CommandOptions.None:
+                Learn(pending, error);
                 return false;
             case RedisServerException { Code: "READONLY" } refused:
                 return TryElsewhere(pending, refused) && Later(pending, error);
@@ -276,6 +277,17 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             default:
                 return false;
         }
+    }
+
+    // It is not asked again; what the refusal says of the server holds all the same.
+    private void Learn(PendingReply pending, RedisException error)
+    {
+        if (error is not RedisServerException refused)
+            return;
+        if (refused.Code == "READONLY")
+            TryElsewhere(pending, refused);
+        else if (refused.Code is "CLUSTERDOWN" or "MASTERDOWN")
+            NotNow(pending, refused);
     }
 
     /// <summary>What is to be known of a command that is sent later, by <c>Prepare</c>.</summary>
@@ -394,8 +406,9 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
             pending.Release();
             return false;
         }
-        catch (Exception again) when (again is RedisException or ObjectDisposedException)
+        catch (Exception)
         {
+            // Whatever it was: the caller gets the error that it was to be asked again for, and whoever ends a connection goes on to the next command.
             pending.Release();
             return false;
         }

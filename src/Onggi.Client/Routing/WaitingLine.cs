@@ -65,17 +65,36 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
         Advance();
     }
 
-    public void FailAll(Func<PendingReply, Exception> error)
+    /// <summary>Ends the line: who waits in it is asked for elsewhere by its origin, if that knows somebody, or fails for this reason.</summary>
+    public void EndAll(string reason)
     {
+        PendingReply[] left;
         lock (_gate)
         {
-            while (_waiting.TryDequeue(out var pending))
-            {
-                pending.TryFail(pending.Word, error(pending));
-                pending.Release();
-            }
-
+            left = [.. _waiting];
+            _waiting.Clear();
             _any = false;
+        }
+
+        foreach (var pending in left)
+        {
+            var (word, sent) = (pending.Word, pending.MaybeExecuted ? Sent.Maybe : Sent.No);
+            if (!pending.IsSettled && !TryAgain(pending, new RedisConnectionException(reason, sent)))
+                pending.TryFail(word, new RedisConnectionException(reason, sent, isTransient: false));
+            pending.Release();
+        }
+    }
+
+    private static bool TryAgain(PendingReply pending, RedisException error)
+    {
+        try
+        {
+            return pending.Origin?.TryAgain(pending, error) == true;
+        }
+        catch (Exception)
+        {
+            // It gets the error instead, and those behind it are not kept from theirs.
+            return false;
         }
     }
 

@@ -128,6 +128,22 @@ internal sealed class BlockingSocketTransportFactory(TimeSpan deadAfter) : ITran
 /// <summary>Work that blocks, on a thread made for it.</summary>
 internal static class OwnThread
 {
+    /// <summary>This thread was made for what it is at, and nobody waits for it: it may block.</summary>
+    [field: ThreadStatic]
+    public static bool MayBlock { get; private set; }
+
+    /// <summary>Begins asynchronous work on a thread made for it, which goes on elsewhere when it first waits.</summary>
+    public static Task BeginAsync(string name, Func<Task> work) =>
+        RunAsync(
+                name,
+                () =>
+                {
+                    MayBlock = true;
+                    return work();
+                }
+            )
+            .Unwrap();
+
     [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Threads live in Transport.")]
     public static Task<T> RunAsync<T>(string name, Func<T> work)
     {

@@ -189,13 +189,16 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     protected void Moved() => Volatile.Write(ref _progress, _progress + 1);
 
     /// <summary>Reads what has arrived.</summary>
-    protected void Received(int count)
+    /// <returns>How many replies and pushes were whole.</returns>
+    protected int Received(int count)
     {
         Volatile.Write(ref _lastProgress, time.GetTimestamp());
         Moved();
-        Counters.Received(count, Connection.OnReceived(count, Ready));
+        var replies = Connection.OnReceived(count, Ready);
+        Counters.Received(count, replies);
         if (Connection.HasRoomAgain())
             RoomAgain?.Invoke();
+        return replies;
     }
 
     /// <summary>The connection has ended, with this error or without one; the first to say so is believed.</summary>
@@ -205,6 +208,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
             {
                 null => (_abortReason ?? "The server closed the connection.", null),
                 OperationCanceledException when Stop.IsCancellationRequested => ("The client was disposed.", null),
+                RespProtocolException { IsWellFormed: true } => ($"The connection is of no use ({error.Message}).", error),
                 RespProtocolException => ($"The server sent what is not RESP3 ({error.Message}).", error),
 
                 // The top of the reading loop: whatever it was, the connection has ended, and its callers are told so.

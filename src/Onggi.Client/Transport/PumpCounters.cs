@@ -48,6 +48,7 @@ internal sealed class PumpCounters
     private long _bytesSent;
     private long _bytesReceived;
     private long _takeOvers;
+    private long _polls;
 
     public IEnumerable<IMeasuredLink> Links => _links.Keys;
 
@@ -62,6 +63,9 @@ internal sealed class PumpCounters
     public long BytesReceived => Volatile.Read(ref _bytesReceived);
 
     public long TakeOvers => Volatile.Read(ref _takeOvers);
+
+    /// <summary>How often a reader has looked for what had not been told of.</summary>
+    public long Polls => Volatile.Read(ref _polls);
 
     public long Flushes(FlushCause cause) => Volatile.Read(ref _flushes[(int)cause]);
 
@@ -85,4 +89,6 @@ internal sealed class PumpCounters
     }
 
     public void TakenOver() => _takeOvers++;
+
+    public void Polled(int times) => _polls += times;
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Onggi.Client;
@@ -56,6 +57,54 @@ public sealed class ClientMetricsTests
         await stays.PingAsync().AsTask().WaitAsync(Bound);
 
         Assert.Contains("db.client.operation.duration", heard.Measured);
+    }
+
+    [Fact]
+    public async Task A_disposed_clients_gauges_say_nothing_any_more_although_the_meter_lives()
+    {
+        using var factory = new OneMeter();
+        using var heard = new Listening(meter => meter.Scope == factory);
+        var redis = new RedisClient(new RedisClientOptions { Host = "gone.invalid" }, meters: factory);
+        heard.Observe();
+        Assert.Contains("onggi.client.connected gone.invalid", heard.Observed);
+        Assert.Contains("onggi.client.flushes gone.invalid", heard.Observed);
+        Assert.Contains("onggi.client.reads gone.invalid", heard.Observed);
+
+        await redis.DisposeAsync();
+
+        heard.Forget();
+        heard.Observe();
+        Assert.Empty(heard.Observed);
+    }
+
+    [Fact]
+    public async Task A_span_does_not_repeat_what_a_server_repeats_of_a_commands_arguments()
+    {
+        await using var server = FakeRedis.Start(async connection =>
+        {
+            await connection.HelloAsync();
+            await connection.ServeAsync(command => $"-ERR unknown command '{command[0]}', with args beginning with: '{command[1]}' \r\n");
+        });
+        var name = $"X{Guid.NewGuid():N}";
+        var ended = new TaskCompletionSource<Activity>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = static source => source.Name == "Onggi.Client",
+            Sample = static (ref _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = span =>
+            {
+                if (span.OperationName == name)
+                    ended.TrySetResult(span);
+            },
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var redis = new RedisClient(Options(server));
+
+        await Assert.ThrowsAsync<RedisServerException>(() => redis.ExecuteAsync([name, "user:42"]).AsTask().WaitAsync(Bound));
+
+        var span = await ended.Task.WaitAsync(Bound);
+        Assert.Equal((ActivityStatusCode.Error, "ERR"), (span.Status, span.StatusDescription));
+        Assert.DoesNotContain(span.TagObjects, tag => $"{tag.Value}".Contains("user:42", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -21,6 +21,9 @@ public sealed class DisposedClientTests
 
         await Assert.ThrowsAsync<ObjectDisposedException>(() => redis.SetAsync("k", new byte[1 << 20]).AsTask());
         Assert.Throws<ObjectDisposedException>(() => redis.Send(["PING"], ReplyParsers.Text));
+        Assert.Throws<ObjectDisposedException>(() => redis.Subscribe("news"));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => redis.SubscribeAsync("news").AsTask());
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => redis.LeaseAsync().AsTask());
         Assert.Equal(0, network.Asked);
     }
 

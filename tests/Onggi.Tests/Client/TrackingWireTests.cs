@@ -2,6 +2,7 @@ using System.Text;
 using Onggi.Client;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using Onggi.Testing;
 
 namespace Onggi.Tests.Client;
 
@@ -62,6 +63,29 @@ public sealed class TrackingWireTests
         connection.OnBytes("+OK\r\n$1\r\n1\r\n+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n+OK\r\n$1\r\n2\r\n"u8);
 
         Assert.Equal(["established 1", "a=1", "set", "gone a", "a=2"], told.Log);
+    }
+
+    [Fact]
+    public async Task A_refused_CLIENT_CACHING_is_told_as_what_it_is()
+    {
+        await using var server = FakeRedis.Start(async connection =>
+        {
+            await connection.HelloAsync();
+            await connection.ExpectAsync("CLIENT", "TRACKING", "ON", "OPTIN");
+            await connection.SendAsync("+OK\r\n");
+            await connection.ServeAsync(command => command[0] == "CLIENT" ? "-NOPERM no caching\r\n" : "$1\r\n1\r\n");
+        });
+        await using var redis = new RedisClient(new RedisClientOptions { Port = server.Port });
+        var link = redis.Track(new Told());
+
+        var error = await Assert.ThrowsAsync<RedisConnectionException>(() =>
+            link.SendTrackedAsync(new Command(["GET", "a"]), ReplyParsers.Text, CommandOptions.None, CancellationToken.None)
+                .AsTask()
+                .WaitAsync(TimeSpan.FromSeconds(20))
+        );
+
+        Assert.Contains("CLIENT CACHING was refused: NOPERM no caching", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("not RESP3", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

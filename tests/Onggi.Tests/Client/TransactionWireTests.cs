@@ -57,7 +57,7 @@ public sealed class TransactionWireTests
     }
 
     [Fact]
-    public async Task Redirected_for_one_command_is_no_cause_to_move_a_transaction()
+    public async Task A_slot_that_is_just_moving_is_the_cause_too()
     {
         var connection = Attached();
         var replies = new TransactionReplies(1);
@@ -65,7 +65,7 @@ public sealed class TransactionWireTests
 
         connection.OnBytes("+OK\r\n-ASK 1 127.0.0.1:1\r\n-EXECABORT discarded\r\n"u8);
 
-        Assert.Equal("EXECABORT", replies.CauseOf(await Assert.ThrowsAsync<RedisServerException>(() => transaction)).Code);
+        Assert.Equal("ASK", replies.CauseOf(await Assert.ThrowsAsync<RedisServerException>(() => transaction)).Code);
     }
 
     [Fact]

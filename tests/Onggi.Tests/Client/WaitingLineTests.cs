@@ -98,7 +98,7 @@ public sealed class WaitingLineTests
         Assert.True(later.TryAdd(again));
 
         detached.Close("It is over.", null);
-        line.FailAll(_ => new RedisConnectionException("It is over.", Sent.Maybe));
+        line.EndAll("It is over.");
         await later.DisposeAsync();
 
         Assert.Equal(Sent.Maybe, (await Assert.ThrowsAsync<RedisConnectionException>(() => queuedTask.AsTask())).Sent);
@@ -106,9 +106,76 @@ public sealed class WaitingLineTests
         Assert.Equal(Sent.Maybe, (await Assert.ThrowsAsync<RedisConnectionException>(() => againTask.AsTask())).Sent);
     }
 
-    private static (PendingReply<Mark>, ValueTask<Mark>) Ask()
+    [Fact]
+    public async Task Whatever_goes_wrong_in_asking_one_again_those_behind_it_hear_of_the_end()
     {
-        var pending = PendingReply<Mark>.Rent(Parser, "PING", asked: 0, deadline: long.MaxValue);
+        var detached = new RespConnection(new ConnectionLimits());
+        var (first, firstTask) = Ask(new Broken());
+        var (second, secondTask) = Ask();
+        detached.TryEnqueue(first);
+        detached.TryEnqueue(second);
+        var line = new WaitingLine(_ => false);
+        var (third, thirdTask) = Ask(new Broken());
+        var (fourth, fourthTask) = Ask();
+        line.Add(third);
+        line.Add(fourth);
+
+        detached.Close("It is over.", null);
+        line.EndAll("It is over.");
+
+        foreach (var task in (ValueTask<Mark>[])[firstTask, secondTask, thirdTask, fourthTask])
+            Assert.Equal(Sent.No, (await Assert.ThrowsAsync<RedisConnectionException>(() => task.AsTask())).Sent);
+    }
+
+    [Fact]
+    public async Task Whatever_goes_wrong_in_asking_one_again_later_is_its_callers_error_and_the_next_is_asked()
+    {
+        var time = new ManualTimeProvider();
+        var dispatched = new List<PendingReply>();
+        await using var line = new RetryLine(
+            time,
+            pending =>
+            {
+                dispatched.Add(pending);
+                if (dispatched.Count == 1)
+                    throw new InvalidOperationException("broken");
+            }
+        );
+        var (first, firstTask) = Ask();
+        Assert.True(line.TryAdd(first));
+        Pass();
+        var (second, _) = Ask();
+        Assert.True(line.TryAdd(second));
+        Pass();
+
+        Assert.Equal([first, second], dispatched);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => firstTask.AsTask());
+
+        void Pass()
+        {
+            for (var i = 0; i < 100; i++)
+                time.Advance(TimeSpan.FromMilliseconds(5));
+        }
+    }
+
+    [Fact]
+    public async Task Those_in_a_line_that_ends_are_asked_for_elsewhere_when_their_origin_knows_somebody()
+    {
+        var connection = Attached();
+        var line = new WaitingLine(_ => false);
+        var (pending, task) = Ask(new Elsewhere(connection));
+        line.Add(pending);
+
+        line.EndAll("It is over.");
+        connection.OnBytes("+PONG\r\n"u8);
+
+        await task;
+        Assert.Equal(0, connection.InFlight);
+    }
+
+    private static (PendingReply<Mark>, ValueTask<Mark>) Ask(CommandOrigin? origin = null)
+    {
+        var pending = PendingReply<Mark>.Rent(Parser, "PING", asked: 0, deadline: long.MaxValue, origin);
         pending.Encode(new Command(["PING"]));
         return (pending, pending.Task);
     }
@@ -119,6 +186,24 @@ public sealed class WaitingLineTests
         connection.Attach();
         connection.TakeOutput(out _);
         return connection;
+    }
+
+    private sealed class Broken : CommandOrigin
+    {
+        public override void Completed(PendingReply pending, Exception? error) { }
+
+        public override bool TryAgain(PendingReply pending, RedisException error) => throw new InvalidOperationException("broken");
+    }
+
+    private sealed class Elsewhere(RespConnection connection) : CommandOrigin
+    {
+        public override void Completed(PendingReply pending, Exception? error) { }
+
+        public override bool TryAgain(PendingReply pending, RedisException error)
+        {
+            pending.Hold();
+            return connection.TryEnqueue(pending) == Enqueued.Alone;
+        }
     }
 
     private readonly struct Mark;

@@ -146,7 +146,7 @@ public class LayerRules
         {
             ["Onggi", "Client", "RedisClient"] => Rank("RedisClient"),
             // Options choose the transport; subscriptions and leases are handed out by those that keep their connections.
-            ["Onggi", "Client", "RedisClientOptions" or "ConnectionString" or "ConnectionDraft"] => Rank("Transport"),
+            ["Onggi", "Client", "RedisClientOptions" or "OptionRules" or "ConnectionString" or "ConnectionDraft"] => Rank("Transport"),
             [
                 "Onggi",
                 "Client",

@@ -125,7 +125,9 @@ internal sealed class ClusterRouter : Router
             return false;
         if (!to.Ask || to.To is null)
             _nodes.Refresh();
-        if (to.To is not { } address)
+
+        // ASKING holds for one command, not for a transaction: that waits until the slot has moved.
+        if (to.To is not { } address || (to.Ask && pending.Transaction is not null))
             return Later(pending, redirect);
 
         // Of a command that we do not know, the node knows better where its keys are. And whoever has the slot answers for it.

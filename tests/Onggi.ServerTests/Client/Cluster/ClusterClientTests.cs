@@ -190,6 +190,40 @@ public sealed class ClusterClientTests(RedisClusterFixture fixture) : IClassFixt
     }
 
     [Fact]
+    public async Task A_lease_leads_to_the_node_that_has_the_key()
+    {
+        await using var redis = await ConnectAsync();
+        for (var i = 0; i < 12; i++)
+        {
+            var key = Key(i);
+            await using var lease = await redis.LeaseAsync(key).Within();
+            var popping = lease.SendAsync(["BLPOP", key, 0], ReplyParsers.TextArray, Waiting.Bound).AsTask();
+            await redis.SendAsync(["RPUSH", key, i], ReplyParsers.Int64).Within();
+            Assert.Equal($"{i}", (await popping.Within())[1]);
+
+            await lease.SendAsync(["WATCH", key], ReplyParsers.Ignore).Within();
+            await redis.SetAsync(key, "changed").Within();
+            await lease.SendAsync(["MULTI"], ReplyParsers.Ignore).Within();
+            await lease.SendAsync(["SET", key, "mine"], ReplyParsers.Ignore).Within();
+            Assert.True((await lease.SendAsync(["EXEC"], ReplyParsers.Reply).Within()).IsNull);
+        }
+    }
+
+    [Fact]
+    public async Task A_lease_follows_no_redirect_and_goes_on_after_one()
+    {
+        await using var redis = await ConnectAsync();
+        var slot = HashSlot.Of((RedisArg)Key(0));
+        var elsewhere = Enumerable.Range(1, 1000).Select(Key).First(key => Math.Abs(HashSlot.Of((RedisArg)key) - slot) > 6000);
+        await using var lease = await redis.LeaseAsync(Key(0)).Within();
+
+        var error = await lease.SendAsync(["GET", elsewhere], ReplyParsers.Text).FailsWith<string?, RedisServerException>();
+
+        Assert.Equal(("MOVED", Sent.No), (error.Code, error.Sent));
+        Assert.Null(await lease.SendAsync(["GET", Key(0)], ReplyParsers.Text).Within());
+    }
+
+    [Fact]
     public async Task A_channel_is_heard_whichever_node_it_is_published_at()
     {
         await using var redis = await ConnectAsync();
@@ -216,7 +250,13 @@ public sealed class ClusterClientTests(RedisClusterFixture fixture) : IClassFixt
 
     private static string? Text(byte[]? bytes) => bytes is null ? null : Encoding.UTF8.GetString(bytes);
 
-    private RedisClientOptions Options() => RedisClientOptions.Parse($"{Cluster.Nodes[0]}");
+    // Time enough for a busy machine: what takes too long fails at the bound of its wait.
+    private RedisClientOptions Options()
+    {
+        var options = RedisClientOptions.Parse($"{Cluster.Nodes[0]}");
+        (options.ConnectTimeout, options.CommandTimeout) = (Waiting.Bound, Waiting.Bound);
+        return options;
+    }
 
     private Task<RedisClient> ConnectAsync() => RedisClient.ConnectAsync(Options()).Within();
 

@@ -138,6 +138,35 @@ public sealed class SentinelDiscoveryTests
         Assert.Contains("user 'default'", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Sentinels_are_asked_over_TLS_too()
+    {
+        using var authority = new TestAuthority();
+        var tls = authority.ServerTls();
+        await using var master = await RedisServerProcess.StartAsync(new RedisServerSettings { Tls = tls });
+        await using var sentinel = await RedisServerProcess.StartAsync(
+            new RedisServerSettings
+            {
+                Tls = tls,
+                Flags = ["--tls-replication", "yes"],
+                Sentinel = $"""
+                sentinel monitor mymaster 127.0.0.1 {master.TlsPort} 1
+
+                """,
+            }
+        );
+        var options = RedisClientOptions.Parse($"127.0.0.1:{sentinel.TlsPort},serviceName=mymaster,tlsCa={authority.CertificateFile}");
+        (options.ConnectTimeout, options.CommandTimeout) = (Waiting.Bound, Waiting.Bound);
+
+        await using (var redis = await RedisClient.ConnectAsync(options).Within())
+            Assert.Equal("PONG", await redis.PingAsync().Within());
+
+        // The Sentinel's plain port: it must not be spoken to in the clear.
+        options.Servers = [new RedisAddress("127.0.0.1", sentinel.Port)];
+        var error = await RedisClient.ConnectAsync(options).FailsWith<RedisClient, RedisConnectionException>();
+        Assert.Contains("does not speak TLS", error.Message, StringComparison.Ordinal);
+    }
+
     private static async Task<bool> ListensAsync(RedisServerProcess sentinel) =>
         (await sentinel.CommandAsync("CLIENT", "LIST"))!
             .Split('\n')

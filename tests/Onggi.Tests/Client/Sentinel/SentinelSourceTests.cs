@@ -179,6 +179,32 @@ public sealed class SentinelSourceTests
         Assert.Equal(("READONLY", Sent.No), (error.Code, error.Sent));
     }
 
+    [Fact]
+    public async Task READONLY_to_a_command_that_is_asked_once_leads_the_next_one_to_the_new_master()
+    {
+        await using var master = new FakeServer();
+        FakeSentinel? sentinel = null;
+        await using var demoted = new FakeServer(answer: _ =>
+        {
+            sentinel!.MasterPort = master.Port;
+            return "-READONLY You can't write against a read only replica.\r\n";
+        });
+        await using (sentinel = new FakeSentinel(demoted.Port))
+        {
+            await using var redis = Client([sentinel]);
+            await redis.ConnectAsync();
+            demoted.Role = "replica";
+
+            var error = await Assert.ThrowsAsync<RedisServerException>(() => OnceAsync(redis));
+
+            Assert.Equal("READONLY", error.Code);
+            Assert.Equal(master.Port, await OnceAsync(redis));
+        }
+
+        static Task<long> OnceAsync(RedisClient redis) =>
+            redis.SendAsync(["INCR", "n"], ReplyParsers.Int64, CommandOptions.NoRetry).AsTask().WaitAsync(Bound);
+    }
+
     // Any news makes the client look at everything; that it looks a second time shows that it has believed or not what it saw first.
     private static async Task LookTwiceAsync(FakeSentinel sentinel)
     {
