@@ -45,6 +45,15 @@
  *   cut        the connection is lost               writers    two writers at once
  *   readers    two callers, two leases              joins      a caller joins a running load
  *   failover   a lagging replica is promoted
+ * Large, without --quick:
+ *   large.cut       as cut, with more time, evictions and repeated invalidations
+ *   large.writers   two writers, with more time and reads
+ *   large.readers   two callers, two nodes
+ *   large.joins     as joins, with more time and evictions
+ *   large.failover  as failover, with more time, evictions and repeated invalidations
+ *   large.failovers  as failover, with more time, and the connection is lost besides
+ *   large.both      both nodes whole
+ *   large.bcast     pushes at the end of the server's turn
  *
  * Mutants: -DMUT_name builds a mistake in; each must give a counter-example. The code has the same ones as
  * switches of the same names in CoherenceMutants.

@@ -74,7 +74,24 @@ public static class CoherenceModel
     );
 
     /// <summary>All sizes, the small ones first.</summary>
-    public static IReadOnlyList<ModelConfiguration> Configurations { get; } = [Hits, Evicts, Cut, Writers, Readers, Joins, Failover];
+    public static IReadOnlyList<ModelConfiguration> Configurations { get; } =
+    [
+        Hits,
+        Evicts,
+        Cut,
+        Writers,
+        Readers,
+        Joins,
+        Failover,
+        new("large.cut", false, "NW=1", "NREM=1", "TMAX=2"),
+        new("large.writers", false, "NREM=1", "TMAX=2", "NBREAK=0", "NORETRY", "NOEVICT"),
+        new("large.readers", false, "NG=2", "NW=1", "NREM=1", "NGET=1", "B=0", "TMAX=1", "NBREAK=0", "NORETRY", "NOEVICT"),
+        new("large.joins", false, "JOIN", "NG=2", "NW=1", "NREM=0", "NGET=1", "TMAX=2", "NBREAK=0", "NORETRY"),
+        new("large.failover", false, "FAILOVER", "NW=1", "NREM=1", "NGET=1", "TMAX=2", "NBREAK=0"),
+        new("large.failovers", false, "FAILOVER", "NW=1", "NREM=1", "NGET=1", "TMAX=2", "NORETRY", "NOEVICT"),
+        new("large.both", false, "FULL", "NW=1", "NGET=1", "B=0", "TMAX=1", "NBREAK=0", "NORETRY", "NOEVICT"),
+        new("large.bcast", false, "BCAST", "NW=1", "NREM=1", "TMAX=2", "NBREAK=0"),
+    ];
 
     /// <summary>All mistakes.</summary>
     public static IReadOnlyList<ModelMutant> Mutants { get; } =
