@@ -22,8 +22,8 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         ask.Kept = memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires, refreshAt);
     }
 
-    // Counted from before the question left, so it never ends later than in Redis.
-    private static (long Expires, long RefreshAt) EndOf(EntryAsk ask, long sentAt, byte[] json, long leftMs)
+    // Counted from before the question left, and less what the clock may lag behind: so it never ends later than in Redis.
+    private (long Expires, long RefreshAt) EndOf(EntryAsk ask, long sentAt, byte[] json, long leftMs)
     {
         var policy = ask.Family.Policy;
         var most = (long)policy.MemoryTtl.TotalMilliseconds;
@@ -36,7 +36,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             most = Math.Min(most, (long)ask.Family.Settings.Ttl.TotalMilliseconds / 2);
         var refreshAt =
             policy.RefreshAfter is { } after && !IsNull(json) ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace)) : long.MaxValue;
-        return (sentAt + Math.Min(life, most), refreshAt);
+        return (sentAt + Math.Min(life, most) - clock.Resolution, refreshAt);
     }
 
     // "Does not exist" has no grace: it is short-lived as it is.
@@ -90,7 +90,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
                 return;
             if (ask.Answer.Code == AskCode.Fresh)
             {
-                var (expires, refreshAt) = EndOf(ask, sentAt, ticket.Json, leftMs);
+                var (expires, refreshAt) = fill.EndOf(ask, sentAt, ticket.Json, leftMs);
                 fill.Memory.Close(ticket, expires, refreshAt);
             }
             else
