@@ -20,7 +20,7 @@ public sealed class CoherenceBenchTests(CoherenceRun run) : IClassFixture<Cohere
         Assert.Contains(run.Rows, row => row is { Name: "control.lease", Pass: true });
     }
 
-    [Fact(Skip = "The cache does not keep this promise yet.")]
+    [Fact]
     public void No_read_is_stale_beyond_what_its_invalidation_promised()
     {
         Assert.True(run.Rows.Count > 0, run.Errors);
