@@ -42,7 +42,10 @@ public sealed class OnggiWarmUpOptions
             throw Mistake(name, $"has Every {every}; it must be from 1 second to 365 days.");
         var most = (Every ?? TimeSpan.FromDays(1)) / 2;
         if (Spread is { } spread && (spread < TimeSpan.Zero || spread > most))
-            throw Mistake(name, $"has Spread {spread}; it must be from 00:00:00 to half the period ({most}), or a round could begin in the next one's place.");
+            throw Mistake(
+                name,
+                $"has Spread {spread}; it must be from 00:00:00 to half the period ({most}), or a round could begin in the next one's place."
+            );
     }
 
     private static ArgumentException Mistake(string name, string what) => new($"The warm-up '{name}' {what}");

@@ -220,7 +220,11 @@ internal sealed partial class WarmUpRounds(
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    [LoggerMessage(8104, LogLevel.Information, "Redis does not know that {Name} was warmed up: it is new, or came back empty. This replica does it.")]
+    [LoggerMessage(
+        8104,
+        LogLevel.Information,
+        "Redis does not know that {Name} was warmed up: it is new, or came back empty. This replica does it."
+    )]
     private partial void LogEmpty(string name);
 
     [LoggerMessage(8105, LogLevel.Information, "The round of {Round:O} of the warm-up {Name} is due. This replica runs it.")]
@@ -233,7 +237,11 @@ internal sealed partial class WarmUpRounds(
     )]
     private partial void LogLost(string name);
 
-    [LoggerMessage(8107, LogLevel.Warning, "Redis refuses to say whether {Name} was warmed up: {Reason} Until it does, it does not run by itself.")]
+    [LoggerMessage(
+        8107,
+        LogLevel.Warning,
+        "Redis refuses to say whether {Name} was warmed up: {Reason} Until it does, it does not run by itself."
+    )]
     private partial void LogRefused(string name, string reason);
 
     [LoggerMessage(8108, LogLevel.Error, "The loop that runs {Name} by itself failed; it goes on in a minute.")]

@@ -134,8 +134,14 @@ public sealed class WarmUpServerTests
         await marks.ClaimAsync("texts", "a", TimeSpan.FromSeconds(30), 1000, default);
         await marks.DoneAsync("texts", "a", 1000, default);
 
-        Assert.Equal(new WarmMark(WarmState.Warm, TimeSpan.Zero, 1000), await marks.ClaimAsync("texts", "b", TimeSpan.FromSeconds(30), 1000, default));
-        Assert.Equal(new WarmMark(WarmState.Claimed, TimeSpan.Zero, 1000), await marks.ClaimAsync("texts", "b", TimeSpan.FromSeconds(30), 2000, default));
+        Assert.Equal(
+            new WarmMark(WarmState.Warm, TimeSpan.Zero, 1000),
+            await marks.ClaimAsync("texts", "b", TimeSpan.FromSeconds(30), 1000, default)
+        );
+        Assert.Equal(
+            new WarmMark(WarmState.Claimed, TimeSpan.Zero, 1000),
+            await marks.ClaimAsync("texts", "b", TimeSpan.FromSeconds(30), 2000, default)
+        );
         Assert.True(await marks.KeepAsync("texts", "b", TimeSpan.Zero, default));
         Assert.Null(await redis.CommandAsync("GET", "{" + Mark + "}:l"));
     }
@@ -157,14 +163,17 @@ public sealed class WarmUpServerTests
 
     private static WarmMarks Marks(RedisClient client) => new(client, Keyspace.Load(CatalogJson, service: "web"));
 
-    private static async Task WarmedAsync(RedisServerProcess redis) => await UntilAsync(async () => await redis.CommandAsync("GET", Mark) == "0");
+    private static async Task WarmedAsync(RedisServerProcess redis) =>
+        await UntilAsync(async () => await redis.CommandAsync("GET", Mark) == "0");
 
     private static async Task<int> LooksAsync(RedisServerProcess redis)
     {
         var commands = await redis.CommandAsync("INFO", "commandstats") ?? "";
         // The look is a script, and the greeting is one: both have been run.
         var line = commands.Split('\n').FirstOrDefault(static text => text.StartsWith("cmdstat_pttl:calls=", StringComparison.Ordinal));
-        return line is null ? 0 : int.Parse(line["cmdstat_pttl:calls=".Length..line.IndexOf(',', StringComparison.Ordinal)], CultureInfo.InvariantCulture);
+        return line is null
+            ? 0
+            : int.Parse(line["cmdstat_pttl:calls=".Length..line.IndexOf(',', StringComparison.Ordinal)], CultureInfo.InvariantCulture);
     }
 
     private static async Task UntilAsync(Func<Task<bool>> isSo)

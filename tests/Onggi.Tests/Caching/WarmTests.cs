@@ -152,7 +152,12 @@ public sealed class WarmTests : IDisposable
         var read = 0;
         var began = _node.Time.GetTimestamp();
         var warming = Cache
-            .WarmAsync("texts", Texts(100).Select(one => Counted(one, ref read)), new Steps(_steps), new WarmOptions { EntriesPerSecond = 100 })
+            .WarmAsync(
+                "texts",
+                Texts(100).Select(one => Counted(one, ref read)),
+                new Steps(_steps),
+                new WarmOptions { EntriesPerSecond = 100 }
+            )
             .AsTask();
 
         await AdvanceUntilAsync(warming, () => Assert.InRange(read, 0, Done(began) + 20));

@@ -222,7 +222,14 @@ public sealed class WarmUpRoundsTests : IAsyncDisposable
     [Fact]
     public async Task Without_WhenEmpty_it_runs_at_its_time_only()
     {
-        var one = Start(new OnggiWarmUpOptions { WhenEmpty = false, Every = TimeSpan.FromHours(1), Spread = TimeSpan.Zero });
+        var one = Start(
+            new OnggiWarmUpOptions
+            {
+                WhenEmpty = false,
+                Every = TimeSpan.FromHours(1),
+                Spread = TimeSpan.Zero,
+            }
+        );
         await UntilAsync(() => _time.WaitingTimers > 0);
         await AdvanceAsync(TimeSpan.FromMinutes(59));
         Assert.Equal(0, one.Runs);
@@ -264,12 +271,7 @@ public sealed class WarmUpRoundsTests : IAsyncDisposable
 
     private static OnggiWarmUpOptions Daily => new() { DailyAt = new TimeOnly(4, 0), Spread = TimeSpan.Zero };
 
-    private Replica Start(
-        OnggiWarmUpOptions? options = null,
-        bool held = false,
-        bool begin = true,
-        Func<int, WarmReport>? run = null
-    )
+    private Replica Start(OnggiWarmUpOptions? options = null, bool held = false, bool begin = true, Func<int, WarmReport>? run = null)
     {
         var replica = new Replica(options ?? new OnggiWarmUpOptions(), _marks, _time, held, run ?? (static _ => Replica.Done));
         _replicas.Add(replica);

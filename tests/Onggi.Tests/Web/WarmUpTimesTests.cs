@@ -101,7 +101,10 @@ public class WarmUpTimesTests
 
         Assert.All(delays, delay => Assert.InRange(delay, TimeSpan.Zero, TimeSpan.FromMinutes(30)));
         Assert.True(delays.Max() - delays.Min() > TimeSpan.FromMinutes(15), "they are spread");
-        Assert.Equal(new WarmUpTimes(options, "service-7:products").UntilNext(noon), new WarmUpTimes(options, "service-7:products").UntilNext(noon));
+        Assert.Equal(
+            new WarmUpTimes(options, "service-7:products").UntilNext(noon),
+            new WarmUpTimes(options, "service-7:products").UntilNext(noon)
+        );
     }
 
     private static WarmUpTimes Daily(double hour, TimeZoneInfo zone) =>
@@ -116,5 +119,9 @@ public class WarmUpTimesTests
         );
 
     private static DateTimeOffset At(string moment) =>
-        DateTimeOffset.Parse(moment, System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal);
+        DateTimeOffset.Parse(
+            moment,
+            System.Globalization.CultureInfo.InvariantCulture,
+            System.Globalization.DateTimeStyles.AssumeUniversal
+        );
 }

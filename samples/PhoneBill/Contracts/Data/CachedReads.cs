@@ -54,11 +54,7 @@ public sealed class CachedReads(OnggiCache cache, IDbContextFactory<PhoneBillDb>
         ReadAsync(Keys.Product(code), async (db, ct) => (await db.Products.FindAsync([code], ct))?.ToProduct(), cancellationToken);
 
     public ValueTask<CacheResult<AvailableProducts>> AvailableProductsAsync(string customerType, CancellationToken cancellationToken) =>
-        ReadAsync(
-            Keys.AvailableProducts(customerType),
-            async (db, ct) => await AvailableAsync(db, customerType, ct),
-            cancellationToken
-        );
+        ReadAsync(Keys.AvailableProducts(customerType), async (db, ct) => await AvailableAsync(db, customerType, ct), cancellationToken);
 
     public ValueTask<CacheResult<CommonCodes>> CodesAsync(string group, CancellationToken cancellationToken) =>
         ReadAsync(

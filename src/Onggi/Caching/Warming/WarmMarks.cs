@@ -79,13 +79,7 @@ internal sealed class WarmMarks(RedisClient redis, Keyspace keyspace) : IWarmMar
     public ValueTask<bool> DoneAsync(string warmUp, string holder, long round, CancellationToken cancellationToken)
     {
         var mark = NameOf(keyspace, warmUp);
-        return redis.EvalAsync(
-            DoneScript,
-            [mark, LeaseName.Of(mark)],
-            [holder, Text(round), Milliseconds(Life)],
-            Done,
-            cancellationToken
-        );
+        return redis.EvalAsync(DoneScript, [mark, LeaseName.Of(mark)], [holder, Text(round), Milliseconds(Life)], Done, cancellationToken);
     }
 
     private static string Milliseconds(TimeSpan time) => Text((long)time.TotalMilliseconds);
