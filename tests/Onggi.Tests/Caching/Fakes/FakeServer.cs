@@ -171,6 +171,9 @@ internal sealed class FakeServer(ManualTimeProvider time)
         return item is { Json: null } ? throw WrongType() : item?.Json;
     }
 
+    /// <summary>All names there are.</summary>
+    public List<string> Names() => [.. _items.Keys];
+
     public long Pttl(string name) => Left(name);
 
     public (byte[]? Json, long Left) ReadOne(string name)
@@ -217,7 +220,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
                 (grace, life) = (0, (long)terms.Negative.TotalMilliseconds);
             if (terms.Began > 0 && (left < 0 || left > life || NowMs - (life - left) < terms.Began))
                 value = null;
-            if (terms.Overwrite)
+            if (terms.Overwrite || terms.Steal)
                 value = null;
         }
 
@@ -238,7 +241,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
         if (lease is ['!', ..])
             return new Asked(AskCode.Blocked, value, IsOversized: false, Left(l), null);
         var mine = $"{terms.Token}@{terms.Epoch}";
-        var holder = lease is not null && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
+        var holder = lease is not null && !terms.Steal && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
         var isVoid = terms.Began > 0 && holder is not null && holder[(holder.IndexOf('@', StringComparison.Ordinal) + 1)..] != terms.Epoch;
         if (holder is not null && holder != mine && !isVoid)
             return new Asked(value is null ? AskCode.Held : AskCode.StaleHeld, value, IsOversized: false, Left(l), holder);
@@ -246,7 +249,11 @@ internal sealed class FakeServer(ManualTimeProvider time)
         {
             if (IsFull)
                 throw Full();
-            Set(l, Encoding.UTF8.GetBytes($"{mine}|{Expiretime(k).ToString(CultureInfo.InvariantCulture)}"), NowMs + (long)terms.Lease.TotalMilliseconds);
+            Set(
+                l,
+                Encoding.UTF8.GetBytes($"{mine}|{Expiretime(k).ToString(CultureInfo.InvariantCulture)}"),
+                NowMs + (long)terms.Lease.TotalMilliseconds
+            );
             Read(l);
         }
 

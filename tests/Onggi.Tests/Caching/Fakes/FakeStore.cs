@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Onggi.Caching;
 using Onggi.Client;
@@ -429,6 +430,25 @@ internal sealed class FakeStore : ICacheStore
             },
             cancellationToken: cancellationToken
         );
+    }
+
+    public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken)
+    {
+        lock (_server.Gate)
+            return new(_server.Get(wireName));
+    }
+
+    public async IAsyncEnumerable<string> ScanAsync(string pattern, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        List<string> names;
+        lock (_server.Gate)
+            names = _server.Names();
+        await Task.Yield();
+        foreach (var name in names.Where(name => name.StartsWith(pattern.TrimEnd('*'), StringComparison.Ordinal)))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return name;
+        }
     }
 
     // ---- on the way
