@@ -440,13 +440,10 @@ internal sealed class FakeStore : ICacheStore
 
     public async IAsyncEnumerable<string> ScanAsync(string pattern, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        List<string> names;
-        lock (_server.Gate)
-            names = _server.Names();
-        await Task.Yield();
-        foreach (var name in names.Where(name => name.StartsWith(pattern.TrimEnd('*'), StringComparison.Ordinal)))
+        foreach (var name in _server.Scan(pattern))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            await Task.CompletedTask;
             yield return name;
         }
     }
