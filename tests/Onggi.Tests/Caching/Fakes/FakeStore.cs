@@ -73,10 +73,6 @@ internal sealed class FakeStore : ICacheStore
             server.Nodes.Add(this);
     }
 
-    public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-    public IAsyncEnumerable<string> ScanAsync(string pattern, CancellationToken cancellationToken) => throw new NotSupportedException();
-
     public FakeServer Server => _server;
 
     public bool IsKnownDown
