@@ -351,7 +351,7 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await flight.Completion.WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.Completion).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
