@@ -234,7 +234,7 @@ internal sealed class EntryLoader(
         }
 
         await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
-        await FillAsync(filled, tally).ConfigureAwait(Rt.Capture);
+        await FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)
@@ -351,12 +351,18 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await flight.Completion.WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.Completion).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         // The others who wait, and the next who come, are to have what it makes.
         flights.Detach(flight.Batch);
+        if (flight.Stale is { } stale)
+        {
+            entry.Family.CountStale();
+            return stale with { Value = flight.OwnCopy(stale, entry.Codec) };
+        }
+
         throw new LoadTimeoutException(
             $"The loader of {entry.Family.Name} took longer than {most}, its HardTimeout. It goes on; ask again for its value."
         );
@@ -451,14 +457,14 @@ internal sealed class EntryLoader(
         return true;
     }
 
-    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, StoreTally? tally)
+    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, Epoch? epoch, StoreTally? tally)
     {
         foreach (var group in filled.GroupBy(static one => one.Item.Lease!).ToList())
         {
             var family = group.First().Item.Entry.Family;
             try
             {
-                var codes = await store.FillAsync(group.Key, [.. group.Select(static one => one.Entry)]).ConfigureAwait(Rt.Capture);
+                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
                 foreach (var code in codes)
                 {
                     tally?.Count(code == FillCode.Stored);
@@ -478,6 +484,24 @@ internal sealed class EntryLoader(
                 NotStored(family, error is RedisServerException { Code: "OOM" } ? "Redis is full (OOM)." : error.Message);
             }
         }
+    }
+
+    // A fill belongs to the connection on which it was sent: on the next, the lease may be one that a lagging replica has brought back. Where it is the same
+    // life of the same server, it is sent once more; it does nothing if it has been executed.
+    private async ValueTask<FillCode[]> FillAsync(string lease, FilledEntry[] entries, Epoch? epoch)
+    {
+        try
+        {
+            return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisConnectionException)
+        {
+            var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
+            if (epoch is null || now.Id != epoch.Id || !now.CanProve)
+                throw;
+        }
+
+        return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
     }
 
     private byte[]? TryEncode<T>(in CacheEntry<T> entry, T? value)
