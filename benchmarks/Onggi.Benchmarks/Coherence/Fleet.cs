@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using Onggi.Testing;
 
 namespace Onggi.Benchmarks.Coherence;
@@ -58,7 +59,7 @@ internal sealed class Fleet : IAsyncDisposable
     }
 
     public NodePlan PlanOf(int node) =>
-        new(Number, node, Nodes, Proxies[node].Port, TruthPath, Scenario.IsNaive, Scenario.IsSlow, Scenario.Strangers);
+        new(Number, node, Nodes, Proxies[node].Port, TruthPath, Scenario.Subject, Scenario.IsSlow, Scenario.Strangers);
 
     /// <summary>Makes the strangers' writes of the plan, with the plainest of clients and past the proxies.</summary>
     public async Task WriteAsStrangersAsync(int seed, TimeSpan writes, TimeSpan longest, CancellationToken stop)
@@ -97,10 +98,7 @@ internal sealed class Fleet : IAsyncDisposable
         for (var key = 0; key < Schedule.Keys; key++)
         {
             var json = await redis.CommandAsync(["GET", _names[key]], cancellationToken);
-            if (
-                json is not null
-                && System.Text.Json.JsonSerializer.Deserialize(json, CoherenceJson.Default.Item)!.Version < Truth.Floor(key)
-            )
+            if (json is not null && JsonSerializer.Deserialize(json, CoherenceJson.Default.Item)!.Version < Truth.Floor(key))
                 OfStrangers(key).Left++;
         }
     }

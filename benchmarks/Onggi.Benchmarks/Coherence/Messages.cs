@@ -11,10 +11,19 @@ internal sealed record WorkerPlan(int Seed, double LongestMs, int ReadersOfFleet
 /// <param name="OfNodes">How many there are.</param>
 /// <param name="Port">Its proxy.</param>
 /// <param name="Truth">The file of <see cref="Coherence.Truth"/>.</param>
-/// <param name="IsNaive">Whether the control runs in place of the cache.</param>
+/// <param name="Subject">What stands in the cache's place.</param>
 /// <param name="IsSlow">Whether some loads take longer than values live.</param>
 /// <param name="Strangers">Who else writes.</param>
-internal sealed record NodePlan(int Fleet, int Node, int OfNodes, int Port, string Truth, bool IsNaive, bool IsSlow, Strangers Strangers);
+internal sealed record NodePlan(
+    int Fleet,
+    int Node,
+    int OfNodes,
+    int Port,
+    string Truth,
+    Subject Subject,
+    bool IsSlow,
+    Strangers Strangers
+);
 
 /// <summary>The beginning of the run: when (in ticks of the common clock), and for how long writes are made.</summary>
 internal sealed record Start(long At, double WritesMs);

@@ -35,9 +35,12 @@ internal sealed class Node
     {
         var truth = Truth.Open(plan.Truth, Schedule.Keys, Schedule.VersionsIn(longest));
         var source = new Source(truth, plan.IsSlow);
-        var subject = plan.IsNaive
-            ? await NaiveSubject.StartAsync(plan.Port, source)
-            : await OnggiSubject.StartAsync(plan.Port, source, plan.IsSlow);
+        var subject = plan.Subject switch
+        {
+            Subject.Naive => await NaiveSubject.StartAsync(plan.Port, source),
+            Subject.Lease => await LeaseSubject.StartAsync(plan.Port, source),
+            _ => await OnggiSubject.StartAsync(plan.Port, source, plan.IsSlow),
+        };
         // Compiles the paths and fills memory before anybody counts.
         await Task.WhenAll(Enumerable.Range(0, Schedule.Keys).Select(key => subject.ReadAsync(key).AsTask()));
         return new Node(plan, truth, source, subject, seed);

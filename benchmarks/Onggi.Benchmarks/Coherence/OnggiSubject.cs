@@ -43,11 +43,7 @@ internal sealed class OnggiSubject : ISubject
 
     // The one place that knows how a strength is asked for.
     public ValueTask InvalidateAsync(int key, Strength strength) =>
-        _cache.InvalidateAsync(
-            _keys[key],
-            strength == Strength.Strict ? Invalidation.Strict : Invalidation.Fast,
-            CancellationToken.None
-        );
+        _cache.InvalidateAsync(_keys[key], strength == Strength.Strict ? Invalidation.Strict : Invalidation.Fast, CancellationToken.None);
 
     public long MemoryHits(Strength strength) => _cache.Statistics(strength == Strength.Fast ? "fast" : "strict").MemoryHits;
 }

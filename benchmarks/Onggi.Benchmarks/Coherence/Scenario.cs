@@ -7,8 +7,8 @@ namespace Onggi.Benchmarks.Coherence;
 /// <param name="Faults">What is done to it; <c>null</c> for nothing.</param>
 internal sealed record Scenario(string Name, Func<Fleet, FaultClock, Task>? Faults = null)
 {
-    /// <summary>Whether the naive control takes the place of the cache.</summary>
-    public bool IsNaive { get; init; }
+    /// <summary>What runs in it.</summary>
+    public Subject Subject { get; init; }
 
     /// <summary>Whether some loads take longer than values live.</summary>
     public bool IsSlow { get; init; }
@@ -19,7 +19,7 @@ internal sealed record Scenario(string Name, Func<Fleet, FaultClock, Task>? Faul
     /// <summary>Whether its nodes need processes of their own, because whole processes are stopped.</summary>
     public bool IsAlone { get; init; }
 
-    /// <summary>Whether it shows what a cache without the protocol does, or what no cache can do: nothing is promised of it.</summary>
+    /// <summary>Whether it shows what a cache without the protocol does, or what no cache can do, or that the checker is right: it says nothing of the cache.</summary>
     public bool IsControl => Name.StartsWith("control.", StringComparison.Ordinal);
 
     /// <summary>All of them.</summary>
@@ -33,8 +33,14 @@ internal sealed record Scenario(string Name, Func<Fleet, FaultClock, Task>? Faul
         new("slow-loader") { IsSlow = true },
         new("flushall", FlushAsync),
         new("foreign") { Strangers = Strangers.SetAndUnlink },
-        new("control.naive") { IsNaive = true },
-        new("control.naive-cut", CutAsync) { IsNaive = true },
+        new("control.naive") { Subject = Subject.Naive },
+        new("control.naive-cut", CutAsync) { Subject = Subject.Naive },
+        new("control.lease", StopAsync)
+        {
+            Subject = Subject.Lease,
+            IsAlone = true,
+            Strangers = Strangers.SetAndUnlink,
+        },
         new("control.foreign-del") { Strangers = Strangers.BareDelete },
     ];
 

@@ -2,6 +2,19 @@ using Onggi.Keys;
 
 namespace Onggi.Benchmarks.Coherence;
 
+/// <summary>What is observed.</summary>
+internal enum Subject
+{
+    /// <summary>The cache.</summary>
+    Onggi,
+
+    /// <summary>A cache without the protocol, that must be found out.</summary>
+    Naive,
+
+    /// <summary>A cache too simple to be wrong, that must be found innocent.</summary>
+    Lease,
+}
+
 /// <summary>A cache under observation: all that is seen of it is what a caller sees. It lives as long as its process.</summary>
 internal interface ISubject
 {

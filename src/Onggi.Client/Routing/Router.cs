@@ -350,7 +350,8 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>
     /// <exception cref="NotSupportedException">There are several servers: each has a link of its own.</exception>
-    public virtual TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) => throw new NotSupportedException("Tracking is by server: there are several.");
+    public virtual TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) =>
+        throw new NotSupportedException("Tracking is by server: there are several.");
 
     /// <summary>The connections with one caller each, of the server that holds this slot (-1: of any).</summary>
     /// <exception cref="NotSupportedException">There are several servers, and none was chosen.</exception>

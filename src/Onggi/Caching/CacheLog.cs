@@ -62,11 +62,7 @@ internal static partial class CacheLog
     )]
     public static partial void EventIncomplete(ILogger logger, string type, string missing, long suppressed);
 
-    [LoggerMessage(
-        2012,
-        LogLevel.Warning,
-        "Memory is off, every read asks Redis: {Reason}"
-    )]
+    [LoggerMessage(2012, LogLevel.Warning, "Memory is off, every read asks Redis: {Reason}")]
     public static partial void MemoryIsOff(ILogger logger, string reason);
 
     [LoggerMessage(
@@ -76,6 +72,17 @@ internal static partial class CacheLog
     )]
     public static partial void ServedStale(ILogger logger, string family, string error, long suppressed);
 
-    [LoggerMessage(2014, LogLevel.Warning, "The event cache.invalidated of {Family} could not be published; the entries are removed all the same.")]
+    [LoggerMessage(
+        2015,
+        LogLevel.Error,
+        "Memory held an old value of {Family} for {Age}, longer than the bound of {Bound}. This breaks a promise of the cache; please report it."
+    )]
+    public static partial void StaleBeyondBound(ILogger logger, string family, TimeSpan age, TimeSpan bound);
+
+    [LoggerMessage(
+        2014,
+        LogLevel.Warning,
+        "The event cache.invalidated of {Family} could not be published; the entries are removed all the same."
+    )]
     public static partial void NoticeFailed(ILogger logger, Exception exception, string family);
 }

@@ -20,6 +20,10 @@ public sealed class CacheOptions
     /// <value>Default 2 s.</value>
     public TimeSpan ClockSkew { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>How many entries of memory are compared with Redis per second, to measure how old memory's answers really are (<c>onggi.cache.staleness</c>). 0 for none.</summary>
+    /// <value>Default 5; at most 1,000.</value>
+    public int StalenessSamplesPerSecond { get; set; } = 5;
+
     /// <summary>How long memory keeps a value at most. It ends with the value's life in Redis in any case, and at once when the value is changed.</summary>
     /// <value>Default 10 minutes.</value>
     public TimeSpan MemoryTtl { get; set; } = TimeSpan.FromMinutes(10);
@@ -28,8 +32,7 @@ public sealed class CacheOptions
     public CacheFamilyOptions Defaults { get; } = new();
 
     /// <summary>What holds for single families, by their names in the catalog.</summary>
-    public IDictionary<string, CacheFamilyOptions> Families { get; } =
-        new Dictionary<string, CacheFamilyOptions>(StringComparer.Ordinal);
+    public IDictionary<string, CacheFamilyOptions> Families { get; } = new Dictionary<string, CacheFamilyOptions>(StringComparer.Ordinal);
 
     /// <summary>How many entries memory holds at most; those that are not asked for go first.</summary>
     /// <value>Default 100,000.</value>
@@ -94,7 +97,10 @@ internal sealed class CacheOptionsValidator : IValidateOptions<CacheOptions>
     public static void Check(CacheOptions options, ValidateOptionsResultBuilder result)
     {
         if (options.MemoryTtl <= TimeSpan.Zero)
-            result.AddError($"is {options.MemoryTtl}; it must be more than zero. To keep nothing in memory set Memory to false.", nameof(CacheOptions.MemoryTtl));
+            result.AddError(
+                $"is {options.MemoryTtl}; it must be more than zero. To keep nothing in memory set Memory to false.",
+                nameof(CacheOptions.MemoryTtl)
+            );
         if (options.MaxStaleness < TimeSpan.FromMilliseconds(100) || options.MaxStaleness > TimeSpan.FromSeconds(10))
         {
             result.AddError(
@@ -103,6 +109,8 @@ internal sealed class CacheOptionsValidator : IValidateOptions<CacheOptions>
             );
         }
 
+        if (options.StalenessSamplesPerSecond is < 0 or > 1_000)
+            result.AddError("must be from 0, for none, to 1,000.", nameof(CacheOptions.StalenessSamplesPerSecond));
         foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults)))
             result.AddError(mistake);
         foreach (var (name, family) in options.Families)

@@ -41,6 +41,8 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
     private readonly BackgroundWork _background = new();
+    private readonly FamilyClearer _clearer;
+    private readonly StalenessProbe _probe;
     private readonly CoherenceLink _link;
     private readonly LeaseKeeper _leases;
     private readonly CacheEventListener _listener;
@@ -91,11 +93,13 @@ public sealed class OnggiCache : IAsyncDisposable
         _leases = new LeaseKeeper(store, options, clock, time);
         var flights = new LoadFlights();
         var watch = new RedisWatch(store, time);
-        var metrics = new CacheMetrics(meters, _families, _memory, _link, clock);
+        _probe = new StalenessProbe(_memory, store, _link, options, time, logger);
+        var metrics = new CacheMetrics(meters, _families, _memory, _link, _leases, _probe, clock);
         var fill = new MemoryFill(_memory, _link, waits, clock);
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
+        _clearer = new FamilyClearer(keyspace, _writer, store, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
     }
@@ -114,7 +118,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     public ValueTask<CacheResult<T>> GetAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
-        _reader.TryMemory(key, out var result, out _) ? new(result) : ReadAsync(key, cancellationToken);
+        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
     /// <remarks>
@@ -180,11 +184,54 @@ public sealed class OnggiCache : IAsyncDisposable
         return new(result);
     }
 
+    /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
+    /// <remarks>
+    /// A load that began before is not stored any more. Until this has returned, readers may get the old value; where that must not be, use <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>.
+    /// When the key is invalidated or refreshed again meanwhile, the value is returned and not stored.
+    /// </remarks>
+    /// <param name="key">From the generated <c>Keys</c>.</param>
+    /// <param name="loader">As in <see cref="GetOrLoadAsync{T}"/>. It is called at once, whatever is stored.</param>
+    /// <param name="cancellationToken">Ends the wait, and the load.</param>
+    /// <returns>The new value.</returns>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="Exception">Whatever the loader throws; the old value stays.</exception>
+    public async ValueTask<T?> RefreshAsync<T>(
+        CacheKey<T> key,
+        Func<LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken = default
+    ) =>
+        (
+            await _loader.RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken).ConfigureAwait(Rt.Capture)
+        ).Value;
+
+    /// <summary>Removes every entry of a family, and whatever right to fill one is out: what stood when it began is gone when it has ended.</summary>
+    /// <remarks>
+    /// The keys are found step by step (SCAN) and removed as they are found, no faster than <paramref name="keysPerSecond"/>, so that Redis serves everybody else meanwhile.
+    /// Memory everywhere hears of each from Redis. Entries that are filled meanwhile may stay or go. It takes as many steps as Redis has keys, not as the family has.
+    /// </remarks>
+    /// <param name="family">The family's name in the catalog.</param>
+    /// <param name="keysPerSecond">How many keys are removed per second at most.</param>
+    /// <param name="progress">Told after each step; <c>null</c> for none.</param>
+    /// <param name="cancellationToken">Ends it; what was removed stays removed.</param>
+    /// <returns>How many keys were removed, leases included.</returns>
+    /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
+    /// <exception cref="RedisException">Redis could not be asked; begin again.</exception>
+    public ValueTask<long> ClearAsync(
+        string family,
+        int keysPerSecond = 20_000,
+        IProgress<ClearProgress>? progress = null,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(keysPerSecond);
+        return _clearer.ClearAsync(_families.Of(family), keysPerSecond, progress, cancellationToken);
+    }
+
     /// <summary>What memory has for the key, without asking anybody: no round trip, no wait.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="result">The answer; a miss when memory may not or cannot answer.</param>
     /// <returns>Whether there is one.</returns>
-    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result, out _);
+    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result);
 
     /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for <see cref="CacheOptions.MaxStaleness"/> at most; loads that run are not stored.</summary>
     /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/> after the commit.</remarks>
@@ -357,6 +404,7 @@ public sealed class OnggiCache : IAsyncDisposable
     {
         _listener.Dispose();
         await _background.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _probe.DisposeAsync().ConfigureAwait(Rt.Capture);
         await _link.DisposeAsync().ConfigureAwait(Rt.Capture);
         _leases.Dispose();
         _memory.Dispose();
@@ -402,14 +450,14 @@ public sealed class OnggiCache : IAsyncDisposable
     }
 
     /// <summary>Begins to listen to Redis, so that the first reader need not wait for it.</summary>
-    internal void Start() => _link.Start();
+    internal void Start()
+    {
+        _link.Start();
+        _probe.Start();
+    }
 
     private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
-        new(
-            entry.WireName,
-            _writer.Encode(entry, value),
-            Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds)
-        );
+        new(entry.WireName, _writer.Encode(entry, value), Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds));
 
     private async ValueTask<CacheResult<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
     {

@@ -98,6 +98,34 @@ internal sealed class EntryLoader(
         _ = RefreshAsync(entry, state, loader);
     }
 
+    /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
+    public async ValueTask<CacheResult<T>> RefreshAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    )
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var entry = reader.Resolve(key);
+        link.Start();
+        // Whoever joined a load that runs would get what was before the change.
+        flights.Void(entry.WireName);
+        var batch = new LoadBatch();
+        var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
+        try
+        {
+            var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = true };
+            _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null).RunAsync([item]);
+            var loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
+            return loaded.Found ? new CacheResult<T>(loaded.Value, loaded.Tier) : default;
+        }
+        finally
+        {
+            flights.Leave(flight);
+        }
+    }
+
     /// <summary>Reads many entries from Redis, and loads those that are not there with one call of the loader; <paramref name="tally"/> counts what was stored.</summary>
     public async ValueTask<Dictionary<CacheKey<T>, CacheResult<T>>> GetOrLoadManyAsync<T>(
         IReadOnlyCollection<CacheKey<T>> keys,
@@ -157,7 +185,7 @@ internal sealed class EntryLoader(
         return chosen < settings.MaxTtl ? chosen : settings.MaxTtl;
     }
 
-    public LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch, bool overwrite)
+    public LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch)
     {
         var (settings, policy) = (family.Settings, family.Policy);
         // mutants: FailoverValue, FailoverLease
@@ -170,7 +198,7 @@ internal sealed class EntryLoader(
             settings.Grace,
             settings.NegativeTtl,
             policy.Sliding ? settings.Ttl : TimeSpan.Zero,
-            overwrite
+            Overwrite: false
         );
     }
 
@@ -354,7 +382,7 @@ internal sealed class EntryLoader(
         {
             var batch = new LoadBatch { IsDetached = true };
             // It is in no table: who asks meanwhile gets the value that is still good.
-            var flight = new LoadFlight<T>(entry.WireName, batch) { Stamp = Clock.Now, Generation = link.Generation };
+            var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
             var item = new LoadItem<T>(flight, entry) { Overwrite = true };
             await new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
             {

@@ -34,20 +34,32 @@ internal sealed class EntryReader(
     private readonly LogThrottle _failures = new(time);
 
     /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
-    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh)
+    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result)
     {
-        if (fill.Memory.Find(key.Entry) is { } entry)
+        if (fill.Memory.Find(key.Entry) is { } entry && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value)))
         {
-            if (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value))
-            {
-                entry.Family.CountMemoryHit();
-                shouldRefresh = entry.RefreshAt != long.MaxValue && fill.Clock.Now >= entry.RefreshAt;
-                result = new CacheResult<T>(value, CacheTier.Memory);
-                return true;
-            }
+            entry.Family.CountMemoryHit();
+            result = new CacheResult<T>(value, CacheTier.Memory);
+            return true;
         }
 
-        shouldRefresh = false;
+        result = default;
+        return false;
+    }
+
+    /// <summary>The same for who can refresh the entry ahead of its end; <paramref name="shouldRefresh"/> is <c>true</c> for one caller when it is time.</summary>
+    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh)
+    {
+        if (
+            fill.Memory.Find(key.Entry, out shouldRefresh) is { } entry
+            && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value))
+        )
+        {
+            entry.Family.CountMemoryHit();
+            result = new CacheResult<T>(value, CacheTier.Memory);
+            return true;
+        }
+
         result = default;
         return false;
     }
@@ -117,7 +129,9 @@ internal sealed class EntryReader(
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
     public EntryRead<T> Take<T>(in CacheEntry<T> entry, EntryAsk ask) =>
-        ask.Answer.Code != AskCode.Fresh && ask.Answer.Left != WrongType ? default : new EntryRead<T>(Decode(entry, ask, isStale: false), Failed: false);
+        ask.Answer.Code != AskCode.Fresh && ask.Answer.Left != WrongType
+            ? default
+            : new EntryRead<T>(Decode(entry, ask, isStale: false), Failed: false);
 
     /// <summary>The value of an answer; a miss, with a line in the log, where it cannot be read.</summary>
     public CacheResult<T> Decode<T>(in CacheEntry<T> entry, EntryAsk ask, bool isStale)
@@ -184,7 +198,7 @@ internal sealed class EntryReader(
         {
             if (!results.TryAdd(key, default))
                 continue;
-            if (TryMemory(key, out var result, out _))
+            if (TryMemory(key, out var result))
                 results[key] = result;
             else
                 missing.Add(Resolve(key));

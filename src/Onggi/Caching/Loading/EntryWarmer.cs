@@ -80,11 +80,7 @@ internal sealed class EntryWarmer(
         return await EndAsync(run, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
-    private async ValueTask StoreAsync(
-        Run run,
-        List<FilledEntry> batch,
-        CancellationToken cancellationToken
-    )
+    private async ValueTask StoreAsync(Run run, List<FilledEntry> batch, CancellationToken cancellationToken)
     {
         if (batch.Count == 0)
             return;

@@ -86,7 +86,12 @@ internal sealed class EntryWriter(
 
     /// <summary>Removes entries of one family. The other processes hear of it from Redis; the event goes out behind the caller's back.</summary>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not confirm it in time.</exception>
-    public async ValueTask InvalidateAsync(CacheFamily family, string[] wireNames, Invalidation? strength, CancellationToken cancellationToken)
+    public async ValueTask InvalidateAsync(
+        CacheFamily family,
+        string[] wireNames,
+        Invalidation? strength,
+        CancellationToken cancellationToken
+    )
     {
         await RemoveAsync(wireNames, cancellationToken).ConfigureAwait(Rt.Capture);
         for (var start = 0; start < wireNames.Length; start += EntryReader.MaxKeysPerCommand)

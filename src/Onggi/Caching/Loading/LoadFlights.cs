@@ -12,7 +12,14 @@ namespace Onggi.Caching;
 /// <param name="IsStale">Whether the value is past its life.</param>
 /// <param name="RedisFailed">Whether Redis could not be asked.</param>
 [StructLayout(LayoutKind.Auto)]
-internal readonly record struct Loaded<T>(bool Found, T? Value, byte[]? Json, CacheTier Tier, bool IsStale = false, bool RedisFailed = false);
+internal readonly record struct Loaded<T>(
+    bool Found,
+    T? Value,
+    byte[]? Json,
+    CacheTier Tier,
+    bool IsStale = false,
+    bool RedisFailed = false
+);
 
 /// <summary>One run of a loader, for one key or for several. It is cancelled when nobody waits for any of them any more.</summary>
 [SuppressMessage(
@@ -76,7 +83,6 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
 
     /// <summary>How many callers wait. Guarded by the gate of <see cref="LoadFlights"/>.</summary>
     internal int Waiters { get; set; }
-
 }
 
 /// <summary>One key's question or load, with those who wait for it.</summary>
@@ -157,7 +163,11 @@ internal sealed class LoadFlights
         lock (_gate)
         {
             Sweep(now, boundMs);
-            if (_running.TryGetValue(wireName, out var running) && running is LoadFlight<T> joined && MayJoin(joined, now, boundMs, generation))
+            if (
+                _running.TryGetValue(wireName, out var running)
+                && running is LoadFlight<T> joined
+                && MayJoin(joined, now, boundMs, generation)
+            )
             {
                 if (joined.Waiters++ == 0)
                     joined.Batch.Awaited++;
@@ -181,6 +191,24 @@ internal sealed class LoadFlights
             _running[wireName] = flight;
             return flight;
         }
+    }
+
+    /// <summary>Starts a flight that nobody can join.</summary>
+    public LoadFlight<T> StartAlone<T>(string wireName, LoadBatch batch, long now, long generation)
+    {
+        var flight = new LoadFlight<T>(wireName, batch)
+        {
+            Waiters = 1,
+            Stamp = now,
+            Generation = generation,
+        };
+        lock (_gate)
+        {
+            batch.Awaited++;
+            batch.Flights.Add(flight);
+        }
+
+        return flight;
     }
 
     /// <summary>A caller who joined or started the flight waits no longer, whether it ended or they gave up.</summary>

@@ -20,6 +20,9 @@ internal sealed class LoadItem<T>(LoadFlight<T> flight, CacheEntry<T> entry)
     /// <summary>Whether what is in Redis cannot be read, or is to be refreshed ahead of its end, and counts as absent.</summary>
     public bool Overwrite { get; set; }
 
+    /// <summary>Whether another's lease is withdrawn.</summary>
+    public bool Steal { get; init; }
+
     public string? Lease { get; set; }
 }
 
@@ -95,12 +98,12 @@ internal sealed class LoadRun<T>(
         {
             var epoch = await owner.Link.GreetedAsync().ConfigureAwait(Rt.Capture);
             // Each family has its own rules, and what is overwritten is asked for apart; mostly that is one group.
-            var groups = items.GroupBy(static item => (item.Entry.Family, item.Overwrite)).ToList();
+            var groups = items.GroupBy(static item => (item.Entry.Family, item.Overwrite, item.Steal)).ToList();
             var answers = new List<Task>(groups.Count);
             foreach (var group in groups)
             {
                 var asks = group.Select(item => item.Ask = owner.Reader.Ask(item.Entry)).ToArray();
-                var terms = owner.TermsOf(group.Key.Family, token, epoch, group.Key.Overwrite);
+                var terms = owner.TermsOf(group.Key.Family, token, epoch) with { Overwrite = group.Key.Overwrite, Steal = group.Key.Steal };
                 answers.Add(owner.Store.AskAsync(owner.Fill.Call(asks), terms).AsTask());
             }
 

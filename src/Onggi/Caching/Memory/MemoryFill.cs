@@ -34,15 +34,13 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         // A life that each read of Redis begins anew needs reads of Redis.
         if (policy.Sliding)
             most = Math.Min(most, (long)ask.Family.Settings.Ttl.TotalMilliseconds / 2);
-        var refreshAt = policy.RefreshAfter is { } after && !IsNull(json)
-            ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace))
-            : long.MaxValue;
+        var refreshAt =
+            policy.RefreshAfter is { } after && !IsNull(json) ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace)) : long.MaxValue;
         return (sentAt + Math.Min(life, most), refreshAt);
     }
 
     // "Does not exist" has no grace: it is short-lived as it is.
-    private static long GraceOf(EntryAsk ask, byte[]? json) =>
-        IsNull(json) ? 0 : (long)ask.Family.Settings.Grace.TotalMilliseconds;
+    private static long GraceOf(EntryAsk ask, byte[]? json) => IsNull(json) ? 0 : (long)ask.Family.Settings.Grace.TotalMilliseconds;
 
     private static bool IsNull(byte[]? json) => json is not null && json.AsSpan().SequenceEqual("null"u8);
 

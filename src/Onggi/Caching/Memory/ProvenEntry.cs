@@ -43,8 +43,8 @@ internal sealed class ProvenEntry : ProvenEntryRecord
     private object? _value;
     private long _generation;
 
-    // The earlier of the end and of the time to refresh: up to then a hit has nothing more to ask.
-    private long _quietUntil;
+    // The last millisecond before both the end and the time to refresh: up to then a hit has nothing more to ask.
+    private long _lastQuiet;
 
     internal readonly uint Hash;
 
@@ -114,7 +114,7 @@ internal sealed class ProvenEntry : ProvenEntryRecord
     {
         if (now < RefreshAt || Interlocked.Exchange(ref IsRefreshing, 1) != 0)
             return false;
-        Volatile.Write(ref _quietUntil, Expires);
+        Volatile.Write(ref _lastQuiet, Expires - 1);
         return true;
     }
 
@@ -123,11 +123,11 @@ internal sealed class ProvenEntry : ProvenEntryRecord
     {
         RefreshesAt = refreshAt;
         Volatile.Write(ref ExpiresAt, expires);
-        Volatile.Write(ref _quietUntil, Math.Min(expires, refreshAt));
+        Volatile.Write(ref _lastQuiet, Math.Min(expires, refreshAt) - 1);
     }
 
-    /// <summary>Whether nothing but to serve it is to be done at this time.</summary>
-    internal bool IsQuiet(long now) => now < Volatile.Read(ref _quietUntil);
+    /// <summary>The last millisecond in which nothing but to serve it is to be done.</summary>
+    internal long LastQuiet => Volatile.Read(ref _lastQuiet);
 
     // The same family object means the same number of identifiers, so the first one is all there is when the second is missing.
     internal bool IsFor(in EntryKey key) =>

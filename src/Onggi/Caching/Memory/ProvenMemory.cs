@@ -106,6 +106,16 @@ internal sealed class ProvenMemory : IDisposable
     /// <param name="refresh">Whether it is time for that. <c>true</c> for one caller per entry.</param>
     public ProvenEntry? Find(in EntryKey key, out bool refresh) => Find(key, wantsRefresh: true, out refresh);
 
+    /// <summary>Some entry that would be served now, for who checks on memory; <c>null</c> when none was met.</summary>
+    public ProvenEntry? Sample(uint place) => _table.Near(place) is { } entry && Serves(entry) ? entry : null;
+
+    /// <summary>Whether this very entry would be served now.</summary>
+    public bool Serves(ProvenEntry entry)
+    {
+        var proof = Volatile.Read(ref _proof);
+        return proof is not null && FindUnquiet(entry, entry.Generation, proof, _clock.Now, wantsRefresh: false, out _) is not null;
+    }
+
     /// <summary>A new connection: everything is dropped, and there is no proof yet. What still comes from the old one is refused from here on.</summary>
     /// <param name="generation">Its number, not negative and never used before.</param>
     public void Begin(long generation)
@@ -278,9 +288,10 @@ internal sealed class ProvenMemory : IDisposable
         if (_table.Find(key, EntryHash.Of(key)) is not { } entry)
             return null;
         var generation = entry.Generation;
-        var now = _clock.Now;
-        if (generation != proof.Generation || now > proof.Until || !entry.IsQuiet(now))
-            return FindUnquiet(entry, generation, proof, now, wantsRefresh, out refresh);
+        // Loaded before the call, which the processor does not look far beyond.
+        var until = Math.Min(proof.Until, entry.LastQuiet);
+        if (generation != proof.Generation || _clock.Now > until)
+            return FindUnquiet(entry, generation, proof, _clock.Now, wantsRefresh, out refresh);
         if (!entry.Used)
             entry.Used = true;
         return entry;

@@ -243,6 +243,12 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
     }
 
+    public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken) =>
+        redis.SendAsync(["GET", wireName], ReplyParsers.Bytes, CommandOptions.Primary, cancellationToken);
+
+    public IAsyncEnumerable<string> ScanAsync(string pattern, CancellationToken cancellationToken) =>
+        redis.ScanAsync(pattern, cancellationToken: cancellationToken);
+
     public async ValueTask RemoveAsync(ReadOnlyMemory<string> wireNames, Action? removed, CancellationToken cancellationToken)
     {
         var command = new RedisArg[1 + (2 * wireNames.Length)];
@@ -275,7 +281,10 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         args[4] = (long)terms.Grace.TotalMilliseconds;
         args[5] = (long)terms.Negative.TotalMilliseconds;
         args[6] = (long)terms.Sliding.TotalMilliseconds;
-        args[7] = terms.Overwrite ? 1 : 0;
+        args[7] =
+            terms.Steal ? 2
+            : terms.Overwrite ? 1
+            : 0;
         for (var i = 0; i < count; i++)
         {
             var ask = call.Asks[first + i];
@@ -323,8 +332,12 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         : tracked ? link.SendTrackedAsync(in command, state, parser, options, cancellationToken)
         : link.SendAsync(in command, state, parser, options, cancellationToken);
 
-    private ValueTask<T> SendAsync<T>(in Command command, ReplyParser<T> parser, CommandOptions options, CancellationToken cancellationToken) =>
-        (_link as Router ?? redis.Router).SendAsync(in command, parser, options, cancellationToken);
+    private ValueTask<T> SendAsync<T>(
+        in Command command,
+        ReplyParser<T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    ) => (_link as Router ?? redis.Router).SendAsync(in command, parser, options, cancellationToken);
 
     private static async ValueTask DoneAsync(ValueTask<bool> answer) => await answer.ConfigureAwait(Rt.Capture);
 

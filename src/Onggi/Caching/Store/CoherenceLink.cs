@@ -169,7 +169,11 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             }
             catch (TimeoutException late)
             {
-                throw new RedisTimeoutException($"The connection for tracked reads was not ready within {waited.TotalSeconds:0.#} s.", Sent.No, late);
+                throw new RedisTimeoutException(
+                    $"The connection for tracked reads was not ready within {waited.TotalSeconds:0.#} s.",
+                    Sent.No,
+                    late
+                );
             }
             catch (OperationCanceledException stopped)
             {
@@ -181,7 +185,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private async Task RunAsync()
     {
         await Task.CompletedTask.ConfigureAwait(
-            ConfigureAwaitOptions.ForceYielding | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None)
+            ConfigureAwaitOptions.ForceYielding
+                | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None)
         );
         if (!await TryTrackAsync().ConfigureAwait(Rt.Capture))
             return;

@@ -49,6 +49,12 @@ internal interface ICacheStore
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
     ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
 
+    /// <summary>The value of a key over the common connection, unwatched. One round trip.</summary>
+    ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken);
+
+    /// <summary>All keys of a pattern that stand while it walks, each at least once. Many round trips.</summary>
+    IAsyncEnumerable<string> ScanAsync(string pattern, CancellationToken cancellationToken);
+
     /// <summary>Removes values and whatever right to fill them is out. <paramref name="removed"/> runs on the reading loop. One round trip.</summary>
     ValueTask RemoveAsync(ReadOnlyMemory<string> wireNames, Action? removed, CancellationToken cancellationToken);
 }
@@ -101,7 +107,8 @@ internal readonly record struct FilledEntry(string WireName, ReadOnlyMemory<byte
 /// <param name="Grace">How long beyond its life a value stays in Redis.</param>
 /// <param name="Negative">How long a "not found" lives.</param>
 /// <param name="Sliding">The life that each read begins anew; zero where it does not.</param>
-/// <param name="Overwrite">Whether what is there cannot be read, and counts as absent.</param>
+/// <param name="Overwrite">Whether what is there counts as absent.</param>
+/// <param name="Steal">Whether another who holds the lease loses it: what it loads may be of before the change.</param>
 internal readonly record struct LeaseTerms(
     string Token,
     TimeSpan Lease,
@@ -110,7 +117,8 @@ internal readonly record struct LeaseTerms(
     TimeSpan Grace,
     TimeSpan Negative,
     TimeSpan Sliding,
-    bool Overwrite
+    bool Overwrite,
+    bool Steal = false
 );
 
 /// <summary>What Redis said of one entry.</summary>

@@ -2,7 +2,7 @@
 -- Why a script: between a GET that finds nothing and a SET NX of the lease another could fill, or invalidate: the lease must be of what was read.
 -- KEYS: 1 entry · 2 its lease · 3 entry · 4 its lease …
 -- ARGV: 1 token · 2 lease in ms · 3 epoch · 4 when the epoch began, ms, with the allowed skew; 0 believes every value · 5 grace in ms · 6 life of a "not found" in ms
---       · 7 sliding life in ms, 0 for none · 8 1: what is there cannot be read, grant as if it were absent · then for each entry: its whole life in ms
+--       · 7 sliding life in ms, 0 for none · 8 1: what is there counts as absent; 2: and whoever holds the lease loses it · then for each entry: its whole life in ms
 -- Returns: for each entry { code, value or false, ms left (of the lease where it is held; -3 for a key of another type), holder or false }
 --   0 granted · 1 fresh · 2 held by another · 3 stale, held by another · 4 stale, granted · 5 blocked: load, do not fill
 --
@@ -41,7 +41,7 @@ for i = 1, #KEYS, 2 do
     end
     -- Only what was surely written in this epoch: jitter shrinks lives, so an entry looks older than it is, never younger.
     if began > 0 and (left < 0 or left > life or time() - (life - left) < began) then value = false end
-    if ARGV[8] == '1' then value = false end
+    if ARGV[8] ~= '0' then value = false end
   end
   if value and (left < 0 or left > grace) then
     if sliding > 0 and left >= 0 and left - grace < sliding / 2 and value ~= 'null' then
@@ -53,7 +53,8 @@ for i = 1, #KEYS, 2 do
   elseif lease and string.sub(lease, 1, 1) == '!' then
     replies[#replies + 1] = { 5, value, redis.call('PTTL', KEYS[i + 1]), false }
   else
-    local holder = lease and string.match(lease, '^(.*)|')
+    -- Who began before the change that is to be loaded now must not store what it read.
+    local holder = lease and ARGV[8] ~= '2' and string.match(lease, '^(.*)|')
     -- A lease of another epoch is void where values of another epoch are not believed.
     local void = began > 0 and holder and string.match(lease, '@([^|]*)|') ~= ARGV[3]
     if holder == mine then
