@@ -34,7 +34,10 @@ internal sealed record CacheSeam(string Method, string Family, string Ttl)
 
     /// <summary>The same, for who is about to use it.</summary>
     public FamilySettings Find(IServiceProvider services) =>
-        Find(services.GetService<Keyspace>() ?? throw new InvalidOperationException($"{Method}: call AddOnggi, too; it says which Redis and which catalog."));
+        Find(
+            services.GetService<Keyspace>()
+                ?? throw new InvalidOperationException($"{Method}: call AddOnggi, too; it says which Redis and which catalog.")
+        );
 }
 
 /// <summary>Looks at the start whether the catalog has a family for each of ASP.NET's caches, and each its own.</summary>

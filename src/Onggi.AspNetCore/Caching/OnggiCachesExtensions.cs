@@ -91,7 +91,10 @@ public static class OnggiCachesExtensions
         }
     }
 
-    private static (CacheSeam Seam, Func<IServiceProvider, HybridCache> Make) Hybrid(string method, Action<OnggiHybridCacheOptions>? configure)
+    private static (CacheSeam Seam, Func<IServiceProvider, HybridCache> Make) Hybrid(
+        string method,
+        Action<OnggiHybridCacheOptions>? configure
+    )
     {
         var options = new OnggiHybridCacheOptions();
         configure?.Invoke(options);
@@ -130,5 +133,6 @@ public static class OnggiCachesExtensions
         );
     }
 
-    private static CacheOptions CacheOptionsOf(IServiceProvider provider) => provider.GetRequiredService<IOptions<OnggiOptions>>().Value.Cache;
+    private static CacheOptions CacheOptionsOf(IServiceProvider provider) =>
+        provider.GetRequiredService<IOptions<OnggiOptions>>().Value.Cache;
 }

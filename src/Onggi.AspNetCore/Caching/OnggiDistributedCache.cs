@@ -15,8 +15,13 @@ namespace Onggi.AspNetCore.Caching;
 /// numbers of a sliding life stand beside it, in <c>{key}:s</c>, which ends with it: a hash would hold both in one key, but be another type than the rest of the catalog's caches.
 /// When the numbers are lost, the entry ends where it would have ended; it never lives longer.
 /// </remarks>
-internal sealed class OnggiDistributedCache(RedisClient redis, Keyspace keyspace, FamilySettings family, int maxValueBytes, TimeProvider time)
-    : IBufferDistributedCache
+internal sealed class OnggiDistributedCache(
+    RedisClient redis,
+    Keyspace keyspace,
+    FamilySettings family,
+    int maxValueBytes,
+    TimeProvider time
+) : IBufferDistributedCache
 {
     private static readonly RedisScript ReadScript = LuaScript.Load("bytes_read.lua", typeof(OnggiDistributedCache).Assembly);
     private static readonly RedisScript WriteScript = LuaScript.Load("bytes_write.lua", typeof(OnggiDistributedCache).Assembly);
@@ -68,7 +73,8 @@ internal sealed class OnggiDistributedCache(RedisClient redis, Keyspace keyspace
         return WriteAsync(key, value, options, token).AsTask();
     }
 
-    public void Set(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options) => Write(key, InOnePiece(value), options);
+    public void Set(string key, ReadOnlySequence<byte> value, DistributedCacheEntryOptions options) =>
+        Write(key, InOnePiece(value), options);
 
     public ValueTask SetAsync(
         string key,
@@ -111,7 +117,12 @@ internal sealed class OnggiDistributedCache(RedisClient redis, Keyspace keyspace
             Remove(key);
     }
 
-    private async ValueTask WriteAsync(string key, ReadOnlyMemory<byte> value, DistributedCacheEntryOptions options, CancellationToken token)
+    private async ValueTask WriteAsync(
+        string key,
+        ReadOnlyMemory<byte> value,
+        DistributedCacheEntryOptions options,
+        CancellationToken token
+    )
     {
         Check(value.Length);
         var (name, sliding) = NamesOf(key);

@@ -162,9 +162,11 @@ internal sealed class OnggiHybridCache(OnggiCache cache, KeyFamily family, Hybri
 
         public bool Loads => !Has(HybridCacheEntryFlags.DisableUnderlyingData);
 
-        public bool Stores => !Has(HybridCacheEntryFlags.DisableDistributedCacheWrite) && (Expiration is not { } life || life > TimeSpan.Zero);
+        public bool Stores =>
+            !Has(HybridCacheEntryFlags.DisableDistributedCacheWrite) && (Expiration is not { } life || life > TimeSpan.Zero);
 
-        public bool IsPlain => (_flags & ~HybridCacheEntryFlags.DisableCompression) == HybridCacheEntryFlags.None && LocalExpiration is null;
+        public bool IsPlain =>
+            (_flags & ~HybridCacheEntryFlags.DisableCompression) == HybridCacheEntryFlags.None && LocalExpiration is null;
 
         public bool Has(HybridCacheEntryFlags flag) => (_flags & flag) == flag;
     }

@@ -189,7 +189,13 @@ internal sealed class OnggiOutputCacheStore(
             await redis.SendAsync(["SET", name, value, "PX", life], ReplyParsers.Ignore, CommandOptions.None, cancellationToken);
             var entered = true;
             foreach (var (members, evicted) in tags)
-                entered &= await redis.EvalAsync(WriteScript, [members, evicted], [name, life, began], ReplyParsers.Boolean, cancellationToken);
+                entered &= await redis.EvalAsync(
+                    WriteScript,
+                    [members, evicted],
+                    [name, life, began],
+                    ReplyParsers.Boolean,
+                    cancellationToken
+                );
             return stored = entered;
         }
         finally
