@@ -313,7 +313,8 @@ public sealed class ProvenMemoryTests : IDisposable
     [Fact]
     public void A_family_that_is_not_for_memory_is_asked_for_and_not_kept()
     {
-        var family = new CacheFamily(Tier.Family.Settings, Tier.Time) { KeepsInMemory = false };
+        var options = new CacheOptions().ForFamily("text", static family => family.Memory = false);
+        var family = new CacheFamily(Tier.Family.Settings, new FamilyPolicy(options, "text"), Tier.Time);
 
         Assert.Null(Tier.Keep("a", "value", family));
 

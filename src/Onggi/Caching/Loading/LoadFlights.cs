@@ -88,7 +88,7 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
 /// <summary>One key's question or load, with those who wait for it.</summary>
 internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlight(wireName, batch)
 {
-    private readonly TaskCompletionSource<Loaded<T>> _loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Loaded<T>> _loaded = new(Rt.Signals);
     private int _claimed;
 
     public bool IsCompleted => _loaded.Task.IsCompleted;
