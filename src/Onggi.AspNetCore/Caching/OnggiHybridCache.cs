@@ -127,7 +127,7 @@ internal sealed class OnggiHybridCache(OnggiCache cache, KeyFamily family, Hybri
 
     private static NotSupportedException NoTags() =>
         new(
-            "Onggi's HybridCache has no tags yet: an entry whose tag were ignored would stay when the tag is removed. Remove by key, or let an event of the catalog invalidate the family (\"invalidatedBy\")."
+            "Onggi's HybridCache has no tags yet: an entry whose tag were ignored would stay when the tag is removed. Remove by key, let an event of the catalog invalidate the family (\"invalidatedBy\"), or clear the family with OnggiCache.ClearAsync."
         );
 
     /// <summary>What the loader needs; a struct, so that a hit allocates nothing.</summary>

@@ -213,6 +213,30 @@ public sealed class DistributedCacheTests(RedisServerFixture fixture) : IClassFi
     }
 
     [Fact]
+    public async Task The_rights_that_the_page_names_are_enough()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        const string Page =
+            "+evalsha +eval +get +set +exists +unlink +del +pexpiretime +pexpireat +time +zadd +zrem +zscore +zrange +zremrangebyscore";
+        string[] keys = ["~test:cache:distributed:*", "~{test:cache:distributed:*", "~test:cache:output:*", "~{test:cache:output:*"];
+        await server.CommandAsync(["ACL", "SETUSER", "web", "on", ">secret-of-web", "+@connection", .. keys, .. Page.Split(' ')]);
+        await using var node = await WebNode.StartAsync(server.ConnectionString + ",user=web,password=secret-of-web");
+
+        await node.Distributed.SetStringAsync("k", "v", Slides(TimeSpan.FromMinutes(1)));
+        Assert.Equal("v", await node.Distributed.GetStringAsync("k"));
+        await node.Distributed.RefreshAsync("k");
+        await node.Distributed.SetStringAsync("k", "v");
+        await node.Distributed.RemoveAsync("k");
+        await node.Output.SetAsync("/a", [1], ["tag"], TimeSpan.FromMinutes(1), default);
+        await node.Output.SetAsync("/b", [1], ["tag"], TimeSpan.FromMinutes(2), default);
+        await node.Output.SetAsync("/c", [1], null, TimeSpan.FromMinutes(2), default);
+        await node.Output.EvictByTagAsync("tag", default);
+        Assert.Null(await node.Output.GetAsync("/b", default));
+        Assert.Equal([1], await node.Output.GetAsync("/c", default));
+        await node.Redis.GetAsync("test:cache:visits:x").FailsWith<byte[]?, RedisServerException>();
+    }
+
+    [Fact]
     public async Task What_is_too_large_is_refused_before_it_is_sent()
     {
         await using var node = await WebNode.StartAsync(Server.ConnectionString, static onggi => onggi.Cache.MaxValueBytes = 100);
