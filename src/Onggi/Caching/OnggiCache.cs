@@ -458,6 +458,29 @@ public sealed class OnggiCache : IAsyncDisposable
         }
     }
 
+    /// <summary>As <see cref="GetAsync{T}"/>, past memory.</summary>
+    internal ValueTask<CacheResult<T>> GetPastMemoryAsync<T>(CacheKey<T> key, CancellationToken cancellationToken) =>
+        ReadAsync(key, cancellationToken);
+
+    /// <summary>As <see cref="GetOrLoadResultAsync{TState, T}"/>, past memory; with <paramref name="anew"/> also past what Redis has, which is overwritten.</summary>
+    internal ValueTask<CacheResult<T>> GetOrLoadPastMemoryAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        bool anew,
+        CancellationToken cancellationToken
+    ) => _loader.GetOrLoadAsync(key, state, loader, cancellationToken, anew);
+
+    /// <summary>Memory keeps what it has of the key for no longer than this from now on; zero: not at all.</summary>
+    internal void KeepAtMost(in EntryKey key, TimeSpan time)
+    {
+        var wireName = _keyspace.WireName(key);
+        if (time > TimeSpan.Zero)
+            _memory.Shorten(wireName, _loader.Clock.Now + (long)time.TotalMilliseconds);
+        else
+            _memory.Drop(wireName);
+    }
+
     /// <summary>Begins to listen to Redis, so that the first reader need not wait for it.</summary>
     internal void Start()
     {

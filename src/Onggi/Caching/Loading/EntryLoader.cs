@@ -59,12 +59,13 @@ internal sealed class EntryLoader(
     /// <summary>Up to ten milliseconds, so that those who wait for the end of one lease do not come together.</summary>
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
 
-    /// <summary>Reads one entry from Redis, or loads it.</summary>
+    /// <summary>Reads one entry from Redis, or loads it; <paramref name="anew"/> loads it whatever Redis has, unless it is being read or loaded already.</summary>
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        bool anew = false
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -74,7 +75,7 @@ internal sealed class EntryLoader(
         try
         {
             if (started)
-                _ = RunAsync(flight, entry, state, loader);
+                _ = RunAsync(flight, entry, state, loader, anew);
             return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         finally
@@ -234,7 +235,7 @@ internal sealed class EntryLoader(
         }
 
         await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
-        await FillAsync(filled, tally).ConfigureAwait(Rt.Capture);
+        await FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)
@@ -351,12 +352,18 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await flight.Completion.WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.Completion).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         // The others who wait, and the next who come, are to have what it makes.
         flights.Detach(flight.Batch);
+        if (flight.Stale is { } stale)
+        {
+            entry.Family.CountStale();
+            return stale with { Value = flight.OwnCopy(stale, entry.Codec) };
+        }
+
         throw new LoadTimeoutException(
             $"The loader of {entry.Family.Name} took longer than {most}, its HardTimeout. It goes on; ask again for its value."
         );
@@ -366,11 +373,12 @@ internal sealed class EntryLoader(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        bool anew
     )
     {
-        var item = new LoadItem<T>(flight, entry);
-        if (ReadsPlain(entry.Family))
+        var item = new LoadItem<T>(flight, entry) { Overwrite = anew };
+        if (!anew && ReadsPlain(entry.Family))
         {
             try
             {
@@ -451,14 +459,14 @@ internal sealed class EntryLoader(
         return true;
     }
 
-    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, StoreTally? tally)
+    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, Epoch? epoch, StoreTally? tally)
     {
         foreach (var group in filled.GroupBy(static one => one.Item.Lease!).ToList())
         {
             var family = group.First().Item.Entry.Family;
             try
             {
-                var codes = await store.FillAsync(group.Key, [.. group.Select(static one => one.Entry)]).ConfigureAwait(Rt.Capture);
+                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
                 foreach (var code in codes)
                 {
                     tally?.Count(code == FillCode.Stored);
@@ -478,6 +486,24 @@ internal sealed class EntryLoader(
                 NotStored(family, error is RedisServerException { Code: "OOM" } ? "Redis is full (OOM)." : error.Message);
             }
         }
+    }
+
+    // A fill belongs to the connection on which it was sent: on the next, the lease may be one that a lagging replica has brought back. Where it is the same
+    // life of the same server, it is sent once more; it does nothing if it has been executed.
+    private async ValueTask<FillCode[]> FillAsync(string lease, FilledEntry[] entries, Epoch? epoch)
+    {
+        try
+        {
+            return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisConnectionException)
+        {
+            var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
+            if (epoch is null || now.Id != epoch.Id || !now.CanProve)
+                throw;
+        }
+
+        return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
     }
 
     private byte[]? TryEncode<T>(in CacheEntry<T> entry, T? value)
