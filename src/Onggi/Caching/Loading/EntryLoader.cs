@@ -59,12 +59,13 @@ internal sealed class EntryLoader(
     /// <summary>Up to ten milliseconds, so that those who wait for the end of one lease do not come together.</summary>
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
 
-    /// <summary>Reads one entry from Redis, or loads it.</summary>
+    /// <summary>Reads one entry from Redis, or loads it; <paramref name="anew"/> loads it whatever Redis has, unless it is being read or loaded already.</summary>
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        bool anew = false
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -74,7 +75,7 @@ internal sealed class EntryLoader(
         try
         {
             if (started)
-                _ = RunAsync(flight, entry, state, loader);
+                _ = RunAsync(flight, entry, state, loader, anew);
             return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         finally
@@ -372,11 +373,12 @@ internal sealed class EntryLoader(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        bool anew
     )
     {
-        var item = new LoadItem<T>(flight, entry);
-        if (ReadsPlain(entry.Family))
+        var item = new LoadItem<T>(flight, entry) { Overwrite = anew };
+        if (!anew && ReadsPlain(entry.Family))
         {
             try
             {
