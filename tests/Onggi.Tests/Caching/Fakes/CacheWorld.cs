@@ -48,13 +48,15 @@ internal sealed class CacheWorld
     public static void Run(Action<CacheWorld> test)
     {
         ExceptionDispatchInfo? failure = null;
+        CacheWorld? world = null;
         var thread = new Thread(
             () =>
             {
                 try
                 {
                     Rt.Signals = TaskCreationOptions.None;
-                    test(new CacheWorld());
+                    world = new CacheWorld();
+                    test(world);
                 }
                 catch (Exception error)
                 {
@@ -64,6 +66,9 @@ internal sealed class CacheWorld
                 {
                     Rt.Signals = TaskCreationOptions.RunContinuationsAsynchronously;
                     TurnMutantsOff();
+                    // What is measured is reachable from the runtime's own list.
+                    foreach (var node in world?._nodes ?? [])
+                        node.Meters.Dispose();
                 }
             },
             maxStackSize: 64 << 20
@@ -138,7 +143,7 @@ internal sealed class WorldNode
             CacheTestJson.Default,
             new FakeEvents(),
             new FakeEvents(),
-            new Meters(),
+            Meters,
             new Logger<OnggiCache>(Log),
             Time,
             new TimeProviderClock(Time)
@@ -152,6 +157,8 @@ internal sealed class WorldNode
     public OnggiCache Cache { get; }
 
     public LogLines Log { get; } = new();
+
+    public MeterList Meters { get; } = new();
 
     /// <summary>Whether the process stands still, or its connection does: nothing is executed for it, nothing read.</summary>
     public bool IsPaused { get; set; }
@@ -227,11 +234,18 @@ internal sealed class WorldNode
         }
     }
 
-    private sealed class Meters : IMeterFactory
+    public sealed class MeterList : IMeterFactory
     {
-        public Meter Create(MeterOptions options) => new(options);
+        private readonly List<Meter> _meters = [];
 
-        public void Dispose() { }
+        public Meter Create(MeterOptions options)
+        {
+            var meter = new Meter(options);
+            _meters.Add(meter);
+            return meter;
+        }
+
+        public void Dispose() => _meters.ForEach(static meter => meter.Dispose());
     }
 }
 

@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using Onggi.Caching;
+using Onggi.Testing;
+using Xunit.Abstractions;
+
+namespace Onggi.Tests.Caching;
+
+/// <summary>Random lives of three nodes: the promises hold in each, and each common mistake breaks one within a number of them.</summary>
+[Collection(SwitchedMutants.Name)]
+public sealed class CoherenceSimulationTests(ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData(false, 200)]
+    [InlineData(true, 120)]
+    public void What_is_promised_holds_in_every_life(bool failsOver, int lives)
+    {
+        var random = Seed.For(nameof(What_is_promised_holds_in_every_life) + failsOver);
+        var (reads, fromMemory, writes) = (0, 0, 0);
+        var watch = Stopwatch.StartNew();
+        for (var i = 0; i < lives; i++)
+        {
+            var seed = random.Next();
+            CacheWorld.Run(world =>
+            {
+                var life = CacheSimulation.Run(world, seed, failsOver);
+                Assert.True(life.Violation is null, $"{life.Violation}; life {seed}, {Seed.Line}");
+                (reads, fromMemory, writes) = (reads + life.Reads, fromMemory + life.MemoryReads, writes + life.Writes);
+            });
+        }
+
+        output.WriteLine($"{lives} lives, {reads} reads, {fromMemory} from memory, {writes} writes, {watch.Elapsed}; {Seed.Line}");
+        // A life in which nothing is read proves nothing.
+        Assert.InRange(reads, 50 * lives, int.MaxValue);
+        Assert.InRange(fromMemory, 5 * lives, int.MaxValue);
+    }
+
+    [Theory]
+    [InlineData(nameof(CoherenceMutants.NoLease), 50)]
+    [InlineData(nameof(CoherenceMutants.LeaseStays), 50)]
+    [InlineData(nameof(CoherenceMutants.NoFlush), 50)]
+    [InlineData(nameof(CoherenceMutants.NoProof), 50)]
+    [InlineData(nameof(CoherenceMutants.NoLoop), 100)]
+    [InlineData(nameof(CoherenceMutants.LateInsert), 200)]
+    [InlineData(nameof(CoherenceMutants.NoWait), 300)]
+    [InlineData(nameof(CoherenceMutants.JoinAny), 500)]
+    [InlineData(nameof(CoherenceMutants.ProofReceived), 1000)]
+    [InlineData(nameof(CoherenceMutants.TokenReuse), 1000)]
+    [InlineData(nameof(CoherenceMutants.FailoverValue), 200)]
+    public void Each_common_mistake_is_found(string mutant, int lives)
+    {
+        var random = Seed.For(nameof(Each_common_mistake_is_found) + mutant);
+        var failsOver = mutant.StartsWith("Failover", StringComparison.Ordinal);
+        for (var i = 1; i <= lives; i++)
+        {
+            string? violation = null;
+            var seed = random.Next();
+            CacheWorld.Run(world =>
+            {
+                TurnOn(mutant);
+                violation = CacheSimulation.Run(world, seed, failsOver).Violation;
+            });
+            if (violation is null)
+                continue;
+            output.WriteLine($"{mutant} found in life {i}: {violation}; {Seed.Line}");
+            return;
+        }
+
+        Assert.Fail($"{mutant} was not found in {lives} lives; {Seed.Line}");
+    }
+
+    [Fact]
+    public void A_life_can_be_repeated()
+    {
+        var traces = new List<string>();
+        for (var i = 0; i < 2; i++)
+        {
+            CacheWorld.Run(world =>
+            {
+                CacheSimulation.Run(world, seed: 7);
+                traces.Add(string.Join('\n', world.Nodes.SelectMany(static node => node.Store.Commands)));
+            });
+        }
+
+        Assert.Equal(traces[0], traces[1]);
+    }
+
+    private static void TurnOn(string mutant)
+    {
+        switch (mutant)
+        {
+            case nameof(CoherenceMutants.NoLoop):
+                CoherenceMutants.NoLoop = true;
+                break;
+            default:
+                typeof(CoherenceMutants).GetField(mutant)!.SetValue(null, true);
+                break;
+        }
+    }
+}
