@@ -13,4 +13,14 @@ internal static class Rt
     /// <summary>How signals are made: who waits for one goes on elsewhere, never in the middle of who gives it.</summary>
     /// <remarks>A simulation that runs everything on one thread sets <see cref="TaskCreationOptions.None"/>, so that nothing passes through the thread pool.</remarks>
     internal static TaskCreationOptions Signals = TaskCreationOptions.RunContinuationsAsynchronously;
+
+    /// <summary>Lets the caller go on before what follows; not in a simulation on one thread.</summary>
+    internal static async Task YieldAsync()
+    {
+        if (Signals == TaskCreationOptions.None)
+            return;
+        await Task.CompletedTask.ConfigureAwait(
+            ConfigureAwaitOptions.ForceYielding | (Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None)
+        );
+    }
 }

@@ -158,6 +158,7 @@ internal sealed class FamilyPolicy
         Invalidation = own.Invalidation ?? common.Invalidation ?? Invalidation.Fast;
         WaitForOthers = own.WaitForOthers ?? common.WaitForOthers ?? true;
         LeaseWait = own.LeaseWait ?? common.LeaseWait ?? TimeSpan.FromSeconds(10);
+        ClockSkew = options.ClockSkew;
         WhenHeld = own.WhenHeld ?? common.WhenHeld ?? WhenHeld.Load;
     }
 
@@ -174,5 +175,6 @@ internal sealed class FamilyPolicy
     public Invalidation Invalidation { get; }
     public bool WaitForOthers { get; }
     public TimeSpan LeaseWait { get; }
+    public TimeSpan ClockSkew { get; }
     public WhenHeld WhenHeld { get; }
 }

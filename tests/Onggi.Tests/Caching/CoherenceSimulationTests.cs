@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Onggi.Caching;
 using Onggi.Testing;
 using Xunit.Abstractions;
@@ -9,6 +10,10 @@ namespace Onggi.Tests.Caching;
 [Collection(SwitchedMutants.Name)]
 public sealed class CoherenceSimulationTests(ITestOutputHelper output)
 {
+    // One life alone, to look at it.
+    private static int? Life { get; } =
+        int.TryParse(Environment.GetEnvironmentVariable("ONGGI_LIFE"), CultureInfo.InvariantCulture, out var given) ? given : null;
+
     [Theory]
     [InlineData(false, 200)]
     [InlineData(true, 120)]
@@ -19,11 +24,12 @@ public sealed class CoherenceSimulationTests(ITestOutputHelper output)
         var watch = Stopwatch.StartNew();
         for (var i = 0; i < lives; i++)
         {
-            var seed = random.Next();
+            var seed = Life ?? random.Next();
             CacheWorld.Run(world =>
             {
                 var life = CacheSimulation.Run(world, seed, failsOver);
-                Assert.True(life.Violation is null, $"{life.Violation}; life {seed}, {Seed.Line}");
+                Assert.All(world.Nodes, static node => Assert.True(node.Store.Foreign is null, node.Store.Foreign));
+                Assert.True(life.Violation is null, $"{life.Violation}; ONGGI_LIFE={seed} {Seed.Line}\n{life.Trace}");
                 (reads, fromMemory, writes) = (reads + life.Reads, fromMemory + life.MemoryReads, writes + life.Writes);
             });
         }

@@ -207,6 +207,30 @@ public sealed class CoherenceTrapTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
+    public void A_value_that_a_failover_brought_back_is_not_read_either(bool many) =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(Strict), world.AddNode(Strict));
+            _ = node.Load("a", static _ => new("old"));
+            world.Settle();
+            var replica = world.Server.Snapshot();
+            world.Pass(5000);
+            _ = other.Invalidate("a");
+            world.Settle();
+
+            FailOver(world, replica);
+            var read = many ? ReadMany() : node.Get("a");
+            world.Settle();
+
+            Assert.False(read.Result.Found);
+
+            async Task<CacheResult<string>> ReadMany() =>
+                (await node.Cache.GetManyAsync([TestKeys.Text("a"), TestKeys.Text("b")]))[TestKeys.Text("a")];
+        });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
     public void A_lease_that_a_failover_brought_back_fills_nothing(bool failoverLease) =>
         CacheWorld.Run(world =>
         {

@@ -187,16 +187,14 @@ internal sealed class EntryLoader(
         return chosen < settings.MaxTtl ? chosen : settings.MaxTtl;
     }
 
-    public LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch)
+    public static LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch)
     {
         var (settings, policy) = (family.Settings, family.Policy);
-        // mutants: FailoverValue, FailoverLease
-        var strict = policy.FailoverSafety == FailoverSafety.Strict && epoch.CanProve && !CoherenceMutants.FailoverValue;
         return new LeaseTerms(
             token,
             LeaseKeeper.Lease,
             epoch.Id,
-            strict ? epoch.BeganMs + (long)options.ClockSkew.TotalMilliseconds : 0,
+            epoch.BelievedFrom(policy),
             settings.Grace,
             settings.NegativeTtl,
             policy.Sliding ? settings.Ttl : TimeSpan.Zero,
@@ -354,7 +352,7 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await ((Task)flight.Completion).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.EndAsync()).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);

@@ -111,7 +111,11 @@ internal sealed class EntryReader(
         var ask = Ask(entry);
         try
         {
-            await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            // A plain read cannot tell what was written before a failover.
+            if (await JudgesAgeAsync(ask).ConfigureAwait(Rt.Capture))
+                await store.ReadManyAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            else
+                await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
             Answered();
             return (ask, false);
         }
@@ -125,6 +129,15 @@ internal sealed class EntryReader(
         {
             return (null, Failed(entry.Family, error, asked));
         }
+    }
+
+    // Where the family believes only what was written in this epoch, it has to be known.
+    private async ValueTask<bool> JudgesAgeAsync(EntryAsk ask)
+    {
+        if (ask.Family.Policy.FailoverSafety != FailoverSafety.Strict)
+            return false;
+        ask.BelievedFrom = (await fill.GreetedAsync().ConfigureAwait(Rt.Capture)).BelievedFrom(ask.Family.Policy);
+        return ask.BelievedFrom > 0;
     }
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
@@ -171,6 +184,8 @@ internal sealed class EntryReader(
         {
             try
             {
+                foreach (var ask in asks)
+                    await JudgesAgeAsync(ask).ConfigureAwait(Rt.Capture);
                 await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }

@@ -88,29 +88,25 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
 /// <summary>One key's question or load, with those who wait for it.</summary>
 internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlight(wireName, batch)
 {
-    private readonly TaskCompletionSource<Loaded<T>> _loaded = new(Rt.Signals);
+    private readonly SharedEnd<Loaded<T>> _loaded = new();
     private int _claimed;
 
-    public bool IsCompleted => _loaded.Task.IsCompleted;
+    public bool IsCompleted => _loaded.HasCome;
 
     /// <summary>What there is past its life, for who cannot wait any longer.</summary>
     public Loaded<T>? Stale { get; set; }
 
-    public Task<Loaded<T>> Completion => _loaded.Task;
+    /// <summary>The end, for one who waits.</summary>
+    public Task<Loaded<T>> EndAsync() => _loaded.WaitAsync();
 
-    public void Complete(Loaded<T> loaded) => _loaded.TrySetResult(loaded);
+    public void Complete(Loaded<T> loaded) => _loaded.Complete(loaded);
 
-    public void Fail(Exception error)
-    {
-        _loaded.TrySetException(error);
-        // All may have left; then nobody else looks at it.
-        _ = _loaded.Task.Exception;
-    }
+    public void Fail(Exception error) => _loaded.Fail(error);
 
     /// <summary>Waits for the end, or until this caller's own token; that ends this wait only.</summary>
     public async ValueTask<Loaded<T>> WaitAsync(CacheCodec<T> codec, CancellationToken cancellationToken)
     {
-        var loaded = await _loaded.Task.WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        var loaded = await EndAsync().WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return loaded.Found ? loaded with { Value = OwnCopy(loaded, codec) } : loaded;
     }
 

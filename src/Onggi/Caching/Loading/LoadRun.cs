@@ -105,7 +105,7 @@ internal sealed class LoadRun<T>(
             foreach (var group in groups)
             {
                 var asks = group.Select(item => item.Ask = owner.Reader.Ask(item.Entry)).ToArray();
-                var terms = owner.TermsOf(group.Key.Family, _token, epoch) with
+                var terms = EntryLoader.TermsOf(group.Key.Family, _token, epoch) with
                 {
                     Overwrite = group.Key.Overwrite,
                     Steal = group.Key.Steal,
@@ -248,7 +248,7 @@ internal sealed class LoadRun<T>(
         own.Confirm(item.Ask.SentAt);
         try
         {
-            owner.Complete(item.Flight, await own.Completion.WaitAsync(batch.Abandoned).ConfigureAwait(Rt.Capture));
+            owner.Complete(item.Flight, await own.EndAsync().WaitAsync(batch.Abandoned).ConfigureAwait(Rt.Capture));
         }
         catch (Exception error)
         {

@@ -11,6 +11,8 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
     public IClock Clock => clock;
 
+    public ValueTask<Epoch> GreetedAsync() => link.GreetedAsync();
+
     public EntryCall Call(params EntryAsk[] asks) => new FillingCall(this, asks, link.Generation, clock.Now);
 
     /// <summary>What nobody but the mutant LateInsert does: keeps an answer after the reading loop has gone on.</summary>

@@ -163,11 +163,19 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         for (var first = 0; first < call.Asks.Length; first += PerScript)
         {
             var keys = new RedisArg[Math.Min(PerScript, call.Asks.Length - first)];
+            var args = new RedisArg[3 * keys.Length];
             for (var i = 0; i < keys.Length; i++)
-                keys[i] = call.Asks[first + i].WireName;
+            {
+                var ask = call.Asks[first + i];
+                keys[i] = ask.WireName;
+                args[3 * i] = ask.BelievedFrom;
+                args[(3 * i) + 1] = ask.LifeMs;
+                args[(3 * i) + 2] = (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds;
+            }
+
             parts.Add(
                 SendAsync(
-                        new Command(ReadScript, keys, []),
+                        new Command(ReadScript, keys, args),
                         new Part(call, first),
                         _read,
                         CommandOptions.Idempotent,

@@ -18,6 +18,13 @@ internal sealed record Epoch(long Generation, string Id, long BeganMs, long Boun
 
     public bool CanProve => Id != "-";
 
+    /// <summary>From when on, in ms of the server's clock, what was written is believed; 0 for whenever.</summary>
+    public long BelievedFrom(FamilyPolicy policy) =>
+        // mutants: FailoverValue, FailoverLease
+        policy.FailoverSafety == FailoverSafety.Strict && CanProve && !CoherenceMutants.FailoverValue
+            ? BeganMs + (long)policy.ClockSkew.TotalMilliseconds
+            : 0;
+
     public string Text => string.Create(CultureInfo.InvariantCulture, $"{Id} {BeganMs} {BoundMs}");
 }
 
@@ -50,7 +57,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private TaskCompletionSource _wake = NewSignal();
-    private TaskCompletionSource _greeted = NewSignal();
+    private SharedEnd<bool> _greeted = new();
     private volatile Epoch? _epoch;
     private Epoch? _last;
     private byte[] _epochText = [];
@@ -160,7 +167,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         {
             Task greeted;
             lock (_gate)
-                greeted = _greeted.Task;
+                greeted = _greeted.WaitAsync();
             if (_epoch is { } epoch)
                 return epoch;
             try
@@ -184,10 +191,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     private async Task RunAsync()
     {
-        await Task.CompletedTask.ConfigureAwait(
-            ConfigureAwaitOptions.ForceYielding
-                | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None)
-        );
+        await Rt.YieldAsync().ConfigureAwait(Rt.Capture);
         if (!await TryTrackAsync().ConfigureAwait(Rt.Capture))
             return;
         while (!_stop.IsCancellationRequested)
@@ -330,14 +334,14 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     private void Learn(Epoch epoch)
     {
-        TaskCompletionSource greeted;
+        SharedEnd<bool> greeted;
         lock (_gate)
         {
             _epoch = epoch;
             greeted = _greeted;
         }
 
-        greeted.TrySetResult();
+        greeted.Complete(true);
     }
 
     private void Forget()
@@ -346,8 +350,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         lock (_gate)
         {
             _epoch = null;
-            if (_greeted.Task.IsCompleted)
-                _greeted = NewSignal();
+            if (_greeted.HasCome)
+                _greeted = new();
         }
     }
 

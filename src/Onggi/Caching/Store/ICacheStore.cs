@@ -34,7 +34,7 @@ internal interface ICacheStore
     /// <summary>Reads one entry, and how long it will live. One round trip.</summary>
     ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken);
 
-    /// <summary>Reads entries, and how long they will live. One round trip.</summary>
+    /// <summary>Reads entries, as far as they are believed, and how long they will live. One round trip.</summary>
     ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken);
 
     /// <summary>Reads entries, or gets the right to fill them. One round trip.</summary>
@@ -142,6 +142,9 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
     public long LifeMs { get; } = lifeMs;
 
     public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
+
+    /// <summary>From when on, in ms of the server's clock, what was written is believed; 0 for whenever.</summary>
+    public long BelievedFrom { get; set; }
 
     /// <summary>When the question left, by the clock of memory.</summary>
     public long SentAt { get; set; }

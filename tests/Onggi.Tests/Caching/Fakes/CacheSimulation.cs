@@ -39,7 +39,8 @@ internal sealed class CacheSimulation
     private readonly int[] _pausedUntil = new int[3];
     private readonly int[] _stalledUntil = [int.MaxValue, int.MaxValue, int.MaxValue];
     private object? _replica;
-    private int _open;
+    private readonly List<string> _open = [];
+    private readonly List<string> _trace = [];
     private int _step;
 
     private CacheSimulation(CacheWorld world, int seed, bool failsOver)
@@ -54,7 +55,7 @@ internal sealed class CacheSimulation
             1 => 5,
             _ => 25,
         };
-        _writes = 10 + _random.Next(120);
+        _writes = 4 + _random.Next(30);
         _slowLoads = _random.Next(60);
         _progress = 60 + _random.Next(35);
         _longest = _random.Next(3) switch
@@ -67,6 +68,9 @@ internal sealed class CacheSimulation
 
     /// <summary>What broke a promise; <c>null</c> for nothing.</summary>
     public string? Violation { get; private set; }
+
+    /// <summary>What was done last, step by step.</summary>
+    public string Trace => string.Join('\n', _trace.TakeLast(400));
 
     public int Reads { get; private set; }
 
@@ -135,16 +139,19 @@ internal sealed class CacheSimulation
         var drawn = _random.Next(1000);
         if (drawn < _writes)
             Write();
-        else if (drawn < 300)
+        else if (drawn < 250)
             Read();
-        else if (drawn < 300 + _faults)
+        else if (drawn < 250 + _faults)
             Fault();
-        else if (drawn < 400)
+        else if (drawn < 370)
             _world.Wait(1 + _random.Next(_random.Next(8) == 0 ? _longest : 10));
-        else if (drawn < 450)
+        else if (drawn < 420)
             EndLoading();
         else
-            Progress();
+        {
+            for (var left = 1 + _random.Next(4); left > 0; left--)
+                Progress();
+        }
     }
 
     private void Progress()
@@ -152,7 +159,9 @@ internal sealed class CacheSimulation
         var node = _world.Nodes[_random.Next(_world.Nodes.Count)];
         if (node.IsPaused || _random.Next(100) >= _progress)
             return;
-        switch (_random.Next(3))
+        var what = _random.Next(3);
+        Tell($"{(what == 0 ? "executes" : what == 1 ? "reads" : "goes on")} {node.Store.NextText(what)}", node);
+        switch (what)
         {
             case 0:
                 node.Store.ExecuteNext();
@@ -174,7 +183,7 @@ internal sealed class CacheSimulation
         var key = _random.Next(Keys);
         // Somebody loads anew what has not changed.
         if (_random.Next(12) == 0)
-            _ = CallAsync(() => node.Cache.RefreshAsync(Name(key), _ => LoadAsync(key)).AsTask());
+            _ = CallAsync($"refresh of {key}", () => node.Cache.RefreshAsync(Name(key), _ => LoadAsync(key)).AsTask());
         else
             _ = ObserveAsync(node, key);
     }
@@ -185,7 +194,7 @@ internal sealed class CacheSimulation
         var (bySelf, strict) = (Newest(_executed[key], began - BoundMs), Newest(_strict[key], began));
         var acknowledged = Newest(_acknowledged[key], began);
         var isPlain = _random.Next(4) == 0;
-        await CallAsync(async () =>
+        await CallAsync($"read of {key}, plain {isPlain}", async () =>
         {
             var result = isPlain
                 ? await node.Cache.GetAsync(Name(key))
@@ -205,9 +214,11 @@ internal sealed class CacheSimulation
     }
 
     // A call of somebody who can bear Redis's troubles.
-    private async Task CallAsync(Func<Task> call)
+    private async Task CallAsync(string what, Func<Task> call)
     {
-        _open++;
+        var entry = $"{what} in step {_step}";
+        _open.Add(entry);
+        _trace.Add($"{_world.Now} {entry}");
         try
         {
             await call();
@@ -219,7 +230,8 @@ internal sealed class CacheSimulation
         }
         finally
         {
-            _open--;
+            _open.Remove(entry);
+            _trace.Add($"{_world.Now} step {_step}: ended {entry}");
         }
     }
 
@@ -264,7 +276,7 @@ internal sealed class CacheSimulation
     }
 
     private Task Invalidate(WorldNode node, int key, int version, Invalidation strength) =>
-        CallAsync(async () =>
+        CallAsync($"{strength} invalidation of {key}", async () =>
         {
             await node.Cache.InvalidateAsync(Name(key), strength);
             Acknowledged(key, version);
@@ -295,10 +307,14 @@ internal sealed class CacheSimulation
     {
         var at = _random.Next(_world.Nodes.Count);
         var node = _world.Nodes[at];
-        switch (_random.Next(_failsOver ? 9 : 7))
+        var what = _random.Next(_failsOver ? 9 : 7);
+        Tell($"fault {what}", node);
+        switch (what)
         {
             case 0:
-                node.Store.Reconnect();
+                // The next connection takes a while.
+                node.Store.Break();
+                _stalledUntil[at] = _step + _random.Next(80);
                 break;
             case 1:
                 // Half open: nobody tells the node, until it gives up by itself.
@@ -351,14 +367,20 @@ internal sealed class CacheSimulation
         foreach (var node in _world.Nodes)
             node.Store.Reconnect();
         // By now each wait has an end.
-        for (var passed = 0; _open > 0 && Violation is null && passed < 20_000; passed += 100)
+        for (var passed = 0; _open.Count > 0 && Violation is null && passed < 20_000; passed += 100)
         {
             while (_loadings.Count > 0)
                 EndLoading();
             _world.Pass(100);
         }
 
-        Check(_open == 0, $"{_open} calls have not ended");
+        Check(_open.Count == 0, $"not ended: {string.Join(", ", _open)}");
+    }
+
+    private void Tell(string what, WorldNode node)
+    {
+        if (Array.IndexOf([.. _world.Nodes], node) is var at)
+            _trace.Add($"{_world.Now} step {_step}: node {at} {what}");
     }
 
     private WorldNode? Running()

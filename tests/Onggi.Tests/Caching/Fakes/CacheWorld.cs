@@ -1,6 +1,5 @@
 using System.Diagnostics.Metrics;
 using System.Runtime.ExceptionServices;
-using System.Threading.Tasks.Sources;
 using Microsoft.Extensions.Logging;
 using Onggi.Caching;
 using Onggi.Keys;
@@ -57,6 +56,7 @@ internal sealed class CacheWorld
                     Rt.Signals = TaskCreationOptions.None;
                     world = new CacheWorld();
                     test(world);
+                    Assert.All(world._nodes, static node => Assert.True(node.Store.Foreign is null, node.Store.Foreign));
                 }
                 catch (Exception error)
                 {
@@ -124,17 +124,15 @@ internal sealed class CacheWorld
 /// <summary>One node of the world.</summary>
 internal sealed class WorldNode
 {
-    private readonly StartGate _known = new();
-
     public WorldNode(CacheWorld world, Keyspace keys, CacheOptions options)
     {
         Time = new PausableTime(world.Time);
         Store = new FakeStore(world.Server, Time)
         {
+            OnlyThread = Environment.CurrentManagedThreadId,
             HoldsRequests = true,
             HoldsReplies = true,
             Continuations = [],
-            Known = _known.WaitAsync,
         };
         Cache = new OnggiCache(
             Store,
@@ -163,12 +161,7 @@ internal sealed class WorldNode
     /// <summary>Whether the process stands still, or its connection does: nothing is executed for it, nothing read.</summary>
     public bool IsPaused { get; set; }
 
-    public void Start()
-    {
-        Cache.Link.Start();
-        // The cache begins on the thread pool; from here on everything is on this thread.
-        _known.Open();
-    }
+    public void Start() => Cache.Link.Start();
 
     /// <summary>Does one thing of each kind that can be done; whether there was one.</summary>
     public bool Step()
@@ -206,34 +199,7 @@ internal sealed class WorldNode
     /// <summary>What memory says; <c>null</c> when it may not answer.</summary>
     public string? Peek(string id) => Cache.TryPeek(TestKeys.Text(id), out var result) ? result.Value : null;
 
-    /// <summary>Waited for on the pool, opened on the thread of the world, which then goes on with whoever waits.</summary>
-    private sealed class StartGate : IValueTaskSource
-    {
-        private volatile bool _registered;
-        private Action<object?>? _continuation;
-        private object? _state;
-        private volatile bool _open;
-
-        public ValueTask WaitAsync() => new(this, 0);
-
-        public void Open()
-        {
-            Assert.True(SpinWait.SpinUntil(() => _registered, TimeSpan.FromSeconds(60)), "The cache does not begin.");
-            _open = true;
-            _continuation!(_state);
-        }
-
-        public void GetResult(short token) { }
-
-        public ValueTaskSourceStatus GetStatus(short token) => _open ? ValueTaskSourceStatus.Succeeded : ValueTaskSourceStatus.Pending;
-
-        public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-        {
-            (_continuation, _state) = (continuation, state);
-            _registered = true;
-        }
-    }
-
+    /// <summary>Meters that end with the world.</summary>
     public sealed class MeterList : IMeterFactory
     {
         private readonly List<Meter> _meters = [];

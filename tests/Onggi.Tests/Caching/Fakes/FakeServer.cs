@@ -180,10 +180,17 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     public long Pttl(string name) => Left(name);
 
-    public (byte[]? Json, long Left) ReadOne(string name)
+    /// <summary>The twin of read.lua, for one entry.</summary>
+    public (byte[]? Json, long Left) ReadOne(EntryAsk ask)
     {
-        var item = Read(name);
-        return item is { Json: null } ? (null, -3) : (item?.Json, Left(name));
+        if (Read(ask.WireName) is not { } slot)
+            return (null, -2);
+        if (slot.Json is not { } json)
+            return (null, -3);
+        var left = Left(ask.WireName);
+        var life = Text(json) == "null" ? (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds : ask.LifeMs;
+        var isBelieved = ask.BelievedFrom == 0 || (left >= 0 && left <= life && NowMs - (life - left) >= ask.BelievedFrom);
+        return (isBelieved ? json : null, left);
     }
 
     /// <summary>The twin of hello.lua.</summary>

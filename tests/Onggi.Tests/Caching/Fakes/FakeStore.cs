@@ -103,9 +103,6 @@ internal sealed class FakeStore : ICacheStore
     /// <summary>What a command is refused with before it is sent; <c>null</c> lets it pass. Greetings and beats are not asked about.</summary>
     public Func<string, Exception?> Refuse { get; set; } = static _ => null;
 
-    /// <summary>What is waited for before it is known what kind of servers these are.</summary>
-    public Func<ValueTask> Known { get; set; } = static () => default;
-
     /// <summary>What was asked, as <c>GET k</c>, <c>ASK k …</c>, <c>FILL k v …</c>, <c>PUT k v …</c>, <c>UNLINK k …</c>. Neither greetings nor beats.</summary>
     public IReadOnlyList<string> Commands
     {
@@ -115,6 +112,12 @@ internal sealed class FakeStore : ICacheStore
                 return [.. _commands];
         }
     }
+
+    /// <summary>The thread on which everything is to happen.</summary>
+    public int? OnlyThread { get; init; }
+
+    /// <summary>From where it was asked on another.</summary>
+    public string? Foreign { get; private set; }
 
     public int Beats { get; private set; }
 
@@ -135,6 +138,17 @@ internal sealed class FakeStore : ICacheStore
     }
 
     public int Count(string verb) => Commands.Count(command => command.StartsWith(verb, StringComparison.Ordinal));
+
+    /// <summary>What is to be executed (0) or read (1) next.</summary>
+    public string NextText(int what)
+    {
+        lock (_server.Gate)
+        {
+            return what == 0 && _connection?.Outbox.TryPeek(out var request) == true ? request.Text
+                : what == 1 && _connection?.Inbox.TryPeek(out var frame) == true ? frame.Request?.Text ?? $"push {frame.Changed}"
+                : "";
+        }
+    }
 
     // ---- what the test does with the stream
 
@@ -266,7 +280,7 @@ internal sealed class FakeStore : ICacheStore
 
     // ---- the seam
 
-    public ValueTask WhenKnownAsync(CancellationToken cancellationToken) => Known();
+    public ValueTask WhenKnownAsync(CancellationToken cancellationToken) => default;
 
     public bool TryTrack(ITrackingSink sink, TimeSpan deadAfter)
     {
@@ -344,7 +358,7 @@ internal sealed class FakeStore : ICacheStore
             "MGET " + Names(call),
             server =>
             {
-                var answers = Array.ConvertAll(call.Asks, ask => server.ReadOne(ask.WireName));
+                var answers = Array.ConvertAll(call.Asks, ask => server.ReadOne(ask));
                 return () =>
                 {
                     for (var i = 0; i < answers.Length; i++)
@@ -465,6 +479,8 @@ internal sealed class FakeStore : ICacheStore
         CancellationToken cancellationToken = default
     )
     {
+        if (OnlyThread is { } only && only != Environment.CurrentManagedThreadId)
+            Foreign ??= Environment.StackTrace;
         var isTold = text is not ("HELLO" or "BEAT" or "PTTL");
         if (isTold)
         {
