@@ -1,5 +1,6 @@
 using System.Globalization;
 using Onggi.Benchmarks.Coherence;
+using Onggi.Benchmarks.L2;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -10,7 +11,7 @@ internal static class Program
     private const int Usage = 2;
     private const int Interrupted = 130;
 
-    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new SoakBench(), new CoherenceBench()];
+    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new L2Bench(), new SoakBench(), new CoherenceBench()];
 
     private static async Task<int> Main(string[] args)
     {

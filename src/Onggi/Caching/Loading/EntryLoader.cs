@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Keys;
@@ -60,6 +61,7 @@ internal sealed class EntryLoader(
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
 
     /// <summary>Reads one entry from Redis, or loads it.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
         CacheKey<T> key,
         TState state,
@@ -70,17 +72,39 @@ internal sealed class EntryLoader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = reader.Resolve(key);
         link.Start();
-        var flight = flights.JoinOrStart<T>(entry.WireName, new LoadBatch(), Clock.Now, link.BoundMs, link.Generation, out var started);
+        var flight = flights.JoinOrStart<T>(entry.WireName, batch: null, Clock.Now, link.BoundMs, link.Generation, out var started);
+        if (!started || !AsksItself(entry.Family))
+            return await LoadAsync(flight, entry, started, overwrite: false, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+
+        // Nothing else runs for the flight yet: who started it asks on its own account, and whoever has joined by then is given the answer, too.
+        EntryAsk? ask;
+        CacheResult<T> result;
         try
         {
-            if (started)
-                _ = RunAsync(flight, entry, state, loader);
-            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            (ask, _) = await reader.AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            result = ask is null ? default : reader.Take(entry, ask).Result;
         }
-        finally
+        catch (Exception error)
         {
-            flights.Leave(flight);
+            GiveUp(flight, entry, state, loader, error);
+            throw;
         }
+
+        if (result.Found)
+        {
+            EntryReader.Count(entry.Family, found: true, failed: false);
+            if (flights.FinishAndLeave(flight))
+            {
+                flight.Claim();
+                flight.Complete(new Loaded<T>(true, result.Value, ask!.Answer.Json, CacheTier.Redis));
+            }
+
+            return result;
+        }
+
+        // Bytes that nobody can read are overwritten.
+        var overwrite = ask is { Answer.Code: AskCode.Fresh };
+        return await LoadAsync(flight, entry, started: true, overwrite, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
@@ -340,39 +364,57 @@ internal sealed class EntryLoader(
         );
     }
 
-    private async Task RunAsync<TState, T>(
+    // The rest of the way: others run it, and it is waited for.
+    private async ValueTask<CacheResult<T>> LoadAsync<TState, T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        bool started,
+        bool overwrite,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    )
+    {
+        try
+        {
+            if (started)
+                _ = RunAsync(flight, entry, overwrite, state, loader);
+            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            flights.Leave(flight);
+        }
+    }
+
+    // The one who started it was cancelled, or something went wrong that is nobody's fault but ours.
+    private void GiveUp<TState, T>(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        Exception error
     )
     {
-        var item = new LoadItem<T>(flight, entry);
-        if (ReadsPlain(entry.Family))
-        {
-            try
-            {
-                var (ask, failed) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
-                if (ask is not null && reader.Take(entry, ask).Result is { Found: true } result)
-                {
-                    Complete(flight, new Loaded<T>(true, result.Value, ask.Answer.Json, CacheTier.Redis));
-                    return;
-                }
-
-                // Bytes that nobody can read are overwritten.
-                item.Overwrite = ask is { Answer.Code: AskCode.Fresh };
-            }
-            catch (Exception error)
-            {
-                Fail(item, error);
-                return;
-            }
-        }
-
-        await new LoadRun<T>(this, flight.Batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
-            .RunAsync([item])
-            .ConfigureAwait(Rt.Capture);
+        if (flights.TryAbandon(flight))
+            return;
+        if (error is OperationCanceledException)
+            _ = RunAsync(flight, entry, overwrite: false, state, loader);
+        else
+            Fail(new LoadItem<T>(flight, entry), error);
+        flights.Leave(flight);
     }
+
+    private Task RunAsync<TState, T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        bool overwrite,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader
+    ) =>
+        new LoadRun<T>(this, flight.Batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null).RunAsync([
+            new LoadItem<T>(flight, entry) { Overwrite = overwrite },
+        ]);
 
     private async Task RefreshAsync<TState, T>(CacheEntry<T> entry, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
     {
@@ -403,9 +445,10 @@ internal sealed class EntryLoader(
         LoadContext context
     ) => new Dictionary<CacheKey<T>, T?>(1) { [key] = await loader(state, context).ConfigureAwait(Rt.Capture) };
 
-    // The plain read slides no life, and cannot judge what was written before a failover.
-    private static bool ReadsPlain(CacheFamily family) =>
-        !family.Policy.Sliding
+    // The plain read slides no life, and cannot judge what was written before a failover. Where the wait has an end of its own, somebody else must ask.
+    private static bool AsksItself(CacheFamily family) =>
+        family.Policy.HardTimeout is null
+        && !family.Policy.Sliding
         && family.Policy.FailoverSafety == FailoverSafety.Relaxed
         && (family.Policy.ReadMode == ReadMode.Plain || (family.Policy.ReadMode == ReadMode.Auto && family.MostlyHits));
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
@@ -69,12 +70,16 @@ internal sealed class EntryReader(
     public CacheEntry<T> Resolve<T>(in CacheKey<T> key) => new(key, keyspace.WireName(key.Entry), families.Of(key.Family), json.Codec<T>());
 
     /// <summary>The question for an entry.</summary>
-    public EntryAsk Ask<T>(in CacheEntry<T> entry) =>
+    /// <param name="entry">The entry.</param>
+    /// <param name="isPlain">Whether it is read only: then its whole life matters only to what is refreshed ahead of its end.</param>
+    public EntryAsk Ask<T>(in CacheEntry<T> entry, bool isPlain = false) =>
         new(
             entry.Key.Entry,
             entry.WireName,
             entry.Family,
-            (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds
+            isPlain && entry.Family.Policy.RefreshAfter is null
+                ? 0
+                : (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds
         );
 
     /// <summary>Whether asking is worth while: there is a connection, and Redis is not known to be silent.</summary>
@@ -88,27 +93,25 @@ internal sealed class EntryReader(
 
     /// <summary>Asks Redis for one entry, and counts how that ended.</summary>
     /// <exception cref="OperationCanceledException">The caller's own token.</exception>
-    public async ValueTask<EntryRead<T>> ReadAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<EntryRead<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
     {
-        var read = await ReadUncountedAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        cancellationToken.ThrowIfCancellationRequested();
+        var entry = Resolve(key);
+        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        var read = ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
         Count(entry.Family, read.Result.Found, read.Failed);
         return read;
     }
 
-    /// <summary>Asks Redis for one entry without counting.</summary>
-    public async ValueTask<EntryRead<T>> ReadUncountedAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
-    {
-        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
-        return ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
-    }
-
     /// <summary>Asks Redis for one entry by a plain read; the answer, or that it could not be asked.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<(EntryAsk? Ask, bool Failed)> AskPlainAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
     {
         if (!MayAsk(entry))
             return (null, true);
         var asked = time.GetTimestamp();
-        var ask = Ask(entry);
+        var ask = Ask(entry, isPlain: true);
         try
         {
             await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
@@ -163,7 +166,7 @@ internal sealed class EntryReader(
             return missing;
         var asked = time.GetTimestamp();
         var failed = !MayAsk(entries[0]);
-        var asks = entries.ConvertAll(entry => Ask(entry)).ToArray();
+        var asks = entries.ConvertAll(entry => Ask(entry, isPlain: true)).ToArray();
         if (!failed)
         {
             try
