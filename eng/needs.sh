@@ -42,6 +42,9 @@ need_redis() {
   esac
 }
 
+# Spin writes a checker in C for the model of the coherent cache, and gcc compiles it.
+has_spin() { install spin spin && install gcc gcc libc6-dev; }
+
 # build PROJECT ASSEMBLY FOLDER...: builds PROJECT, unless ASSEMBLY is there and nothing under the FOLDERs changed since the last build.
 # Says so on standard error, and shows the output only when it fails. No compiler server and no build nodes: when it ends, nothing of it keeps running.
 build() {

@@ -11,7 +11,15 @@ internal static class Program
     private const int Usage = 2;
     private const int Interrupted = 130;
 
-    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new L2Bench(), new SoakBench(), new CoherenceBench()];
+    private static readonly IBench[] All =
+    [
+        new ClientBench(),
+        new MemoryBench(),
+        new L2Bench(),
+        new CoherenceBench(),
+        new ModelBench(),
+        new SoakBench(),
+    ];
 
     private static async Task<int> Main(string[] args)
     {
@@ -120,7 +128,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50)
               --minutes N    soak: how long
               --commands N   soak: how many commands

@@ -9,4 +9,8 @@ namespace Onggi;
 internal static class Rt
 {
     internal static readonly bool Capture = AppContext.TryGetSwitch("Onggi.CaptureContext", out var on) && on;
+
+    /// <summary>How signals are made: who waits for one goes on elsewhere, never in the middle of who gives it.</summary>
+    /// <remarks>A simulation that runs everything on one thread sets <see cref="TaskCreationOptions.None"/>, so that nothing passes through the thread pool.</remarks>
+    internal static TaskCreationOptions Signals = TaskCreationOptions.RunContinuationsAsynchronously;
 }

@@ -5,7 +5,7 @@ using Onggi.Keys.Catalog;
 
 namespace Onggi.Generators;
 
-/// <summary>Mistakes of the catalog as the compiler reports them: <c>ONGGI001</c> and on, each an error at its place in keyspace.json.</summary>
+/// <summary>Mistakes of the catalog as the compiler reports them: <c>ONGGI001</c> and on, each an error at its place in keyspace.json; and advice.</summary>
 internal static class Diagnostics
 {
     private static readonly ImmutableDictionary<MistakeCode, DiagnosticDescriptor> Descriptors = Enum.GetValues(typeof(MistakeCode))
@@ -17,15 +17,21 @@ internal static class Diagnostics
                 Title(code),
                 "{0}",
                 "Onggi.Catalog",
-                DiagnosticSeverity.Error,
+                // It works as it is, only slower.
+                code == MistakeCode.MutableValue
+                    ? DiagnosticSeverity.Info
+                    : DiagnosticSeverity.Error,
                 isEnabledByDefault: true,
                 helpLinkUri: null,
-                // A type that another generator makes cannot be seen from here: that one may be turned off.
-                customTags: code == MistakeCode.TypeNotFound ? [] : [WellKnownDiagnosticTags.NotConfigurable]
+                // A type that another generator makes cannot be seen from here: that one may be turned off, and advice may.
+                customTags: code is MistakeCode.TypeNotFound or MistakeCode.MutableValue ? [] : [WellKnownDiagnosticTags.NotConfigurable]
             )
         );
 
-    public static Diagnostic Of(string path, CatalogMistake mistake) =>
+    /// <param name="path">The catalog's file.</param>
+    /// <param name="mistake">What is wrong there.</param>
+    /// <param name="cause">Where in the code that comes from; <c>null</c> when it does not.</param>
+    public static Diagnostic Of(string path, CatalogMistake mistake, Location? cause = null) =>
         Diagnostic.Create(
             Descriptors[mistake.Code],
             Location.Create(
@@ -36,6 +42,7 @@ internal static class Diagnostics
                     new LinePosition(mistake.Line - 1, mistake.Column - 1 + mistake.Length)
                 )
             ),
+            cause is null ? null : [cause],
             mistake.Message
         );
 

@@ -7,7 +7,7 @@ namespace Onggi.Generators;
 
 /// <summary>
 /// Turns the catalog (<c>keyspace.json</c> among the project's AdditionalFiles) into <c>Keys</c>, <c>EventTypes</c> and <c>Catalog</c> in the
-/// project's root namespace, and every mistake in it into a compiler error at its line.
+/// project's root namespace, every mistake in it into a compiler error at its line, and tells the cache which of the values nobody can change.
 /// </summary>
 /// <remarks>
 /// Code is made of what is right even where something is wrong: one mistake in the catalog must not turn every use of a key into an error.
@@ -38,9 +38,22 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
             .Select(static (names, _) => names.Left.Length > 0 ? names.Left : names.Right);
 
         context.RegisterSourceOutput(catalogs.Combine(rootNamespace), static (output, input) => Generate(output, input.Left, input.Right));
-        context.RegisterSourceOutput(
-            catalogs.Combine(context.CompilationProvider),
-            static (output, input) => CheckTypes(output, input.Left, input.Right)
+        var types = catalogs
+            .Combine(context.CompilationProvider)
+            .Select(
+                static (input, cancellationToken) =>
+                    ValueTypes.Of(
+                        input.Left.Files.IsEmpty ? "" : input.Left.Files[0].Path,
+                        input.Left.Catalog?.Model,
+                        input.Right,
+                        cancellationToken
+                    )
+            );
+        context.RegisterSourceOutput(types, static (output, found) => Report(output, found));
+        // Most changes of code leave this text as it is, and then nothing is made again. Nobody refers to it, so editors can do without.
+        context.RegisterImplementationSourceOutput(
+            types.Select(static (found, _) => found.Code),
+            static (output, code) => Add(output, code)
         );
     }
 
@@ -69,65 +82,16 @@ public sealed class KeyspaceGenerator : IIncrementalGenerator
             output.AddSource(name, SourceText.From(source, System.Text.Encoding.UTF8));
     }
 
-    private static void CheckTypes(SourceProductionContext output, ReadCatalog input, Compilation compilation)
+    private static void Report(SourceProductionContext output, ValueTypes types)
     {
-        if (input.Catalog?.Model is not { } model)
-            return;
-        var named = model
-            .Families.Where(family => family.KindWord == KindRules.Cache)
-            .Select(family => family.Value)
-            .Concat(model.Events.Select(catalogEvent => catalogEvent.Payload));
-        foreach (var type in named)
-        {
-            output.CancellationToken.ThrowIfCancellationRequested();
-            if (type is not null && ClrTypeName.TryParse(type.Value, out var parsed) && MissingType(parsed!, compilation) is { } missing)
-                output.ReportDiagnostic(
-                    Diagnostics.Of(
-                        input.Files[0].Path,
-                        new CatalogMistake(
-                            MistakeCode.TypeNotFound,
-                            type.Node,
-                            $"There is no type \"{missing}\" in this project or its references.",
-                            "Typed keys and events are made from it.",
-                            TypeSuggestion(missing, compilation)
-                        )
-                    )
-                );
-        }
+        foreach (var diagnostic in types.Diagnostics)
+            output.ReportDiagnostic(diagnostic);
     }
 
-    /// <summary>The first name in the type that nobody declares; <c>null</c> when all are known.</summary>
-    private static string? MissingType(ClrTypeName type, Compilation compilation)
+    private static void Add(SourceProductionContext output, string code)
     {
-        if (!type.IsKeyword && !Exists(type, compilation))
-            return type.Name;
-        return type.Arguments.Select(argument => MissingType(argument, compilation)).FirstOrDefault(missing => missing is not null);
-    }
-
-    /// <summary>Looks for the type in its namespace, then as a type nested in another: C# writes both with dots.</summary>
-    private static bool Exists(ClrTypeName type, Compilation compilation)
-    {
-        var arity = type.Arguments.Count == 0 ? "" : "`" + type.Arguments.Count.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        var name = type.Name;
-        while (true)
-        {
-            if (!compilation.GetTypesByMetadataName(name + arity).IsEmpty)
-                return true;
-            var dot = name.LastIndexOf('.');
-            if (dot < 0)
-                return false;
-            name = name.Substring(0, dot) + "+" + name.Substring(dot + 1);
-        }
-    }
-
-    private static string TypeSuggestion(string missing, Compilation compilation)
-    {
-        var simple = missing.Substring(missing.LastIndexOf('.') + 1);
-        var found = compilation
-            .GetSymbolsWithName(simple, SymbolFilter.Type)
-            .Select(symbol => symbol.ToDisplayString())
-            .FirstOrDefault(name => name != missing);
-        return found is not null ? $"Did you mean \"{found}\"?" : $"Declare it: public sealed record {simple}(…);";
+        if (code.Length > 0)
+            output.AddSource("ImmutableValues.g.cs", SourceText.From(code, System.Text.Encoding.UTF8));
     }
 
     /// <summary>The catalog's path and text; equal when both are, so that an unchanged catalog makes no work.</summary>

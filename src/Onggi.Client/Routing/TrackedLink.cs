@@ -17,6 +17,9 @@ internal sealed class TrackedLink : Router
         ["CLIENT", "TRACKING", "ON", "OPTIN"],
     ];
 
+    /// <summary>A known mistake, so that tests can show that it is caught: own writes are not told.</summary>
+    internal static bool NoLoop;
+
     private readonly TrackingPushes _pushes;
     private readonly RedisLink _link;
 
@@ -35,7 +38,8 @@ internal sealed class TrackedLink : Router
         _pushes = new TrackingPushes(sink);
         var settings = new LinkSettings(server, LinkPurpose.Tracking)
         {
-            Setup = TrackingOn,
+            // mutant: NoLoop
+            Setup = NoLoop ? [["CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"]] : TrackingOn,
             Pushes = _pushes,
             Counters = counters,
         };

@@ -79,6 +79,7 @@ internal sealed class CacheJson
 
     private bool IsImmutable(Type type) =>
         IsSimple(Nullable.GetUnderlyingType(type) ?? type)
+        || ImmutableValueTypes.Contains(type)
         || type.GetCustomAttribute<ImmutableObjectAttribute>(inherit: false) is { Immutable: true }
         || _cacheOptions.IsDeclaredImmutable(type);
 

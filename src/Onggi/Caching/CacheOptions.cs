@@ -57,7 +57,10 @@ public sealed class CacheOptions
     /// Says that nobody changes values of <typeparamref name="T"/> after they were made, so that all callers may be given the same object
     /// from memory. Types that are not known to be immutable are made anew from their JSON for each caller.
     /// </summary>
-    /// <remarks>Known without this: <c>string</c>, the simple value types, enums, and types marked <c>[ImmutableObject(true)]</c>.</remarks>
+    /// <remarks>
+    /// Known without this: <c>string</c>, the simple value types, enums, types marked <c>[ImmutableObject(true)]</c>, and of the catalog's
+    /// value types those whose structure shows it (sealed, with members that nobody can set, of such types): the generator finds them.
+    /// </remarks>
     /// <typeparam name="T">The type as the cache key names it.</typeparam>
     /// <returns>These options, to go on.</returns>
     public CacheOptions TreatAsImmutable<T>()

@@ -38,7 +38,11 @@ internal static class CoherenceMutants
     public static bool FailoverLease;
 
     /// <summary>Tracking is asked for with NOLOOP.</summary>
-    public static bool NoLoop;
+    public static bool NoLoop
+    {
+        get => Client.Routing.TrackedLink.NoLoop;
+        set => Client.Routing.TrackedLink.NoLoop = value;
+    }
 
     /// <summary>A new connection neither empties memory nor makes what came over the old one worthless.</summary>
     public static bool NoFlush;

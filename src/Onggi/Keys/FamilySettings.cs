@@ -25,7 +25,7 @@ public sealed class FamilySettings
     /// <value>Default 7 days.</value>
     public TimeSpan MaxTtl { get; init; } = TimeSpan.FromDays(7);
 
-    /// <summary>How long a value stays readable in Redis beyond its logical time to live; zero for none. The cache does not use it yet: its keys end with their time to live.</summary>
+    /// <summary>How long a value stays readable in Redis beyond its logical time to live; zero for none.</summary>
     public TimeSpan Grace { get; init; }
 
     /// <summary>How long a "not found" (JSON null) lives.</summary>

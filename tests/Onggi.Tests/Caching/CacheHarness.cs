@@ -8,14 +8,15 @@ using Onggi.Tests.Events;
 
 namespace Onggi.Tests.Caching;
 
-/// <summary>One node's cache without a server: the store, the events and the clock belong to the test.</summary>
+/// <summary>One node's cache without a server: the store, the events and the clock belong to the test. It is connected and greeted when this returns.</summary>
 internal sealed class CacheHarness : IDisposable
 {
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 
-    public CacheHarness(CacheOptions? options = null, string? catalog = null)
+    public CacheHarness(CacheOptions? options = null, string? catalog = null, bool watches = true)
     {
         Keys = Keyspace.Load(catalog ?? TestKeys.CatalogJson, service: "shop");
+        Store = new FakeStore(new FakeServer(Time), Time) { Watches = watches };
         Cache = new OnggiCache(
             Store,
             Keys,
@@ -25,13 +26,18 @@ internal sealed class CacheHarness : IDisposable
             Events,
             Meters,
             new Logger<OnggiCache>(Log),
-            Time
+            Time,
+            new TimeProviderClock(Time)
         );
+        // Nothing here waits for a server, so this does not block for long.
+        Cache.Link.GreetedAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult();
     }
 
     public Keyspace Keys { get; }
 
-    public FakeStore Store { get; } = new();
+    public FakeStore Store { get; }
+
+    public FakeServer Server => Store.Server;
 
     public FakeEvents Events { get; } = new();
 
@@ -45,7 +51,6 @@ internal sealed class CacheHarness : IDisposable
 
     public void Dispose()
     {
-        // Nothing here waits for a server, so this does not block.
         Cache.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _services.Dispose();
     }
@@ -54,20 +59,22 @@ internal sealed class CacheHarness : IDisposable
 /// <summary>A load that a test starts, holds and ends.</summary>
 internal sealed class Gate<T>
 {
-    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource<T> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _begun = new(Rt.Signals);
+    private readonly TaskCompletionSource<T> _end = new(Rt.Signals);
     private int _runs;
 
     public int Runs => Volatile.Read(ref _runs);
 
-    public Task Begun => _begun.Task.WaitAsync(TimeSpan.FromSeconds(20));
+    public Task Begun => _begun.Task.WaitAsync(TimeSpan.FromSeconds(60));
 
     public CancellationToken Token { get; private set; }
+
+    public LoadContext? Context { get; private set; }
 
     public async ValueTask<T> LoadAsync(LoadContext context)
     {
         Interlocked.Increment(ref _runs);
-        Token = context.CancellationToken;
+        (Token, Context) = (context.CancellationToken, context);
         _begun.TrySetResult();
         return await _end.Task;
     }

@@ -174,6 +174,16 @@ public sealed class CacheJsonTests
         Assert.False(_json.Codec<Basket>().IsImmutable);
     }
 
+    [Fact]
+    public void What_generated_code_names_is_shared()
+    {
+        Assert.False(new CacheJson(CacheTestJson.Default, new CacheOptions()).Codec<Stubborn>().IsImmutable);
+
+        ImmutableValueTypes.Add<Stubborn>();
+
+        Assert.True(new CacheJson(CacheTestJson.Default, new CacheOptions()).Codec<Stubborn>().IsImmutable);
+    }
+
     private T? RoundTrip<T>(T? value)
     {
         var codec = _json.Codec<T>();

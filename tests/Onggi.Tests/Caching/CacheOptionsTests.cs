@@ -14,16 +14,34 @@ public sealed class CacheOptionsTests
     {
         var wrong = new CacheOptions
         {
-            MemoryTtl = TimeSpan.FromSeconds(2),
+            MemoryTtl = TimeSpan.Zero,
+            MaxStaleness = TimeSpan.FromSeconds(20),
             MemoryMaxEntries = 0,
             MemoryMaxBytes = 0,
             MaxValueBytes = 1,
         };
 
+        wrong.Defaults.LeaseWait = TimeSpan.FromDays(2);
+        wrong.ForFamily(
+            "text",
+            static family =>
+            {
+                family.SoftTimeout = TimeSpan.FromSeconds(2);
+                family.HardTimeout = TimeSpan.FromSeconds(1);
+                family.RefreshAfter = 1;
+                family.Sliding = true;
+                family.FailoverSafety = FailoverSafety.Strict;
+            }
+        );
+
         var failures = string.Join('\n', _validator.Validate(null, wrong).Failures!);
 
         Assert.Contains("MemoryTtl", failures, StringComparison.Ordinal);
-        Assert.Contains("at most 1 s", failures, StringComparison.Ordinal);
+        Assert.Contains("from 100 ms to 10 s", failures, StringComparison.Ordinal);
+        Assert.Contains("Defaults.LeaseWait", failures, StringComparison.Ordinal);
+        Assert.Contains("Families[\"text\"].SoftTimeout", failures, StringComparison.Ordinal);
+        Assert.Contains("Families[\"text\"].RefreshAfter", failures, StringComparison.Ordinal);
+        Assert.Contains("Families[\"text\"] has Sliding", failures, StringComparison.Ordinal);
         Assert.Contains("MemoryMaxEntries", failures, StringComparison.Ordinal);
         Assert.Contains("MemoryMaxBytes", failures, StringComparison.Ordinal);
         Assert.Contains("MemoryMaxValueBytes", failures, StringComparison.Ordinal);

@@ -15,7 +15,7 @@ internal sealed class ProvenHarness : IDisposable
 
     public ProvenHarness(CacheOptions? options = null, IClock? clock = null, bool proven = true)
     {
-        _families = new CacheFamilies(_keys, Time);
+        _families = new CacheFamilies(_keys, options ?? new CacheOptions(), Time);
         Clock = clock ?? new TimeProviderClock(Time);
         Memory = new ProvenMemory(options ?? new CacheOptions(), Clock, Time);
         if (!proven)

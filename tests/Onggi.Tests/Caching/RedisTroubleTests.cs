@@ -6,7 +6,7 @@ namespace Onggi.Tests.Caching;
 
 public sealed class RedisTroubleTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly CacheHarness _node = new();
 
@@ -23,13 +23,13 @@ public sealed class RedisTroubleTests : IDisposable
     [InlineData("nopermission")]
     public async Task A_failed_read_is_a_miss_and_the_loader_answers_without_a_second_wait(string trouble)
     {
-        Store.Answering = _ => throw Error(trouble);
+        Store.Refuse = _ => Error(trouble);
 
         Assert.False((await Cache.GetAsync(TestKeys.Text("a"))).Found);
         Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
         Assert.False((await Cache.GetManyAsync([TestKeys.Text("b")]))[TestKeys.Text("b")].Found);
 
-        Assert.Equal(0, Store.Count("SET"));
+        Assert.Equal(0, Store.Count("FILL"));
         Assert.Contains(_node.Log.All, line => line.Id == 2000 && line.Text.Contains("text", StringComparison.Ordinal));
         Assert.Equal(3, Cache.Statistics("text").Errors);
     }
@@ -37,51 +37,48 @@ public sealed class RedisTroubleTests : IDisposable
     [Fact]
     public async Task Who_asks_while_the_host_stops_is_served_by_the_loader()
     {
-        Store.Answering = static _ => throw new ObjectDisposedException("RedisClient");
+        Store.Refuse = static _ => new ObjectDisposedException("RedisClient");
 
         Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
         Assert.False((await Cache.GetManyAsync([TestKeys.Text("b")]))[TestKeys.Text("b")].Found);
     }
 
     [Fact]
-    public async Task While_Redis_is_away_memory_spares_the_source_for_a_second()
+    public async Task While_Redis_is_away_the_source_is_asked_for_a_key_once_in_the_bound()
     {
         Store.IsKnownDown = true;
         var loads = 0;
         ValueTask<string?> Load(LoadContext _) => new((++loads).ToString());
 
         Assert.Equal("1", await Cache.GetOrLoadAsync(TestKeys.Text("a"), Load));
-        var second = await Cache.GetOrLoadResultAsync(TestKeys.Text("a"), Load);
-        Assert.Equal(("1", CacheTier.Memory), (second.Value, second.Tier));
-        _node.Time.Advance(TimeSpan.FromSeconds(1));
+        _node.Time.Advance(TimeSpan.FromMilliseconds(500));
+        Assert.Equal("1", await Cache.GetOrLoadAsync(TestKeys.Text("a"), Load));
+        _node.Time.Advance(TimeSpan.FromMilliseconds(1));
         Assert.Equal("2", await Cache.GetOrLoadAsync(TestKeys.Text("a"), Load));
 
         Assert.Empty(Store.Commands);
+        Assert.Equal(3, Cache.Statistics("text").Errors);
     }
 
     [Fact]
-    public async Task While_Redis_is_away_an_invalidation_still_reaches_memory_and_running_loads()
+    public async Task While_Redis_is_away_an_invalidation_that_fails_still_ends_what_is_shared_here()
     {
         Store.IsKnownDown = true;
-        await Cache.GetOrLoadAsync(TestKeys.Customer("1"), static _ => new(new Customer("1", "old")));
-        var gate = new Gate<Customer?>();
-        var loading = Cache.GetOrLoadAsync(TestKeys.Customer("2"), gate.LoadAsync).AsTask();
-        await gate.Begun;
+        Store.Refuse = static _ => Error("nopermission");
+        Assert.Equal("old", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("old")));
 
-        _node.Events.Receive("cache.invalidated", """{"family":"customer","keys":["test:customer:1","test:customer:2"]}""");
-        gate.Release(new Customer("2", "old"));
-        await loading.WaitAsync(Patience);
+        await Assert.ThrowsAsync<InvalidationUnconfirmedException>(() => Cache.InvalidateAsync(TestKeys.Text("a")).AsTask());
 
-        Assert.Equal(0, Cache.Statistics().MemoryEntries);
+        Assert.Equal("new", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("new")));
     }
 
     [Fact]
     public async Task When_Redis_falls_silent_one_read_a_second_asks_it_and_the_others_do_not_wait()
     {
-        Store.Answering = _ =>
+        Store.Refuse = _ =>
         {
             _node.Time.Advance(TimeSpan.FromSeconds(2));
-            throw Error("timeout");
+            return Error("timeout");
         };
         await Cache.GetAsync(TestKeys.Text("a"));
         Assert.Single(_node.Log.All, line => line.Id == 2003);
@@ -98,7 +95,7 @@ public sealed class RedisTroubleTests : IDisposable
         Assert.Single(_node.Log.All, line => line.Id == 2003);
 
         _node.Time.Advance(TimeSpan.FromSeconds(1));
-        Store.Answering = static _ => Task.CompletedTask;
+        Store.Refuse = static _ => null;
         await Cache.GetAsync(TestKeys.Text("c"));
         await Cache.GetAsync(TestKeys.Text("c"));
         Assert.Equal(4, Store.Commands.Count);
@@ -106,29 +103,23 @@ public sealed class RedisTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task One_slow_answer_among_others_is_no_silence()
+    public void One_slow_answer_among_others_is_no_silence()
     {
-        var slow = new TaskCompletionSource();
-        Store.Answering = command => command.EndsWith(":slow", StringComparison.Ordinal) ? slow.Task : Task.CompletedTask;
-        var waiting = Cache.GetAsync(TestKeys.Text("slow")).AsTask();
+        var watch = new RedisWatch(Store, _node.Time);
+        var asked = _node.Time.GetTimestamp();
         _node.Time.Advance(TimeSpan.FromSeconds(1));
-        await Cache.GetAsync(TestKeys.Text("a"));
+        watch.Answered();
 
-        slow.SetException(Error("timeout"));
-        await waiting.WaitAsync(Patience);
-        await Cache.GetAsync(TestKeys.Text("a"));
-
-        Assert.Equal(3, Store.Count("GET"));
-        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2003);
+        Assert.False(watch.Failed(Error("timeout"), asked));
+        Assert.True(watch.MayAsk());
+        Assert.True(watch.Failed(Error("timeout"), _node.Time.GetTimestamp() + 1));
+        Assert.False(watch.MayAsk());
     }
 
     [Fact]
     public async Task A_full_Redis_costs_the_storing_and_nothing_else()
     {
-        Store.Answering = command =>
-            command.StartsWith("SET", StringComparison.Ordinal)
-                ? throw new RedisServerException("OOM command not allowed when used memory > 'maxmemory'.")
-                : Task.CompletedTask;
+        _node.Server.IsFull = true;
 
         Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
         var set = await Assert.ThrowsAsync<RedisServerException>(() => Cache.SetAsync(TestKeys.Text("a"), "v").AsTask());
@@ -136,6 +127,23 @@ public sealed class RedisTroubleTests : IDisposable
 
         Assert.Equal("OOM", set.Code);
         Assert.Contains(_node.Log.All, line => line.Id == 2002 && line.Text.Contains("full", StringComparison.Ordinal));
+        Assert.Equal(1, Cache.Statistics("text").StoreFailures);
+        Assert.Equal(0, Cache.Statistics("text").Errors);
+    }
+
+    [Fact]
+    public async Task A_Redis_that_fills_up_while_a_loader_runs_does_not_keep_the_right_to_fill()
+    {
+        var gate = new Gate<string?>();
+        var loading = Cache.GetOrLoadAsync(TestKeys.Text("a"), gate.LoadAsync).AsTask();
+        await gate.Begun;
+        _node.Server.IsFull = true;
+
+        gate.Release("loaded");
+
+        Assert.Equal("loaded", await loading.WaitAsync(Patience));
+        Assert.Null(Store["test:text:a"]);
+        Assert.Null(Store["{test:text:a}:l"]);
         Assert.Equal(1, Cache.Statistics("text").StoreFailures);
     }
 
@@ -160,15 +168,15 @@ public sealed class RedisTroubleTests : IDisposable
     [Fact]
     public async Task A_key_of_another_type_is_a_miss_that_the_next_load_overwrites()
     {
-        Store.Answering = static command =>
-            command.StartsWith("GET", StringComparison.Ordinal)
-                ? throw new RedisServerException("WRONGTYPE Operation against a key holding the wrong kind of value")
-                : Task.CompletedTask;
+        _node.Server.SetOtherType("test:text:a");
 
+        Assert.False((await Cache.GetAsync(TestKeys.Text("a"))).Found);
+        Assert.False((await Cache.GetManyAsync([TestKeys.Text("a")]))[TestKeys.Text("a")].Found);
         Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
 
         Assert.Equal("\"loaded\"", Store["test:text:a"]);
-        Assert.Equal(1, Cache.Statistics("text").Misses);
+        Assert.Equal((3L, 0L), (Cache.Statistics("text").Misses, Cache.Statistics("text").Errors));
+        Assert.Contains(_node.Log.All, line => line.Id == 2001);
     }
 
     [Fact]
@@ -187,7 +195,7 @@ public sealed class RedisTroubleTests : IDisposable
     [Fact]
     public async Task A_set_says_what_went_wrong()
     {
-        Store.Answering = static _ => throw Error("timeout");
+        Store.Refuse = static _ => Error("timeout");
 
         await Assert.ThrowsAsync<RedisTimeoutException>(() => Cache.SetAsync(TestKeys.Text("a"), "v").AsTask());
         await Assert.ThrowsAsync<RedisTimeoutException>(() =>
@@ -196,92 +204,14 @@ public sealed class RedisTroubleTests : IDisposable
     }
 
     [Fact]
-    public async Task A_store_without_an_answer_that_others_invalidation_overtook_is_taken_back_until_Redis_confirms_it()
+    public async Task A_store_without_an_answer_costs_nobody_the_value()
     {
-        // The clock runs as fast as the test turns it: no pause between two attempts may use up the time for all.
-        Store.CommandTimeout = TimeSpan.FromDays(1);
-        var failures = 2;
-        var confirmed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await LoadWhileItChangesAsync(
-            Error("timeout"),
-            () =>
-            {
-                if (failures-- > 0)
-                    throw new RedisConnectionException("The connection was lost.", Sent.Maybe);
-                confirmed.SetResult();
-                return Task.CompletedTask;
-            }
-        );
+        Store.Refuse = static command => command.StartsWith("FILL", StringComparison.Ordinal) ? Error("timeout") : null;
 
-        // The pauses between attempts are timers of the test's clock.
-        using var patience = new CancellationTokenSource(Patience);
-        while (!confirmed.Task.IsCompleted)
-        {
-            Assert.False(patience.IsCancellationRequested, "Nobody tries again.");
-            await Task.Yield();
-            _node.Time.Advance(TimeSpan.FromMilliseconds(10));
-        }
+        Assert.Equal("loaded", await Cache.GetOrLoadAsync(TestKeys.Text("a"), static _ => new("loaded")));
 
-        await Cache.DisposeAsync();
-        Assert.Equal(3, Store.Count("UNLINK"));
-        Assert.Null(Store["test:customer:1"]);
-        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2012);
-    }
-
-    [Fact]
-    public async Task A_store_that_Redis_did_not_execute_is_not_taken_back()
-    {
-        await LoadWhileItChangesAsync(Error("connection"), static () => Task.CompletedTask);
-
-        Assert.Equal(0, Store.Count("UNLINK"));
-    }
-
-    [Fact]
-    public async Task A_store_that_cannot_be_taken_back_is_said_in_words_of_its_own()
-    {
-        await LoadWhileItChangesAsync(null, static () => throw Error("nopermission"));
-
-        Assert.Single(_node.Log.All, line => line.Id == 2012);
-        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2002);
-        Assert.Equal(0, Cache.Statistics("customer").StoreFailures);
-    }
-
-    [Fact]
-    public async Task A_store_is_taken_back_in_the_background_and_that_ends_with_the_cache()
-    {
-        await LoadWhileItChangesAsync(null, static () => new TaskCompletionSource().Task);
-        Assert.Equal(1, Store.Count("UNLINK"));
-        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2012);
-
-        await Cache.DisposeAsync().AsTask().WaitAsync(Patience);
-
-        Assert.Single(_node.Log.All, line => line.Id == 2012);
-    }
-
-    // Another node changes the key while the SET is under way, which then ends with the error.
-    private async Task LoadWhileItChangesAsync(RedisException? error, Func<Task> removing)
-    {
-        var sent = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var answer = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Store.Answering = async command =>
-        {
-            if (command.StartsWith("UNLINK", StringComparison.Ordinal))
-                await removing();
-            if (!command.StartsWith("SET", StringComparison.Ordinal))
-                return;
-            sent.SetResult();
-            await answer.Task;
-        };
-        var loading = Cache.GetOrLoadAsync(TestKeys.Customer("1"), static _ => new(new Customer("1", "old"))).AsTask();
-        await sent.Task.WaitAsync(Patience);
-
-        _node.Events.Receive("customer.updated", """{"lineNumber":"1"}""");
-        if (error is null)
-            answer.SetResult();
-        else
-            answer.SetException(error);
-
-        Assert.Equal("old", (await loading.WaitAsync(Patience))?.Name);
+        Assert.Contains(_node.Log.All, line => line.Id == 2002);
+        Assert.Equal(1, Cache.Statistics("text").StoreFailures);
     }
 
     private static RedisException Error(string trouble) =>

@@ -1,12 +1,9 @@
-using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
-using Microsoft.CodeAnalysis.Diagnostics;
-using Microsoft.CodeAnalysis.Text;
 using Onggi.Events;
-using Onggi.Generators;
 using Onggi.Keys;
+using static Onggi.Tests.Generators.GeneratorHarness;
 
 namespace Onggi.Tests.Generators;
 
@@ -227,94 +224,9 @@ public class KeyspaceGeneratorTests
         var compilation = Compile(Types);
         var driver = Driver([("/repo/keyspace.json", Json)], "Shop.App").RunGenerators(compilation);
 
-        driver = driver.RunGenerators(compilation.AddSyntaxTrees(CSharpSyntaxTree.ParseText("class More;")));
+        driver = driver.RunGenerators(compilation.AddSyntaxTrees(CSharpSyntaxTree.ParseText("class More;", Language)));
 
         var outputs = driver.GetRunResult().Results.Single().TrackedOutputSteps.SelectMany(step => step.Value).ToList();
         Assert.Contains(outputs, step => step.Outputs.All(output => output.Reason == IncrementalStepRunReason.Cached));
-    }
-
-    private static GeneratorRun Run(string catalog, params string[] sources) =>
-        Run([("/repo/keyspace.json", catalog)], "Shop.App", sources);
-
-    private static GeneratorRun Run((string Path, string Text)[] files, string rootNamespace, params string[] sources)
-    {
-        Driver(files, rootNamespace).RunGeneratorsAndUpdateCompilation(Compile(sources), out var compilation, out var diagnostics);
-        return new GeneratorRun(compilation, diagnostics);
-    }
-
-    private static CSharpCompilation Compile(params string[] sources) =>
-        CSharpCompilation.Create(
-            "test",
-            sources.Select(source =>
-                CSharpSyntaxTree.ParseText(source, new CSharpParseOptions(documentationMode: DocumentationMode.Diagnose))
-            ),
-            References,
-            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable)
-        );
-
-    private static CSharpGeneratorDriver Driver((string Path, string Text)[] files, string rootNamespace) =>
-        CSharpGeneratorDriver.Create(
-            [new KeyspaceGenerator().AsSourceGenerator()],
-            files.Select(file => new TextFile(file.Path, file.Text)),
-            new CSharpParseOptions(documentationMode: DocumentationMode.Diagnose),
-            new Options(rootNamespace),
-            new GeneratorDriverOptions(IncrementalGeneratorOutputKind.None, trackIncrementalGeneratorSteps: true)
-        );
-
-    private static readonly ImmutableArray<MetadataReference> References =
-    [
-        .. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!)
-            .Split(Path.PathSeparator)
-            .Where(path =>
-                Path.GetFileName(path)
-                    is "System.Runtime.dll"
-                        or "System.Private.CoreLib.dll"
-                        or "System.Text.Json.dll"
-                        or "System.Collections.dll"
-                        or "Onggi.dll"
-            )
-            .Select(path => MetadataReference.CreateFromFile(path)),
-    ];
-
-    private sealed class TextFile(string path, string text) : AdditionalText
-    {
-        public override string Path => path;
-
-        public override SourceText GetText(CancellationToken cancellationToken = default) => SourceText.From(text);
-    }
-
-    private sealed class Options(string rootNamespace) : AnalyzerConfigOptionsProvider
-    {
-        public override AnalyzerConfigOptions GlobalOptions { get; } = new Values(rootNamespace);
-
-        public override AnalyzerConfigOptions GetOptions(SyntaxTree tree) => GlobalOptions;
-
-        public override AnalyzerConfigOptions GetOptions(AdditionalText textFile) => GlobalOptions;
-
-        private sealed class Values(string rootNamespace) : AnalyzerConfigOptions
-        {
-            public override bool TryGetValue(string key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out string? value)
-            {
-                value = key == "build_property.RootNamespace" && rootNamespace.Length > 0 ? rootNamespace : null;
-                return value is not null;
-            }
-        }
-    }
-
-    private sealed record GeneratorRun(Compilation Compilation, ImmutableArray<Diagnostic> Diagnostics)
-    {
-        public IEnumerable<Diagnostic> CompilerErrors =>
-            Compilation.GetDiagnostics().Where(found => found.Severity == DiagnosticSeverity.Error);
-
-        public string Source(string name) =>
-            Compilation.SyntaxTrees.Single(tree => Path.GetFileName(tree.FilePath) == name).GetText().ToString();
-
-        public System.Reflection.Assembly Load()
-        {
-            using var stream = new MemoryStream();
-            var result = Compilation.Emit(stream);
-            Assert.Empty(result.Diagnostics.Where(found => found.Severity == DiagnosticSeverity.Error));
-            return System.Reflection.Assembly.Load(stream.ToArray());
-        }
     }
 }

@@ -13,7 +13,7 @@ internal sealed class BackgroundWork : IAsyncDisposable
     /// <summary>Begins a work, which handles its own errors; <c>false</c> when the cache has stopped.</summary>
     public bool Start(Func<CancellationToken, Task> work)
     {
-        var running = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var running = new TaskCompletionSource(Rt.Signals);
         lock (_gate)
         {
             if (_stopped)

@@ -139,6 +139,9 @@ internal sealed class EntryReader(
     /// <summary>The value of an answer; a miss, with a line in the log, where it cannot be read.</summary>
     public CacheResult<T> Decode<T>(in CacheEntry<T> entry, EntryAsk ask, bool isStale)
     {
+        // mutant: LateInsert
+        if (CoherenceMutants.LateInsert)
+            fill.KeepLate(ask);
         var answer = ask.Answer;
         if (answer.IsOversized)
             return Unusable(entry, "it is larger than CacheOptions.MaxValueBytes.");

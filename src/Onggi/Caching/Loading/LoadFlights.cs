@@ -118,11 +118,7 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 
     private TaskCompletionSource<Loaded<T>> Source =>
         Volatile.Read(ref _loaded)
-        ?? Interlocked.CompareExchange(
-            ref _loaded,
-            new TaskCompletionSource<Loaded<T>>(TaskCreationOptions.RunContinuationsAsynchronously),
-            null
-        )
+        ?? Interlocked.CompareExchange(ref _loaded, new TaskCompletionSource<Loaded<T>>(Rt.Signals), null)
         ?? _loaded;
 
     public void Complete(Loaded<T> loaded) => Source.TrySetResult(loaded);

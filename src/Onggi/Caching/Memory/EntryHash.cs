@@ -16,6 +16,7 @@ namespace Onggi.Caching;
 internal static class EntryHash
 {
     private const int Word = sizeof(ulong);
+    private const ulong GoldenRatio = 0x9E3779B97F4A7C15;
 
     private static readonly ulong Seed = Draw();
     private static readonly ulong Secret = Draw();
@@ -27,7 +28,12 @@ internal static class EntryHash
         return key.Second is null ? Narrow(hash) : Narrow(FoldOthers(hash, key));
     }
 
-    private static uint Narrow(ulong hash) => (uint)(hash ^ (hash >> 32));
+    // Folding leaves patterns in the low bits for some secrets, and neighbours among identifiers then crowd together in the table.
+    private static uint Narrow(ulong hash)
+    {
+        hash *= GoldenRatio;
+        return (uint)(hash ^ (hash >> 32));
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static ulong FoldOthers(ulong hash, in EntryKey key)

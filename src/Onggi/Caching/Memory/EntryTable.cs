@@ -8,7 +8,7 @@ namespace Onggi.Caching;
 
 /// <summary>The entries of memory by key. Readers take no lock; writers hold the gate of <see cref="ProvenMemory"/>.</summary>
 /// <remarks>
-/// An open table with linear probing, at most five eighths full. Beside each place stands a tag of one byte, taken from the hash; sixteen of them
+/// An open table with linear probing, at most half full. Beside each place stands a tag of one byte, taken from the hash; sixteen of them
 /// are compared at once, so that an entry up to fifteen places away from its own costs no loop and no branch that could go either way. A look-up
 /// touches a line of tags, which are few enough to stay near the processor, a line of places, and then the right entry.
 /// <para>What a reader may meet while a writer works: a tag that is not that of the entry beside it, an entry that is being moved towards
@@ -57,7 +57,7 @@ internal sealed class EntryTable
     /// <returns><c>false</c> when its place would be too far off.</returns>
     public bool TryAdd(ProvenEntry entry)
     {
-        if (8 * (_count + 1) > 5 * (_places.Mask + 1))
+        if (2 * (_count + 1) > _places.Mask + 1)
             Grow();
         if (!_places.TryPlace(entry))
             return false;

@@ -15,17 +15,21 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
     public EntryCall Call(EntryAsk[] asks) => new FillingCall(this, null, asks, maxValueBytes, link.Generation, clock.Now);
 
+    /// <summary>What nobody but the mutant LateInsert does: keeps an answer after the reading loop has gone on.</summary>
+    public void KeepLate(EntryAsk ask)
+    {
+        if (ask is { Kept: null, Answer: { Code: AskCode.Fresh, Json: { } json } })
+            Keep(ask, CurrentGeneration, ask.SentAt, json, ask.Answer.Left);
+    }
+
     private void Keep(EntryAsk ask, long generation, long sentAt, byte[] json, long leftMs)
     {
-        // mutant: LateInsert
-        if (CoherenceMutants.LateInsert)
-            return;
         var (expires, refreshAt) = EndOf(ask, sentAt, json, leftMs);
         ask.Kept = memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires, refreshAt);
     }
 
-    // Counted from before the question left, so it never ends later than in Redis.
-    private static (long Expires, long RefreshAt) EndOf(EntryAsk ask, long sentAt, byte[] json, long leftMs)
+    // Counted from before the question left, and less what the clock may lag behind: so it never ends later than in Redis.
+    private (long Expires, long RefreshAt) EndOf(EntryAsk ask, long sentAt, byte[] json, long leftMs)
     {
         var policy = ask.Family.Policy;
         var most = (long)policy.MemoryTtl.TotalMilliseconds;
@@ -38,7 +42,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             most = Math.Min(most, (long)ask.Family.Settings.Ttl.TotalMilliseconds / 2);
         var refreshAt =
             policy.RefreshAfter is { } after && !IsNull(json) ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace)) : long.MaxValue;
-        return (sentAt + Math.Min(life, most), refreshAt);
+        return (sentAt + Math.Min(life, most) - clock.Resolution, refreshAt);
     }
 
     // "Does not exist" has no grace: it is short-lived as it is.
@@ -64,7 +68,8 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             ask.Answer = answer.Code == AskCode.Absent ? Judge(ask, answer) : answer;
             switch (ask.Answer.Code)
             {
-                case AskCode.Fresh when answer.Json is not null:
+                // mutant: LateInsert
+                case AskCode.Fresh when answer.Json is not null && !CoherenceMutants.LateInsert:
                     fill.Keep(ask, generation, sentAt, answer.Json, answer.Left);
                     break;
                 case AskCode.Held or AskCode.StaleHeld:
@@ -79,7 +84,8 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             ask.SentAt = sentAt;
             ask.Answer = new Asked(IsOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
             // A ticket: an invalidation that comes before the life does takes it away again.
-            if (json is not null && !IsOver)
+            // mutant: LateInsert
+            if (json is not null && !IsOver && !CoherenceMutants.LateInsert)
                 ask.Kept = fill.Memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires: 0, long.MaxValue);
         }
 
@@ -93,7 +99,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
                 return;
             if (ask.Answer.Code == AskCode.Fresh)
             {
-                var (expires, refreshAt) = EndOf(ask, sentAt, ticket.Json, leftMs);
+                var (expires, refreshAt) = fill.EndOf(ask, sentAt, ticket.Json, leftMs);
                 fill.Memory.Close(ticket, expires, refreshAt);
             }
             else

@@ -277,7 +277,9 @@ internal sealed class ProvenMemory : IDisposable
         if (_table.Find(key, EntryHash.Of(key)) is not { } entry)
             return null;
         var generation = entry.Generation;
-        if (generation != proof.Generation || _clock.Now > Math.Min(proof.Until, entry.LastQuiet))
+        // Loaded before the call, which the processor does not look far beyond.
+        var until = Math.Min(proof.Until, entry.LastQuiet);
+        if (generation != proof.Generation || _clock.Now > until)
             return FindUnquiet(entry, generation, proof, _clock.Now, wantsRefresh, out refresh);
         if (!entry.Used)
             entry.Used = true;

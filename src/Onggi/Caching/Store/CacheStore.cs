@@ -261,7 +261,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         for (var i = 0; i < wireNames.Length; i++)
         {
             command[1 + (2 * i)] = wireNames.Span[i];
-            command[2 + (2 * i)] = LeaseName.Of(wireNames.Span[i]);
+            // mutant: LeaseStays
+            command[2 + (2 * i)] = CoherenceMutants.LeaseStays ? wireNames.Span[i] : LeaseName.Of(wireNames.Span[i]);
         }
 
         await SendAsync(

@@ -357,7 +357,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             _wake.TrySetResult();
     }
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static TaskCompletionSource NewSignal() => new(Rt.Signals);
 
     private sealed class Call(CoherenceLink link, Epoch? epoch, long generation, long sentAt) : EpochCall(link.OwnBoundMs)
     {

@@ -6,7 +6,7 @@ namespace Onggi.Caching;
 /// <summary>One wait for a key to change, or for its lease.</summary>
 internal sealed class LeaseWait
 {
-    private readonly TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _changed = new(Rt.Signals);
 
     public Task Changed => _changed.Task;
 

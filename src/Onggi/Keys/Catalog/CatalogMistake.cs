@@ -33,6 +33,9 @@ internal enum MistakeCode
     TypeNotFound = 28,
     SecondCatalog = 29,
     MissingSecret = 30,
+
+    /// <summary>Advice of the generator, not a mistake.</summary>
+    MutableValue = 31,
 }
 
 /// <summary>One mistake in the catalog: where, what, why it is one, and what to write instead.</summary>

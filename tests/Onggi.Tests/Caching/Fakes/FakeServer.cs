@@ -1,0 +1,396 @@
+using System.Globalization;
+using System.Text;
+using Onggi.Caching;
+using Onggi.Client;
+using Onggi.Testing;
+
+namespace Onggi.Tests.Caching;
+
+/// <summary>A Redis as the cache sees it: values, leases, times to live, and the tracking of reads in its default mode. Each script has its twin here.</summary>
+/// <remarks>
+/// A push goes into the stream of each connection that has read the key, at the moment of the change; to the connection that makes the change it goes right
+/// behind the reply. Keys are remembered when a script reads them, as from 7.2 on.
+/// </remarks>
+internal sealed class FakeServer(ManualTimeProvider time)
+{
+    public const string EpochName = "test:onggi:epoch";
+
+    private readonly Dictionary<string, HashSet<FakeConnection>> _watched = new(StringComparer.Ordinal);
+    private readonly List<string> _ownPushes = [];
+    private Dictionary<string, Slot> _items = new(StringComparer.Ordinal);
+    private FakeConnection? _executing;
+    private bool _watches;
+    private int _lives = 1;
+
+    private sealed class Slot
+    {
+        public byte[]? Json { get; init; }
+
+        /// <summary>Milliseconds of the server's clock; -1 without end.</summary>
+        public long Expires { get; set; } = -1;
+
+        public Slot Copy() => new() { Json = Json, Expires = Expires };
+    }
+
+    /// <summary>Guards all of it, and the streams of its connections.</summary>
+    public Lock Gate { get; } = new();
+
+    public List<FakeStore> Nodes { get; } = [];
+
+    /// <summary>Which life of which server it is.</summary>
+    public string RunId { get; private set; } = "run1";
+
+    /// <summary>Out of memory: nothing that takes room is executed.</summary>
+    public bool IsFull { get; set; }
+
+    public bool IsReplica { get; set; }
+
+    /// <summary>The error that a greeting gets.</summary>
+    public string? RefusesHello { get; set; }
+
+    /// <summary>By how much its clock is ahead of the test's.</summary>
+    public long SkewMs { get; set; }
+
+    public TimeSpan LastTimeToLive { get; private set; }
+
+    /// <summary>Told of each value that is stored, by whatever way.</summary>
+    public Action<string, string>? Stored { get; set; }
+
+    /// <summary>What stands under the name; setting it is another program's SET or DEL.</summary>
+    public string? this[string name]
+    {
+        get
+        {
+            lock (Gate)
+                return Text(Peek(name)?.Json);
+        }
+        set => Foreign(() => Set(name, value is null ? null : Encoding.UTF8.GetBytes(value), -1));
+    }
+
+    private long NowMs => time.GetUtcNow().ToUnixTimeMilliseconds() + SkewMs;
+
+    /// <summary>Another program's SET with a time to live.</summary>
+    public void Set(string name, string json, TimeSpan life) =>
+        Foreign(() => Set(name, Encoding.UTF8.GetBytes(json), NowMs + (long)life.TotalMilliseconds));
+
+    /// <summary>Another program writes a key of another type.</summary>
+    public void SetOtherType(string name) => Foreign(() => Set(name, new Slot()));
+
+    /// <summary>Another program's UNLINK.</summary>
+    public void Remove(params string[] names) =>
+        Foreign(() =>
+        {
+            foreach (var name in names)
+                Delete(name);
+        });
+
+    /// <summary>Milliseconds to the end; -1 without, -2 absent.</summary>
+    public long TimeLeft(string name)
+    {
+        lock (Gate)
+            return Left(name);
+    }
+
+    /// <summary>Redis makes room, or looks after what has expired.</summary>
+    public void Evict(string name) => Foreign(() => Delete(name));
+
+    public void FlushAll() =>
+        Foreign(() =>
+        {
+            _items.Clear();
+            _watched.Clear();
+            foreach (var node in Nodes)
+                node.PushAll();
+        });
+
+    /// <summary>Another database takes the place of this one. Nobody is told.</summary>
+    public void SwapDatabase(Dictionary<string, string>? other = null)
+    {
+        lock (Gate)
+        {
+            _items = new(StringComparer.Ordinal);
+            foreach (var (name, json) in other ?? [])
+                _items[name] = new Slot { Json = Encoding.UTF8.GetBytes(json) };
+        }
+    }
+
+    /// <summary>What a replica has received by now.</summary>
+    public object Snapshot()
+    {
+        lock (Gate)
+            return _items.ToDictionary(static one => one.Key, static one => one.Value.Copy(), StringComparer.Ordinal);
+    }
+
+    /// <summary>A replica takes over with what it has received, or the server comes back empty. All connections end; the nodes connect when the test says so.</summary>
+    public void BeginNewLife(object? snapshot)
+    {
+        foreach (var node in Nodes)
+            node.Break();
+        lock (Gate)
+        {
+            RunId = "run" + (++_lives).ToString(CultureInfo.InvariantCulture);
+            _items = (Dictionary<string, Slot>?)snapshot ?? new(StringComparer.Ordinal);
+            _watched.Clear();
+        }
+    }
+
+    /// <summary>Executes a request of a connection. Under the gate.</summary>
+    public void Execute(FakeConnection connection, FakeRequest request)
+    {
+        (_executing, _watches) = (connection, request.IsTracked && connection.IsTracked);
+        Action? reply = null;
+        Exception? error = null;
+        try
+        {
+            reply = request.Execute(this);
+        }
+        catch (RedisServerException refused)
+        {
+            error = refused;
+        }
+
+        connection.Inbox.Enqueue(new FakeFrame(request, reply, error, null));
+        foreach (var name in _ownPushes)
+            connection.Inbox.Enqueue(FakeFrame.Push(name));
+        _ownPushes.Clear();
+        (_executing, _watches) = (null, false);
+    }
+
+    /// <summary>The connection has ended as the server sees it. Under the gate.</summary>
+    public void Forget(FakeConnection connection)
+    {
+        foreach (var watchers in _watched.Values)
+            watchers.Remove(connection);
+    }
+
+    // ---- commands and scripts, under the gate
+
+    public byte[]? Get(string name)
+    {
+        var item = Read(name);
+        return item is { Json: null } ? throw WrongType() : item?.Json;
+    }
+
+    public long Pttl(string name) => Left(name);
+
+    public (byte[]? Json, long Left) ReadOne(string name)
+    {
+        var item = Read(name);
+        return item is { Json: null } ? (null, -3) : (item?.Json, Left(name));
+    }
+
+    /// <summary>The twin of hello.lua.</summary>
+    public (string Epoch, long Began, string Role, long Bound, bool WasEmpty) Hello(long asked)
+    {
+        if (RefusesHello is { } refusal)
+            throw new RedisServerException(refusal);
+        if (IsReplica)
+            return ("", 0, "slave", 0, false);
+        var known = Text(Peek(EpochName)?.Json)?.Split(' ');
+        var bound = known is null ? 0 : long.Parse(known[2], CultureInfo.InvariantCulture);
+        var began = known is null ? 0 : long.Parse(known[1], CultureInfo.InvariantCulture);
+        if (known?[0] != RunId || bound < asked)
+        {
+            if (known?[0] != RunId)
+                began = NowMs;
+            bound = Math.Max(bound, asked);
+            Set(EpochName, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{RunId} {began} {bound}")), -1);
+        }
+
+        return (RunId, began, "master", bound, known is null);
+    }
+
+    /// <summary>The twin of ask.lua, for one entry.</summary>
+    public Asked Ask(EntryAsk ask, in LeaseTerms terms)
+    {
+        var (k, l) = (ask.WireName, LeaseName.Of(ask.WireName));
+        var item = Read(k);
+        var value = item?.Json;
+        var left = item is { Json: null } ? -3L : -2L;
+        var lease = Text(Read(l)?.Json);
+        var (life, grace) = (ask.LifeMs, (long)terms.Grace.TotalMilliseconds);
+        var isNull = Text(value) == "null";
+        if (value is not null)
+        {
+            left = Left(k);
+            if (isNull)
+                (grace, life) = (0, (long)terms.Negative.TotalMilliseconds);
+            if (terms.Began > 0 && (left < 0 || left > life || NowMs - (life - left) < terms.Began))
+                value = null;
+            if (terms.Overwrite)
+                value = null;
+        }
+
+        if (value is not null && (left < 0 || left > grace))
+        {
+            var sliding = (long)terms.Sliding.TotalMilliseconds;
+            if (sliding > 0 && left >= 0 && left - grace < sliding / 2 && !isNull)
+            {
+                left = sliding + grace;
+                item!.Expires = NowMs + left;
+                Changed(k);
+                Read(k);
+            }
+
+            return new Asked(AskCode.Fresh, value, IsOversized: false, left, null);
+        }
+
+        if (lease is ['!', ..])
+            return new Asked(AskCode.Blocked, value, IsOversized: false, Left(l), null);
+        var mine = $"{terms.Token}@{terms.Epoch}";
+        var holder = lease is not null && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
+        var isVoid = terms.Began > 0 && holder is not null && holder[(holder.IndexOf('@', StringComparison.Ordinal) + 1)..] != terms.Epoch;
+        if (holder is not null && holder != mine && !isVoid)
+            return new Asked(value is null ? AskCode.Held : AskCode.StaleHeld, value, IsOversized: false, Left(l), holder);
+        if (holder != mine)
+        {
+            if (IsFull)
+                throw Full();
+            Set(
+                l,
+                Encoding.UTF8.GetBytes($"{mine}|{Expiretime(k).ToString(CultureInfo.InvariantCulture)}"),
+                NowMs + (long)terms.Lease.TotalMilliseconds
+            );
+            Read(l);
+        }
+
+        return new Asked(value is null ? AskCode.Granted : AskCode.StaleGranted, value, IsOversized: false, left, mine);
+    }
+
+    /// <summary>The twin of fill.lua, for one entry.</summary>
+    public FillCode Fill(string token, FilledEntry entry)
+    {
+        var (k, l) = (entry.WireName, LeaseName.Of(entry.WireName));
+        var lease = Text(Peek(l)?.Json);
+        var bar = lease?.LastIndexOf('|') ?? -1;
+        // mutant: NoLease
+        if (CoherenceMutants.NoLease)
+            return Store(entry);
+        if (bar < 0 || lease![..bar] != token)
+            return FillCode.LeaseLost;
+        var stamp = long.Parse(lease[(bar + 1)..], CultureInfo.InvariantCulture);
+        var expires = Expiretime(k);
+        var isOver = expires == -2 && stamp > 0 && NowMs >= stamp;
+        var code = expires != stamp && !isOver ? FillCode.ForeignWrite : Store(entry);
+        Delete(l);
+        return code;
+    }
+
+    /// <summary>The twin of renew.lua, for one lease.</summary>
+    public bool Renew(string token, string wireName, TimeSpan lease)
+    {
+        var l = LeaseName.Of(wireName);
+        var item = Peek(l);
+        var text = Text(item?.Json);
+        if (text is null || text.LastIndexOf('|') is var bar && (bar < 0 || text[..bar] != token))
+            return false;
+        if (lease == TimeSpan.Zero)
+            return Delete(l);
+        item!.Expires = NowMs + (long)lease.TotalMilliseconds;
+        Changed(l);
+        return true;
+    }
+
+    /// <summary>The twin of put.lua, for one entry.</summary>
+    public void Put(FilledEntry entry)
+    {
+        if (IsFull)
+            throw Full();
+        Store(entry);
+        Delete(LeaseName.Of(entry.WireName));
+    }
+
+    public bool Delete(string name)
+    {
+        if (Peek(name) is null)
+            return false;
+        _items.Remove(name);
+        Changed(name);
+        return true;
+    }
+
+    private FillCode Store(FilledEntry entry)
+    {
+        if (IsFull)
+            return FillCode.Full;
+        LastTimeToLive = TimeSpan.FromMilliseconds(entry.LifeMs);
+        Set(entry.WireName, entry.Json.ToArray(), NowMs + entry.LifeMs);
+        return FillCode.Stored;
+    }
+
+    private void Set(string name, byte[]? json, long expires)
+    {
+        if (json is null)
+            Delete(name);
+        else
+            Set(name, new Slot { Json = json, Expires = expires });
+    }
+
+    private void Set(string name, Slot item)
+    {
+        _items[name] = item;
+        Changed(name);
+        if (item.Json is not null)
+            Stored?.Invoke(name, Encoding.UTF8.GetString(item.Json));
+    }
+
+    private Slot? Read(string name)
+    {
+        var item = Peek(name);
+        if (!_watches)
+            return item;
+        if (!_watched.TryGetValue(name, out var watchers))
+            _watched[name] = watchers = [];
+        watchers.Add(_executing!);
+        return item;
+    }
+
+    private Slot? Peek(string name)
+    {
+        if (!_items.TryGetValue(name, out var item))
+            return null;
+        if (item.Expires < 0 || NowMs <= item.Expires)
+            return item;
+        _items.Remove(name);
+        Changed(name);
+        return null;
+    }
+
+    private long Left(string name) => Peek(name) is { } item ? (item.Expires < 0 ? -1 : item.Expires - NowMs) : -2;
+
+    private long Expiretime(string name) => Peek(name)?.Expires ?? -2;
+
+    private void Changed(string name)
+    {
+        if (!_watched.Remove(name, out var watchers))
+            return;
+        foreach (var watcher in watchers)
+        {
+            if (watcher != _executing)
+                watcher.Inbox.Enqueue(FakeFrame.Push(name));
+            // mutant: NoLoop
+            else if (!CoherenceMutants.NoLoop)
+                _ownPushes.Add(name);
+        }
+    }
+
+    private void Foreign(Action change)
+    {
+        lock (Gate)
+            change();
+        Pump();
+    }
+
+    /// <summary>Lets all nodes read that do so by themselves.</summary>
+    public void Pump()
+    {
+        foreach (var node in Nodes)
+            node.Pump();
+    }
+
+    private static string? Text(byte[]? json) => json is null ? null : Encoding.UTF8.GetString(json);
+
+    private static RedisServerException Full() => new("OOM command not allowed when used memory > 'maxmemory'.");
+
+    private static RedisServerException WrongType() => new("WRONGTYPE Operation against a key holding the wrong kind of value");
+}
