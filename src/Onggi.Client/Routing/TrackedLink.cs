@@ -39,7 +39,12 @@ internal sealed class TrackedLink : Router
         var settings = new LinkSettings(server, LinkPurpose.Tracking)
         {
             // mutant: NoLoop
-            Setup = NoLoop ? [["CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"]] : TrackingOn,
+            Setup = NoLoop
+                ?
+                [
+                    ["CLIENT", "TRACKING", "ON", "OPTIN", "NOLOOP"],
+                ]
+                : TrackingOn,
             Pushes = _pushes,
             Counters = counters,
         };

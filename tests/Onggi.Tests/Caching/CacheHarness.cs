@@ -13,10 +13,13 @@ internal sealed class CacheHarness : IDisposable
 {
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 
+    private readonly TimeProviderClock _clock;
+
     public CacheHarness(CacheOptions? options = null, string? catalog = null, bool watches = true)
     {
         Keys = Keyspace.Load(catalog ?? TestKeys.CatalogJson, service: "shop");
         Store = new FakeStore(new FakeServer(Time), Time) { Watches = watches };
+        _clock = new TimeProviderClock(Time);
         Cache = new OnggiCache(
             Store,
             Keys,
@@ -27,7 +30,7 @@ internal sealed class CacheHarness : IDisposable
             Meters,
             new Logger<OnggiCache>(Log),
             Time,
-            new TimeProviderClock(Time)
+            _clock
         );
         // Nothing here waits for a server, so this does not block for long.
         Cache.Link.GreetedAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult();
@@ -48,6 +51,19 @@ internal sealed class CacheHarness : IDisposable
     public IMeterFactory Meters => _services.GetRequiredService<IMeterFactory>();
 
     public OnggiCache Cache { get; }
+
+    /// <summary>Lets time pass, and the node hear from the server again and again meanwhile.</summary>
+    public async Task PassAsync(TimeSpan time)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        for (var left = time; left > TimeSpan.Zero; left -= TimeSpan.FromMilliseconds(50))
+        {
+            Time.Advance(left < TimeSpan.FromMilliseconds(50) ? left : TimeSpan.FromMilliseconds(50));
+            // The proof is to be as young as the last beat that is due by now.
+            for (; Cache.Memory.Proof is not { } proof || proof.Until < _clock.Now + 300; await Task.Yield())
+                patience.Token.ThrowIfCancellationRequested();
+        }
+    }
 
     public void Dispose()
     {

@@ -44,7 +44,7 @@ public sealed class CacheReadWriteTests : IDisposable
     {
         Store["test:text:a"] = "\"old\"";
         await Cache.GetAsync(TestKeys.Text("a"));
-        _node.Time.Advance(TimeSpan.FromSeconds(100));
+        await _node.PassAsync(TimeSpan.FromSeconds(5));
 
         Assert.Equal(CacheTier.Memory, (await Cache.GetAsync(TestKeys.Text("a"))).Tier);
         Store["test:text:a"] = "\"new\"";
@@ -54,17 +54,20 @@ public sealed class CacheReadWriteTests : IDisposable
     [Fact]
     public async Task Memory_keeps_a_value_no_longer_than_its_life_in_Redis_and_no_longer_than_the_options_say()
     {
-        _node.Server.Set("test:text:short", "\"value\"", TimeSpan.FromSeconds(5));
-        Store["test:text:long"] = "\"value\"";
-        await Cache.GetAsync(TestKeys.Text("short"));
-        await Cache.GetAsync(TestKeys.Text("long"));
+        using var node = new CacheHarness(new CacheOptions { MemoryTtl = TimeSpan.FromSeconds(4) });
+        node.Server.Set("test:text:short", "\"value\"", TimeSpan.FromSeconds(2));
+        node.Store["test:text:long"] = "\"value\"";
+        await node.Cache.GetAsync(TestKeys.Text("short"));
+        await node.Cache.GetAsync(TestKeys.Text("long"));
 
-        _node.Time.Advance(TimeSpan.FromSeconds(5));
-        Assert.False(Cache.TryPeek(TestKeys.Text("short"), out _));
-        _node.Time.Advance(TimeSpan.FromMinutes(10) - TimeSpan.FromSeconds(6));
-        Assert.True(Cache.TryPeek(TestKeys.Text("long"), out _));
-        _node.Time.Advance(TimeSpan.FromSeconds(1));
-        Assert.False(Cache.TryPeek(TestKeys.Text("long"), out _));
+        await node.PassAsync(TimeSpan.FromSeconds(1.9));
+        Assert.True(node.Cache.TryPeek(TestKeys.Text("short"), out _));
+        await node.PassAsync(TimeSpan.FromSeconds(0.1));
+        Assert.False(node.Cache.TryPeek(TestKeys.Text("short"), out _));
+        await node.PassAsync(TimeSpan.FromSeconds(1.9));
+        Assert.True(node.Cache.TryPeek(TestKeys.Text("long"), out _));
+        await node.PassAsync(TimeSpan.FromSeconds(0.1));
+        Assert.False(node.Cache.TryPeek(TestKeys.Text("long"), out _));
     }
 
     [Fact]

@@ -269,6 +269,28 @@ internal sealed class EntryLoader(
             Complete(item.Flight, result);
     }
 
+    /// <summary>Gives leases back while the loader may still run: it has been left by all. What it fills later is refused.</summary>
+    public async Task ReleaseAsync<T>(List<LoadItem<T>> items)
+    {
+        var held = new List<(string Lease, string WireName)>(items.Count);
+        foreach (var item in items)
+        {
+            if (item.Lease is { } lease)
+                held.Add((lease, item.Entry.WireName));
+            leases.Remove(item.Flight);
+        }
+
+        try
+        {
+            foreach (var group in held.GroupBy(static one => one.Lease, static one => one.WireName))
+                await store.RenewAsync(group.Key, [.. group], TimeSpan.Zero).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // It ends by itself.
+        }
+    }
+
     /// <summary>Gives leases back, so that whoever waits may load. Nobody waits for the answer longer than the command time-out.</summary>
     public async ValueTask GiveBackAsync<T>(List<LoadItem<T>> items)
     {

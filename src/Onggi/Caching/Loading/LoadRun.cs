@@ -284,6 +284,8 @@ internal sealed class LoadRun<T>(
         using var timeout = new CancellationTokenSource(policy.LoaderTimeout, owner.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, batch.Abandoned);
         using var soft = ServeStaleLater(items, policy);
+        // A loader that does not heed its token must not keep those waiting who come after all have left.
+        using var left = batch.Abandoned.Register(() => _ = owner.ReleaseAsync(items));
         var context = new LoadContext(either.Token);
         var started = owner.Time.GetTimestamp();
         try

@@ -17,7 +17,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private readonly Dictionary<string, HashSet<FakeConnection>> _watched = new(StringComparer.Ordinal);
     private readonly List<string> _ownPushes = [];
-    private Dictionary<string, Slot> _items = new(StringComparer.Ordinal);
+    private Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
     private FakeConnection? _executing;
     private bool _watches;
     private int _lives = 1;
@@ -84,6 +84,13 @@ internal sealed class FakeServer(ManualTimeProvider time)
                 Delete(name);
         });
 
+    /// <summary>The names that begin as the pattern does, before its star.</summary>
+    public IReadOnlyList<string> Scan(string pattern)
+    {
+        lock (Gate)
+            return [.. _slots.Keys.Where(name => name.StartsWith(pattern[..^1], StringComparison.Ordinal))];
+    }
+
     /// <summary>Milliseconds to the end; -1 without, -2 absent.</summary>
     public long TimeLeft(string name)
     {
@@ -97,7 +104,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
     public void FlushAll() =>
         Foreign(() =>
         {
-            _items.Clear();
+            _slots.Clear();
             _watched.Clear();
             foreach (var node in Nodes)
                 node.PushAll();
@@ -108,9 +115,9 @@ internal sealed class FakeServer(ManualTimeProvider time)
     {
         lock (Gate)
         {
-            _items = new(StringComparer.Ordinal);
+            _slots = new(StringComparer.Ordinal);
             foreach (var (name, json) in other ?? [])
-                _items[name] = new Slot { Json = Encoding.UTF8.GetBytes(json) };
+                _slots[name] = new Slot { Json = Encoding.UTF8.GetBytes(json) };
         }
     }
 
@@ -118,7 +125,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
     public object Snapshot()
     {
         lock (Gate)
-            return _items.ToDictionary(static one => one.Key, static one => one.Value.Copy(), StringComparer.Ordinal);
+            return _slots.ToDictionary(static one => one.Key, static one => one.Value.Copy(), StringComparer.Ordinal);
     }
 
     /// <summary>A replica takes over with what it has received, or the server comes back empty. All connections end; the nodes connect when the test says so.</summary>
@@ -129,7 +136,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
         lock (Gate)
         {
             RunId = "run" + (++_lives).ToString(CultureInfo.InvariantCulture);
-            _items = (Dictionary<string, Slot>?)snapshot ?? new(StringComparer.Ordinal);
+            _slots = (Dictionary<string, Slot>?)snapshot ?? new(StringComparer.Ordinal);
             _watched.Clear();
         }
     }
@@ -217,7 +224,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
                 (grace, life) = (0, (long)terms.Negative.TotalMilliseconds);
             if (terms.Began > 0 && (left < 0 || left > life || NowMs - (life - left) < terms.Began))
                 value = null;
-            if (terms.Overwrite)
+            if (terms.Overwrite || terms.Steal)
                 value = null;
         }
 
@@ -238,7 +245,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
         if (lease is ['!', ..])
             return new Asked(AskCode.Blocked, value, IsOversized: false, Left(l), null);
         var mine = $"{terms.Token}@{terms.Epoch}";
-        var holder = lease is not null && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
+        var holder = lease is not null && !terms.Steal && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
         var isVoid = terms.Began > 0 && holder is not null && holder[(holder.IndexOf('@', StringComparison.Ordinal) + 1)..] != terms.Epoch;
         if (holder is not null && holder != mine && !isVoid)
             return new Asked(value is null ? AskCode.Held : AskCode.StaleHeld, value, IsOversized: false, Left(l), holder);
@@ -304,7 +311,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
     {
         if (Peek(name) is null)
             return false;
-        _items.Remove(name);
+        _slots.Remove(name);
         Changed(name);
         return true;
     }
@@ -328,7 +335,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private void Set(string name, Slot item)
     {
-        _items[name] = item;
+        _slots[name] = item;
         Changed(name);
         if (item.Json is not null)
             Stored?.Invoke(name, Encoding.UTF8.GetString(item.Json));
@@ -347,11 +354,11 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private Slot? Peek(string name)
     {
-        if (!_items.TryGetValue(name, out var item))
+        if (!_slots.TryGetValue(name, out var item))
             return null;
         if (item.Expires < 0 || NowMs <= item.Expires)
             return item;
-        _items.Remove(name);
+        _slots.Remove(name);
         Changed(name);
         return null;
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Onggi.Caching;
 using Onggi.Client;
@@ -429,6 +430,22 @@ internal sealed class FakeStore : ICacheStore
             },
             cancellationToken: cancellationToken
         );
+    }
+
+    public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken)
+    {
+        lock (_server.Gate)
+            return new(_server.Get(wireName));
+    }
+
+    public async IAsyncEnumerable<string> ScanAsync(string pattern, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var name in _server.Scan(pattern))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await Task.CompletedTask;
+            yield return name;
+        }
     }
 
     // ---- on the way
