@@ -19,6 +19,7 @@ internal sealed class L2Node : IAsyncDisposable
           "defaults": { "ttl": "1h", "grace": "5m", "jitter": "10%", "negativeTtl": "1s" },
           "services": { "node": {} },
           "families": {
+            "unkept": { "key": "unkept:{id}", "kind": "cache", "value": "string" },
             "plain": { "key": "plain:{id}", "kind": "cache", "value": "string" },
             "lease": { "key": "lease:{id}", "kind": "cache", "value": "string" },
             "kept": { "key": "kept:{id}", "kind": "cache", "value": "string" }
@@ -37,7 +38,10 @@ internal sealed class L2Node : IAsyncDisposable
         Redis = host.Services.GetRequiredService<RedisClient>();
     }
 
-    /// <summary>Read by a plain read, kept by no memory.</summary>
+    /// <summary>Of a family with memory off.</summary>
+    public static CacheKey<string>[] Unkept { get; } = KeysOf(new KeyFamily("unkept", "id"));
+
+    /// <summary>Of a family with memory on.</summary>
     public static CacheKey<string>[] Plain { get; } = KeysOf(new KeyFamily("plain", "id"));
 
     /// <summary>Read by the script, kept by no memory.</summary>
@@ -62,7 +66,9 @@ internal sealed class L2Node : IAsyncDisposable
             options.RequireRedisAtStart = true;
             options.ConnectTimeout = TimeSpan.FromSeconds(30);
             options.CommandTimeout = TimeSpan.FromSeconds(30);
-            options.Cache.ForFamily("plain", static family => family.Memory = false);
+            // What is larger is asked for in the same way as everything else, and not kept.
+            options.Cache.MemoryMaxValueBytes = 16;
+            options.Cache.ForFamily("unkept", static family => family.Memory = false);
             options.Cache.ForFamily(
                 "lease",
                 static family =>

@@ -148,10 +148,12 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     {
         var name = call[0].WireName;
         // In this order on one connection: between the two replies stands every invalidation that would part them.
+        // What no memory keeps need not be watched: that is the dearest of the three commands, and each change would be told to us for nothing.
         if (_link is { } link)
-            return link.SendTrackedPairAsync(
+            return link.SendPairAsync(
                 new Command(["GET", name]),
                 new Command(["PTTL", name]),
+                tracked: call[0].Family.KeepsInMemory,
                 call,
                 Life,
                 CommandOptions.Idempotent,
