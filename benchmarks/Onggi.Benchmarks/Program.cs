@@ -29,6 +29,9 @@ internal static class Program
             return args is [] ? Usage : 0;
         }
 
+        if (args is [HolderCommand.Name, var port, var id])
+            return await HolderCommand.RunAsync(port, id);
+
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
 

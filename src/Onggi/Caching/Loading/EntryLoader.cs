@@ -211,13 +211,11 @@ internal sealed class EntryLoader(
     public LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch)
     {
         var (settings, policy) = (family.Settings, family.Policy);
-        // mutants: FailoverValue, FailoverLease
-        var strict = policy.FailoverSafety == FailoverSafety.Strict && epoch.CanProve && !CoherenceMutants.FailoverValue;
         return new LeaseTerms(
             token,
             LeaseKeeper.Lease,
             epoch.Id,
-            strict ? epoch.BeganMs + (long)options.ClockSkew.TotalMilliseconds : 0,
+            link.BelievedFrom(family, epoch),
             settings.Grace,
             settings.NegativeTtl,
             policy.Sliding ? settings.Ttl : TimeSpan.Zero,

@@ -70,17 +70,20 @@ internal sealed class EntryReader(
     public CacheEntry<T> Resolve<T>(in CacheKey<T> key) => new(key, keyspace.WireName(key.Entry), families.Of(key.Family), json.Codec<T>());
 
     /// <summary>The question for an entry.</summary>
-    /// <param name="entry">The entry.</param>
-    /// <param name="isPlain">Whether it is read only: then its whole life matters only to what is refreshed ahead of its end.</param>
-    public EntryAsk Ask<T>(in CacheEntry<T> entry, bool isPlain = false) =>
-        new(
-            entry.Key.Entry,
-            entry.WireName,
-            entry.Family,
-            isPlain && entry.Family.Policy.RefreshAfter is null
-                ? 0
-                : (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds
-        );
+    public EntryAsk Ask<T>(in CacheEntry<T> entry) => new(entry.Key.Entry, entry.WireName, entry.Family, LifeOf(entry));
+
+    // The question of a plain read. The whole life matters only to what is refreshed ahead of its end, or is judged by its age.
+    private EntryAsk AskPlain<T>(in CacheEntry<T> entry, Epoch? epoch)
+    {
+        var policy = entry.Family.Policy;
+        var needsLife = policy.RefreshAfter is not null || policy.FailoverSafety == FailoverSafety.Strict;
+        return new EntryAsk(entry.Key.Entry, entry.WireName, entry.Family, needsLife ? LifeOf(entry) : 0)
+        {
+            BelievedFrom = epoch is null ? 0 : fill.Link.BelievedFrom(entry.Family, epoch),
+        };
+    }
+
+    private long LifeOf<T>(in CacheEntry<T> entry) => (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds;
 
     /// <summary>Whether asking is worth while: there is a connection, and Redis is not known to be silent.</summary>
     public bool MayAsk<T>(in CacheEntry<T> entry)
@@ -111,17 +114,28 @@ internal sealed class EntryReader(
         if (!MayAsk(entry))
             return (null, true);
         var asked = time.GetTimestamp();
-        var ask = Ask(entry, isPlain: true);
+        var ask = default(EntryAsk);
         try
         {
-            await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            if (entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
+            {
+                // How old a value is can be judged only where the clock is that dates it.
+                ask = AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture));
+                await store.ReadManyAsync(fill.Call([ask]), cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            else
+            {
+                ask = AskPlain(entry, epoch: null);
+                await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+
             Answered();
             return (ask, false);
         }
         catch (RedisServerException error) when (error.Code == "WRONGTYPE")
         {
             Answered();
-            ask.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+            ask!.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
             return (ask, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
@@ -169,11 +183,14 @@ internal sealed class EntryReader(
             return missing;
         var asked = time.GetTimestamp();
         var failed = !MayAsk(entries[0]);
-        var asks = entries.ConvertAll(entry => Ask(entry, isPlain: true)).ToArray();
+        EntryAsk[] asks = [];
         if (!failed)
         {
             try
             {
+                var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
+                var epoch = judges ? await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture) : null;
+                asks = entries.ConvertAll(entry => AskPlain(entry, epoch)).ToArray();
                 await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }
@@ -183,7 +200,7 @@ internal sealed class EntryReader(
             }
         }
 
-        for (var i = 0; i < asks.Length; i++)
+        for (var i = 0; i < entries.Count; i++)
         {
             var read = failed ? new EntryRead<T>(default, Failed: true) : Take(entries[i], asks[i]);
             Count(entries[i].Family, read.Result.Found, read.Failed);

@@ -11,6 +11,8 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
     public IClock Clock => clock;
 
+    public CoherenceLink Link => link;
+
     public EntryCall Call(EntryAsk ask) => new FillingCall(this, ask, null, maxValueBytes, link.Generation, clock.Now);
 
     public EntryCall Call(EntryAsk[] asks) => new FillingCall(this, null, asks, maxValueBytes, link.Generation, clock.Now);

@@ -174,7 +174,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
                 keys[i] = call[first + i].WireName;
             parts.Add(
                 SendAsync(
-                        new Command(ReadScript, keys, []),
+                        new Command(ReadScript, keys, Beliefs(call, first, keys.Length)),
                         new Part(call, first),
                         ReadReplies,
                         CommandOptions.Idempotent,
@@ -309,6 +309,26 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             tracked: true,
             CancellationToken.None
         );
+    }
+
+    // Nothing where all is believed, as mostly.
+    private static RedisArg[] Beliefs(EntryCall call, int first, int count)
+    {
+        var some = false;
+        for (var i = 0; i < count; i++)
+            some |= call[first + i].BelievedFrom > 0;
+        if (!some)
+            return [];
+        var beliefs = new RedisArg[3 * count];
+        for (var i = 0; i < count; i++)
+        {
+            var ask = call[first + i];
+            beliefs[3 * i] = ask.BelievedFrom;
+            beliefs[(3 * i) + 1] = ask.LifeMs;
+            beliefs[(3 * i) + 2] = (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds;
+        }
+
+        return beliefs;
     }
 
     private static (RedisArg[] Keys, RedisArg[] Values) WithLeases(IReadOnlyList<FilledEntry> entries, int first, int count, int before)

@@ -90,6 +90,15 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
     public long BoundMs => _epoch is { CanProve: true } epoch ? Math.Min(OwnBoundMs, epoch.BoundMs) : OwnBoundMs;
 
+    /// <summary>From when on values of a family are believed, in ms of the server's clock: from the beginning of the epoch, with the allowed skew; 0 for all.</summary>
+    public long BelievedFrom(CacheFamily family, Epoch epoch) =>
+        // mutants: FailoverValue, FailoverLease
+        family.Policy.FailoverSafety == FailoverSafety.Strict
+        && epoch.CanProve
+        && !CoherenceMutants.FailoverValue
+            ? epoch.BeganMs + (long)_options.ClockSkew.TotalMilliseconds
+            : 0;
+
     /// <summary>Begins, if that has not been done.</summary>
     public void Start()
     {

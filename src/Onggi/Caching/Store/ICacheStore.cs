@@ -142,6 +142,9 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
     /// <summary>How long it would live if it were written now, with grace, in ms; 0 where nobody needs to know.</summary>
     public long LifeMs { get; } = lifeMs;
 
+    /// <summary>A plain read takes what was written before, in ms of the server's clock, for absent; 0 believes every value.</summary>
+    public long BelievedFrom { get; init; }
+
     public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
 
     /// <summary>When the question left, by the clock of memory.</summary>
