@@ -150,6 +150,39 @@ public sealed class ApiTests(RunningServices services) : IClassFixture<RunningSe
         Assert.True(await Eventually.IsTrueAsync(async () => await ProductNameAsync(bill) == "LTE 서른셋"), "the bill has the old name");
     }
 
+    [Fact]
+    public async Task A_line_s_status_is_put_anew_when_it_changes_and_is_never_missing()
+    {
+        var line = Seed.Lines().First(line => line is { State: "active", CustomerType: "youth", ProductCode: not "5G-YOUTH" });
+        var status = services.At(Bills, $"/api/lines/{line.LineNumber}/status");
+        Assert.Equal(line.ProductCode, (await StatusAsync(status)).ProductCode);
+
+        var changed = await services.Http.PostAsJsonAsync(
+            services.At(Products, $"/api/lines/{line.LineNumber}/product"),
+            new { productCode = "5G-YOUTH" }
+        );
+
+        Assert.True(changed.IsSuccessStatusCode);
+        var tiers = new List<string>();
+        Assert.True(
+            await Eventually.IsTrueAsync(async () =>
+            {
+                var (tier, productCode) = await StatusAsync(status);
+                tiers.Add(tier);
+                return productCode == "5G-YOUTH";
+            }),
+            "the status names the old product"
+        );
+        Assert.DoesNotContain("loader", tiers);
+    }
+
+    private async Task<(string Tier, string? ProductCode)> StatusAsync(Uri status)
+    {
+        var response = await services.Http.GetAsync(status);
+        var body = await response.Content.ReadFromJsonAsync<JsonElement>();
+        return (response.Headers.GetValues("X-Cache-Tier").Single(), body.GetProperty("productCode").GetString());
+    }
+
     private async Task<string?> ProductNameAsync(Uri bill) =>
         (await services.Http.GetFromJsonAsync<JsonElement>(bill)).GetProperty("productName").GetString();
 

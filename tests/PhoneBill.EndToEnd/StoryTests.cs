@@ -83,6 +83,17 @@ public sealed class StoryTests(ToldStory story) : IClassFixture<ToldStory>
     }
 
     [Fact]
+    public void An_empty_Redis_is_warmed_without_anybody_asking()
+    {
+        var warmed = story.Step("redis.warmup").GetProperty("details");
+
+        Assert.Equal(12, warmed.GetProperty("products").GetInt32());
+        Assert.Equal(4, warmed.GetProperty("available_products").GetInt32());
+        Assert.Equal(3, warmed.GetProperty("codes").GetInt32());
+        Assert.Equal(3, warmed.GetProperty("config").GetInt32());
+    }
+
+    [Fact]
     public void Every_key_belongs_to_a_family_and_has_a_time_to_live()
     {
         var groups = story.Document.GetProperty("keys").EnumerateArray().ToList();

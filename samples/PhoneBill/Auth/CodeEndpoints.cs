@@ -17,7 +17,7 @@ public static class CodeEndpoints
             .Answers<CommonCodes>("A group of codes and what they mean.")
             .RequireAuthorization();
 
-    /// <summary><c>POST /api/cache/warmup/products</c> and <c>/codes</c>: what to call after Redis started empty.</summary>
+    /// <summary>Products and codes: one replica fills them by itself when Redis is empty, and <c>POST /api/cache/warmup/products</c> and <c>/codes</c> whenever it is asked for.</summary>
     public static void AddAuthWarmUps(this IServiceCollection services)
     {
         services.AddOnggiWarmUp(
@@ -25,8 +25,17 @@ public static class CodeEndpoints
             async (provider, progress, cancellationToken) =>
             {
                 await using var db = await OpenAsync(provider, cancellationToken);
-                var products = db.Products.AsAsyncEnumerable().Select(row => Entry(Keys.Product(row.Code), row.ToProduct()));
-                return await provider.GetRequiredService<OnggiCache>().WarmAsync("products", products, progress, cancellationToken);
+                var codes = await db.Products.Select(row => row.Code).ToListAsync(cancellationToken);
+                // Products are edited at any time. By lease: what is edited in the middle of this is not overwritten with what it was.
+                return await provider
+                    .GetRequiredService<OnggiCache>()
+                    .PrefetchAsync(
+                        codes.ConvertAll(Keys.Product),
+                        (keys, load) => ProductsAsync(provider, keys, load),
+                        progress,
+                        new WarmOptions { Anew = true },
+                        cancellationToken
+                    );
             }
         );
 
@@ -44,6 +53,18 @@ public static class CodeEndpoints
                     .WarmAsync("codes", codes.ToAsyncEnumerable(), progress, cancellationToken);
             }
         );
+    }
+
+    private static async ValueTask<IReadOnlyDictionary<CacheKey<Product>, Product?>> ProductsAsync(
+        IServiceProvider provider,
+        IReadOnlyList<CacheKey<Product>> keys,
+        LoadContext load
+    )
+    {
+        await using var db = await OpenAsync(provider, load.CancellationToken);
+        var wanted = keys.Select(key => key.Entry.First).ToList();
+        var rows = await db.Products.Where(row => wanted.Contains(row.Code)).ToListAsync(load.CancellationToken);
+        return rows.ToDictionary(row => Keys.Product(row.Code), Product? (row) => row.ToProduct());
     }
 
     private static Task<PhoneBillDb> OpenAsync(IServiceProvider provider, CancellationToken cancellationToken) =>

@@ -17,7 +17,7 @@ public static class ConfigEndpoints
             .Answers<SystemConfig>("The settings of a system.")
             .RequireAuthorization();
 
-    /// <summary><c>POST /api/cache/warmup/config</c>.</summary>
+    /// <summary>Filled by one of the replicas when Redis is empty, and by <c>POST /api/cache/warmup/config</c>.</summary>
     public static void AddConfigWarmUp(this IServiceCollection services) =>
         services.AddOnggiWarmUp(
             "config",

@@ -11,8 +11,11 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
 {
     private const string User = "lee.manager";
 
-    // Memory serves an entry for at most one second; an invalidation must be seen everywhere by then, and is much earlier.
+    // The services let memory keep an entry for one second at most; an invalidation must be seen everywhere by then, and is much earlier.
     private static readonly TimeSpan MemoryTime = TimeSpan.FromSeconds(1);
+
+    // A service hears that Redis is empty when it is connected again; the step before has waited for that.
+    private static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(20);
 
     private static readonly LineRow[] Lines =
     [
@@ -22,6 +25,9 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
     private readonly Ports _ports = stage.Ports;
     private readonly Caller _caller = new(stage.Http);
     private readonly string _month = Months.Current(TimeProvider.System);
+
+    // When each warm-up had ended last in each process, before Redis was killed.
+    private Dictionary<(int Port, string Name), string> _warmedBefore = [];
 
     private static LineRow Line => Lines[0];
 
@@ -164,7 +170,31 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
     public async Task RedisOutageAsync(Step step)
     {
         string[] paths = [.. Lines.Take(3).Select(PathOf)];
+        _warmedBefore = (await WarmUpStatesAsync()).ToDictionary(one => one.Key, one => one.Value.Ended);
         await new Outage(stage, _caller, paths).RunAsync(step, cancellationToken);
+    }
+
+    public async Task WarmedByThemselvesAsync(Step step)
+    {
+        string[] names = [.. stage.WarmUps.Select(one => one.Name)];
+        var began = Stopwatch.GetTimestamp();
+        var warmed = await WarmedSinceAsync();
+        while (!names.All(name => warmed.Any(one => one.Name == name)) && Stopwatch.GetElapsedTime(began) < WarmUpTime)
+        {
+            await Task.Delay(50, cancellationToken);
+            warmed = await WarmedSinceAsync();
+        }
+
+        foreach (var name in names)
+        {
+            var runs = warmed.Where(one => one.Name == name).ToList();
+            step.Expect(runs.Count == 1, $"one process to have warmed '{name}'", runs.Count);
+            step.Details[name] = runs.Sum(one => one.Stored);
+        }
+
+        step.Note =
+            string.Join(", ", step.Details.Select(detail => $"{detail.Value} {detail.Key}"))
+            + "; nobody asked for it, and of the two replicas that have 'config' one did it";
     }
 
     public async Task ForeignReaderAsync(Step step)
@@ -182,6 +212,28 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         answered?.Remove("productName");
         step.Expect(JsonNode.DeepEquals(Parse(json), answered), $"the bill as the service answers it: {bill.Text}", json);
         step.Note = $"GET {key} → {json}";
+    }
+
+    private async Task<List<(string Name, int Stored)>> WarmedSinceAsync() =>
+        [
+            .. (await WarmUpStatesAsync())
+                .Where(one => one.Value.Ended != _warmedBefore.GetValueOrDefault(one.Key, ""))
+                .Select(one => (one.Key.Name, one.Value.Stored)),
+        ];
+
+    /// <summary>What each process says of each of its warm-ups.</summary>
+    private async Task<Dictionary<(int Port, string Name), (string Ended, int Stored)>> WarmUpStatesAsync()
+    {
+        var states = new Dictionary<(int, string), (string, int)>();
+        foreach (var (port, name) in stage.WarmUpReplicas)
+        {
+            var list = await _caller.GetAsync(port, "/api/cache/warmup", cancellationToken);
+            var state = Parse(list.Text)?["warmUps"]?.AsArray().FirstOrDefault(one => (string?)one?["name"] == name);
+            if (state?["lastEnded"] is { } ended)
+                states[(port, name)] = ((string)ended!, (int?)state["last"]?["stored"] ?? 0);
+        }
+
+        return states;
     }
 
     private static JsonObject? Parse(string json) => json.StartsWith('{') ? JsonNode.Parse(json)!.AsObject() : null;

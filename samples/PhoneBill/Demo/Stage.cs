@@ -67,7 +67,11 @@ public sealed class Stage : IAsyncDisposable
     }
 
     /// <summary>The commands that a warm-up script would send: where each is answered, and its name.</summary>
-    public IEnumerable<(int Port, string Name)> WarmUps => [(Ports.Auth, "products"), (Ports.Auth, "codes"), (Ports.BillInquiry, "config")];
+    public IEnumerable<(int Port, string Name)> WarmUps =>
+        [(Ports.Auth, "products"), (Ports.Auth, "codes"), (Ports.BillInquiry, "config"), (Ports.ProductChange, "available_products")];
+
+    /// <summary>Every process that can run a warm-up: one of them has two replicas.</summary>
+    public IEnumerable<(int Port, string Name)> WarmUpReplicas => [.. WarmUps, (Ports.BillInquiryReplica, "config")];
 
     public async ValueTask DisposeAsync()
     {

@@ -12,7 +12,7 @@ public sealed class Story(Stage stage, Report report)
 
         report.Say("Signing in, and filling the cache with what everybody needs");
         await StepAsync("login", "Log in at Auth", scenes.LogInAsync);
-        await StepAsync("warmup", "Warm-up: products, codes, config", scenes.WarmUpAsync);
+        await StepAsync("warmup", "Warm-up by hand: products, codes, config and lists", scenes.WarmUpAsync);
 
         report.Say("One bill, asked for again and again");
         await StepAsync("bill.first", "First bill: nobody has it, KOS is asked", scenes.FirstBillAsync);
@@ -47,7 +47,7 @@ public sealed class Story(Stage stage, Report report)
 
         report.Say("Redis is killed and started again while requests go on");
         await StepAsync("redis.outage", "Callers notice nothing but delays", scenes.RedisOutageAsync);
-        await StepAsync("redis.warmup", "Redis came back empty: the warm-ups fill it", scenes.WarmUpAsync);
+        await StepAsync("redis.warmup", "Redis came back empty: the services fill it by themselves", scenes.WarmedByThemselvesAsync);
         await StepAsync("redis.foreign", "redis-cli, which knows nothing of us, reads the bill", scenes.ForeignReaderAsync);
     }
 

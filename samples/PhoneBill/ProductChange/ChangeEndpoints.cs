@@ -17,7 +17,9 @@ public static class ChangeEndpoints
                 (string lineNumber, ChangeRequest request, ProductChanges changes, CancellationToken cancellationToken) =>
                     changes.ChangeLineAsync(lineNumber, request.ProductCode, cancellationToken)
             )
-            .Answers<KosReceipt>("Gives a line another product; every cached copy of its bill, customer and status is dropped.");
+            .Answers<KosReceipt>(
+                "Gives a line another product; every cached copy of its bill and its customer is dropped, its status is put anew."
+            );
 
         api.MapPut(
                 "/products/{code}",

@@ -37,6 +37,8 @@ public sealed class ProductChanges(IDbContextFactory<PhoneBillDb> databases, Cac
         await db.SaveChangesAsync(cancellationToken);
 
         // From here on the caller's impatience no longer counts: the change is made, so the caches must hear of it.
+        // The status is asked for all the time, so it is put anew, not dropped: readers have one or the other, and never wait for the database.
+        await reads.RefreshLineStatusAsync(lineNumber, CancellationToken.None);
         var requestId = KosRegistration.RequestId(lineNumber, receipt.BillYm);
         var changed = new ProductChanged(lineNumber, productCode, previous, receipt.BillYm, requestId);
         await events.PublishAsync(EventTypes.ProductChanged, changed, cancellationToken: CancellationToken.None);

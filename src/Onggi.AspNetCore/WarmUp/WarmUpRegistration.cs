@@ -5,5 +5,6 @@ namespace Onggi.AspNetCore.WarmUp;
 /// <summary>A warm-up that the host knows by name.</summary>
 internal sealed record WarmUpRegistration(
     string Name,
-    Func<IServiceProvider, IProgress<WarmProgress>, CancellationToken, ValueTask<WarmReport>> Run
+    Func<IServiceProvider, IProgress<WarmProgress>, CancellationToken, ValueTask<WarmReport>> Run,
+    OnggiWarmUpOptions Options
 );

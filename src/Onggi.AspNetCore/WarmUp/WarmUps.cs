@@ -57,6 +57,20 @@ internal sealed partial class WarmUps
         }
     }
 
+    /// <summary>A run that begins now: one that is under way is waited for first, since it may have begun before Redis was emptied.</summary>
+    /// <exception cref="Exception">Whatever the warm-up throws.</exception>
+    public async Task<WarmReport> RunAnewAsync(string name, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var (run, joined) = Start(name)!.Value;
+            if (!joined)
+                return await run.Completion.WaitAsync(cancellationToken);
+            await ((Task)run.Completion).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
     public WarmUpList List()
     {
         lock (_gate)

@@ -350,7 +350,11 @@ public sealed class OnggiCache : IAsyncDisposable
     }
 
     /// <summary>Stores all that a source yields, in batches, and publishes <c>cache.warmed</c>. Entries that are there already are overwritten.</summary>
-    /// <remarks>What Redis does not take is counted and logged, and the rest goes on.</remarks>
+    /// <remarks>
+    /// <para>What Redis does not take is counted and logged, and the rest goes on.</para>
+    /// <para>A value that is invalidated between the moment the source read it and the moment it is stored is stored all the same, as by <see cref="SetAsync"/>. Where the source may
+    /// change meanwhile, prefetch with <see cref="WarmOptions.Anew"/>: there the lease decides.</para>
+    /// </remarks>
     /// <param name="name">What logs, progress and the event call it.</param>
     /// <param name="values">The entries; they may belong to several families.</param>
     /// <param name="progress">Told after each batch; <c>null</c> for none.</param>
@@ -362,11 +366,25 @@ public sealed class OnggiCache : IAsyncDisposable
         IAsyncEnumerable<KeyValuePair<CacheKey<T>, T?>> values,
         IProgress<WarmProgress>? progress = null,
         CancellationToken cancellationToken = default
+    ) => WarmAsync(name, values, progress, options: null, cancellationToken);
+
+    /// <inheritdoc cref="WarmAsync{T}(string, IAsyncEnumerable{KeyValuePair{CacheKey{T}, T}}, IProgress{WarmProgress}, CancellationToken)"/>
+    /// <param name="name">What logs, progress and the event call it.</param>
+    /// <param name="values">The entries; they may belong to several families. No more of it is read than is stored next.</param>
+    /// <param name="progress">Told after each batch; <c>null</c> for none.</param>
+    /// <param name="options">How fast; <c>null</c> for the defaults.</param>
+    /// <param name="cancellationToken">Ends the warming; what was stored stays.</param>
+    public ValueTask<WarmReport> WarmAsync<T>(
+        string name,
+        IAsyncEnumerable<KeyValuePair<CacheKey<T>, T?>> values,
+        IProgress<WarmProgress>? progress,
+        WarmOptions? options,
+        CancellationToken cancellationToken = default
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         ArgumentNullException.ThrowIfNull(values);
-        return _warmer.WarmAsync(name, values, progress, cancellationToken);
+        return _warmer.WarmAsync(name, values, options, progress, cancellationToken);
     }
 
     /// <summary>Loads those of the keys that Redis does not hold, in batches, so that their readers find them; publishes <c>cache.warmed</c>.</summary>
@@ -381,11 +399,25 @@ public sealed class OnggiCache : IAsyncDisposable
         Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
         IProgress<WarmProgress>? progress = null,
         CancellationToken cancellationToken = default
+    ) => PrefetchAsync(keys, loader, progress, options: null, cancellationToken);
+
+    /// <inheritdoc cref="PrefetchAsync{T}(IReadOnlyCollection{CacheKey{T}}, Func{IReadOnlyList{CacheKey{T}}, LoadContext, ValueTask{IReadOnlyDictionary{CacheKey{T}, T}}}, IProgress{WarmProgress}, CancellationToken)"/>
+    /// <param name="keys">From the generated <c>Keys</c>.</param>
+    /// <param name="loader">As in <see cref="GetOrLoadManyAsync{T}"/>; at most 256 keys at a time.</param>
+    /// <param name="progress">Told after each batch; <c>null</c> for none.</param>
+    /// <param name="options">How fast, and whether what is there is loaded anew; <c>null</c> for the defaults.</param>
+    /// <param name="cancellationToken">Ends the prefetching; what was stored stays.</param>
+    public ValueTask<WarmReport> PrefetchAsync<T>(
+        IReadOnlyCollection<CacheKey<T>> keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        IProgress<WarmProgress>? progress,
+        WarmOptions? options,
+        CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(keys);
         ArgumentNullException.ThrowIfNull(loader);
-        return _warmer.PrefetchAsync(keys, loader, progress, cancellationToken);
+        return _warmer.PrefetchAsync(keys, loader, options, progress, cancellationToken);
     }
 
     /// <summary>Counts since this process started. No round trip.</summary>
@@ -424,6 +456,29 @@ public sealed class OnggiCache : IAsyncDisposable
                 );
             }
         }
+    }
+
+    /// <summary>As <see cref="GetAsync{T}"/>, past memory.</summary>
+    internal ValueTask<CacheResult<T>> GetPastMemoryAsync<T>(CacheKey<T> key, CancellationToken cancellationToken) =>
+        ReadAsync(key, cancellationToken);
+
+    /// <summary>As <see cref="GetOrLoadResultAsync{TState, T}"/>, past memory; with <paramref name="anew"/> also past what Redis has, which is overwritten.</summary>
+    internal ValueTask<CacheResult<T>> GetOrLoadPastMemoryAsync<TState, T>(
+        CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        bool anew,
+        CancellationToken cancellationToken
+    ) => _loader.GetOrLoadAsync(key, state, loader, cancellationToken, anew);
+
+    /// <summary>Memory keeps what it has of the key for no longer than this from now on; zero: not at all.</summary>
+    internal void KeepAtMost(in EntryKey key, TimeSpan time)
+    {
+        var wireName = _keyspace.WireName(key);
+        if (time > TimeSpan.Zero)
+            _memory.Shorten(wireName, _loader.Clock.Now + (long)time.TotalMilliseconds);
+        else
+            _memory.Drop(wireName);
     }
 
     /// <summary>Begins to listen to Redis, so that the first reader need not wait for it.</summary>

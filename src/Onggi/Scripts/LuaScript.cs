@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text;
 using Onggi.Client;
 
@@ -18,13 +19,18 @@ internal static class LuaScript
 
     /// <summary>Makes the script of an embedded file; its name for messages and metrics is the file's, without the extension.</summary>
     /// <exception cref="FileNotFoundException">No such file is embedded.</exception>
-    public static RedisScript Load(string fileName) => new(fileName[..^Extension.Length], Source(fileName));
+    public static RedisScript Load(string fileName) => Load(fileName, typeof(LuaScript).Assembly);
+
+    /// <summary>The same, for what stands on these blocks and brings scripts of its own.</summary>
+    public static RedisScript Load(string fileName, Assembly assembly) => new(fileName[..^Extension.Length], Source(fileName, assembly));
 
     /// <summary>The text of an embedded file.</summary>
-    public static string Source(string fileName)
+    public static string Source(string fileName) => Source(fileName, typeof(LuaScript).Assembly);
+
+    private static string Source(string fileName, Assembly assembly)
     {
         using var stream =
-            typeof(LuaScript).Assembly.GetManifestResourceStream(fileName)
+            assembly.GetManifestResourceStream(fileName)
             ?? throw new FileNotFoundException($"The script {fileName} is not embedded; it must be an EmbeddedResource of this project.");
         using var reader = new StreamReader(stream, Encoding.UTF8);
         return reader.ReadToEnd();

@@ -146,6 +146,127 @@ public sealed class WarmTests : IDisposable
         Assert.Equal((0L, 2L), (report.Stored, report.Failed));
     }
 
+    [Fact]
+    public async Task A_rate_is_kept_and_no_more_is_read_than_is_stored_next()
+    {
+        var read = 0;
+        var began = _node.Time.GetTimestamp();
+        var warming = Cache
+            .WarmAsync(
+                "texts",
+                Texts(100).Select(one => Counted(one, ref read)),
+                new Steps(_steps),
+                new WarmOptions { EntriesPerSecond = 100 }
+            )
+            .AsTask();
+
+        await AdvanceUntilAsync(warming, () => Assert.InRange(read, 0, Done(began) + 20));
+
+        Assert.Equal(100, (await warming).Stored);
+        // Ten batches of ten; the first at once.
+        Assert.Equal(10, _steps.Count);
+        Assert.True(_node.Time.GetElapsedTime(began) >= TimeSpan.FromMilliseconds(900));
+    }
+
+    [Fact]
+    public async Task A_rate_holds_for_prefetching_too()
+    {
+        var asked = 0;
+        var began = _node.Time.GetTimestamp();
+        var prefetching = Cache
+            .PrefetchAsync(
+                [.. Enumerable.Range(0, 50).Select(i => TestKeys.Text(i.ToString()))],
+                (keys, _) =>
+                {
+                    asked += keys.Count;
+                    return new(keys.ToDictionary(key => key, key => (string?)"loaded"));
+                },
+                new Steps(_steps),
+                new WarmOptions { EntriesPerSecond = 50 }
+            )
+            .AsTask();
+
+        await AdvanceUntilAsync(prefetching, () => Assert.InRange(asked, 0, (Done(began) / 2) + 5));
+
+        Assert.Equal(50, (await prefetching).Stored);
+        Assert.True(_node.Time.GetElapsedTime(began) >= TimeSpan.FromMilliseconds(900));
+    }
+
+    [Fact]
+    public async Task Prefetching_anew_loads_what_is_there_too_and_readers_have_the_old_value_meanwhile()
+    {
+        Store["test:text:a"] = "\"old\"";
+        var gate = new Gate<string>();
+        var prefetching = Cache
+            .PrefetchAsync(
+                [TestKeys.Text("a"), TestKeys.Text("b")],
+                async (keys, context) =>
+                {
+                    var value = await gate.LoadAsync(context);
+                    return keys.ToDictionary(key => key, key => (string?)value);
+                },
+                progress: null,
+                new WarmOptions { Anew = true }
+            )
+            .AsTask();
+        await gate.Begun;
+
+        Assert.Equal("old", (await Cache.GetAsync(TestKeys.Text("a"))).Value);
+        gate.Release("new");
+
+        Assert.Equal((2L, 0L), ((await prefetching).Stored, (await prefetching).Failed));
+        Assert.Equal("\"new\"", Store["test:text:a"]);
+        Assert.Equal("new", (await Cache.GetAsync(TestKeys.Text("a"))).Value);
+    }
+
+    [Fact]
+    public async Task What_is_invalidated_while_it_is_prefetched_anew_is_not_stored()
+    {
+        Store["test:text:a"] = "\"old\"";
+        var gate = new Gate<string>();
+        var prefetching = Cache
+            .PrefetchAsync(
+                [TestKeys.Text("a")],
+                async (keys, context) =>
+                {
+                    var value = await gate.LoadAsync(context);
+                    return keys.ToDictionary(key => key, key => (string?)value);
+                },
+                progress: null,
+                new WarmOptions { Anew = true }
+            )
+            .AsTask();
+        await gate.Begun;
+
+        await Cache.InvalidateAsync(TestKeys.Text("a"));
+        gate.Release("read before the change");
+        await prefetching;
+
+        Assert.Null(Store["test:text:a"]);
+        Assert.False((await Cache.GetAsync(TestKeys.Text("a"))).Found);
+    }
+
+    private static KeyValuePair<CacheKey<string>, string?> Counted(KeyValuePair<CacheKey<string>, string?> one, ref int count)
+    {
+        count++;
+        return one;
+    }
+
+    // By a rate of a hundred.
+    private int Done(long began) => (int)(_node.Time.GetElapsedTime(began).TotalMilliseconds / 10);
+
+    /// <summary>Moves the clock by hundredths of a second until the work is done.</summary>
+    private async Task AdvanceUntilAsync(Task work, Action check)
+    {
+        for (var began = TimeProvider.System.GetTimestamp(); !work.IsCompleted; )
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(began) < TimeSpan.FromSeconds(60), "it does not end");
+            check();
+            _node.Time.Advance(TimeSpan.FromMilliseconds(10));
+            await Task.Delay(1);
+        }
+    }
+
     private static IAsyncEnumerable<KeyValuePair<CacheKey<string>, string?>> Texts(int count) =>
         Of(Enumerable.Range(0, count).Select(i => (i.ToString(), i.ToString())));
 

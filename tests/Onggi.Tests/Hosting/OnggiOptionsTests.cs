@@ -67,7 +67,7 @@ public sealed class OnggiOptionsTests
             options.Events.DrainTimeout = TimeSpan.FromHours(1);
             options.Health.SlowerThan = TimeSpan.FromSeconds(2);
             options.Health.MemoryAbove = 90;
-            options.Cache.MemoryTtl = TimeSpan.FromMinutes(1);
+            options.Cache.MaxStaleness = TimeSpan.FromMinutes(1);
         });
 
         string[] names =
@@ -82,7 +82,7 @@ public sealed class OnggiOptionsTests
             "Events:DrainTimeout",
             "Health:SlowerThan",
             "Health:MemoryAbove",
-            "Cache:MemoryTtl",
+            "Cache:MaxStaleness",
         ];
         Assert.Equal(names.Length, mistakes.Count);
         foreach (var name in names)

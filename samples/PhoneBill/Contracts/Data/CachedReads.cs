@@ -38,20 +38,23 @@ public sealed class CachedReads(OnggiCache cache, IDbContextFactory<PhoneBillDb>
             cancellationToken
         );
 
+    /// <summary>Puts a line's status anew after it was changed: readers have the old one until then, and never none.</summary>
+    public ValueTask<LineStatus?> RefreshLineStatusAsync(string lineNumber, CancellationToken cancellationToken) =>
+        cache.RefreshAsync(
+            Keys.LineStatus(lineNumber),
+            async load =>
+            {
+                await using var db = await databases.CreateDbContextAsync(load.CancellationToken);
+                return (await db.Lines.FindAsync([lineNumber], load.CancellationToken))?.ToStatus();
+            },
+            cancellationToken
+        );
+
     public ValueTask<CacheResult<Product>> ProductAsync(string code, CancellationToken cancellationToken) =>
         ReadAsync(Keys.Product(code), async (db, ct) => (await db.Products.FindAsync([code], ct))?.ToProduct(), cancellationToken);
 
     public ValueTask<CacheResult<AvailableProducts>> AvailableProductsAsync(string customerType, CancellationToken cancellationToken) =>
-        ReadAsync(
-            Keys.AvailableProducts(customerType),
-            async (db, ct) =>
-            {
-                var all = await db.Products.OrderByDescending(product => product.MonthlyFee).ToListAsync(ct);
-                var fitting = all.Select(row => row.ToProduct()).Where(product => product.CustomerTypes.Contains(customerType));
-                return new AvailableProducts(customerType, [.. fitting]);
-            },
-            cancellationToken
-        );
+        ReadAsync(Keys.AvailableProducts(customerType), async (db, ct) => await AvailableAsync(db, customerType, ct), cancellationToken);
 
     public ValueTask<CacheResult<CommonCodes>> CodesAsync(string group, CancellationToken cancellationToken) =>
         ReadAsync(
@@ -74,6 +77,14 @@ public sealed class CachedReads(OnggiCache cache, IDbContextFactory<PhoneBillDb>
             },
             cancellationToken
         );
+
+    /// <summary>What a type of customer may change to, asked of the database.</summary>
+    public static async Task<AvailableProducts> AvailableAsync(PhoneBillDb db, string customerType, CancellationToken cancellationToken)
+    {
+        var all = await db.Products.OrderByDescending(product => product.MonthlyFee).ToListAsync(cancellationToken);
+        var fitting = all.Select(row => row.ToProduct()).Where(product => product.CustomerTypes.Contains(customerType));
+        return new AvailableProducts(customerType, [.. fitting]);
+    }
 
     public ValueTask<CacheResult<T>> ReadAsync<T>(
         CacheKey<T> key,

@@ -27,6 +27,8 @@ public static class PhoneBillHost
                 onggi.Service = service;
                 onggi.Catalog = Catalog.Json;
                 onggi.Json = PhoneBillJson.Readable;
+                // Memory could keep values for minutes, as it hears of every change. The story shows both tiers, so here it lets go after a second.
+                onggi.Cache.MemoryTtl = TimeSpan.FromSeconds(1);
             }
         );
         builder.Services.AddOnggiHealthChecks();

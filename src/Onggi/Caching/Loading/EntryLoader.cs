@@ -60,21 +60,24 @@ internal sealed class EntryLoader(
     /// <summary>Up to ten milliseconds, so that those who wait for the end of one lease do not come together.</summary>
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
 
-    /// <summary>Reads one entry from Redis, or loads it.</summary>
+    /// <summary>Reads one entry from Redis, or loads it; <paramref name="anew"/> loads it whatever Redis has, unless it is being read or loaded already.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        bool anew = false
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
         var entry = reader.Resolve(key);
         link.Start();
         var flight = flights.JoinOrStart<T>(entry.WireName, batch: null, Clock.Now, link.BoundMs, link.Generation, out var started);
-        if (!started || !AsksItself(entry.Family))
-            return await LoadAsync(flight, entry, started, overwrite: false, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+        var plain = !anew && ReadsPlain(entry.Family);
+        // Where a wait has an end of its own, somebody else must ask.
+        if (!started || !plain || entry.Family.Policy.HardTimeout is not null)
+            return await LoadAsync(flight, entry, started, plain, anew, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
 
         // Nothing else runs for the flight yet: who started it asks on its own account, and whoever has joined by then is given the answer, too.
         EntryAsk? ask;
@@ -102,9 +105,9 @@ internal sealed class EntryLoader(
             return result;
         }
 
-        // Bytes that nobody can read are overwritten.
-        var overwrite = ask is { Answer.Code: AskCode.Fresh };
-        return await LoadAsync(flight, entry, started: true, overwrite, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+        var unreadable = ask is { Answer.Code: AskCode.Fresh };
+        return await LoadAsync(flight, entry, started: true, plain: false, overwrite: unreadable, state, loader, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
@@ -256,7 +259,7 @@ internal sealed class EntryLoader(
         }
 
         await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
-        await FillAsync(filled, tally).ConfigureAwait(Rt.Capture);
+        await FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)
@@ -373,22 +376,28 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await flight.Completion.WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.Completion).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         // The others who wait, and the next who come, are to have what it makes.
         flights.Detach(flight.Batch);
+        if (flight.Stale is { } stale)
+        {
+            entry.Family.CountStale();
+            return stale with { Value = flight.OwnCopy(stale, entry.Codec) };
+        }
+
         throw new LoadTimeoutException(
             $"The loader of {entry.Family.Name} took longer than {most}, its HardTimeout. It goes on; ask again for its value."
         );
     }
 
-    // The rest of the way: others run it, and it is waited for.
     private async ValueTask<CacheResult<T>> LoadAsync<TState, T>(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         bool started,
+        bool plain,
         bool overwrite,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
@@ -398,7 +407,7 @@ internal sealed class EntryLoader(
         try
         {
             if (started)
-                _ = RunAsync(flight, entry, overwrite, state, loader);
+                _ = RunAsync(flight, entry, plain, overwrite, state, loader);
             return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         finally
@@ -419,22 +428,46 @@ internal sealed class EntryLoader(
         if (flights.TryAbandon(flight))
             return;
         if (error is OperationCanceledException)
-            _ = RunAsync(flight, entry, overwrite: false, state, loader);
+            _ = RunAsync(flight, entry, plain: true, overwrite: false, state, loader);
         else
             Fail(new LoadItem<T>(flight, entry), error);
         flights.Leave(flight);
     }
 
-    private Task RunAsync<TState, T>(
+    private async Task RunAsync<TState, T>(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
+        bool plain,
         bool overwrite,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader
-    ) =>
-        new LoadRun<T>(this, flight.Batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null).RunAsync([
-            new LoadItem<T>(flight, entry) { Overwrite = overwrite },
-        ]);
+    )
+    {
+        var item = new LoadItem<T>(flight, entry) { Overwrite = overwrite };
+        if (plain)
+        {
+            try
+            {
+                var (ask, _) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
+                if (ask is not null && reader.Take(entry, ask).Result is { Found: true } result)
+                {
+                    Complete(flight, new Loaded<T>(true, result.Value, ask.Answer.Json, CacheTier.Redis));
+                    return;
+                }
+
+                item.Overwrite = ask is { Answer.Code: AskCode.Fresh };
+            }
+            catch (Exception error)
+            {
+                Fail(item, error);
+                return;
+            }
+        }
+
+        await new LoadRun<T>(this, flight.Batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
+            .RunAsync([item])
+            .ConfigureAwait(Rt.Capture);
+    }
 
     private async Task RefreshAsync<TState, T>(CacheEntry<T> entry, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
     {
@@ -465,10 +498,9 @@ internal sealed class EntryLoader(
         LoadContext context
     ) => new Dictionary<CacheKey<T>, T?>(1) { [key] = await loader(state, context).ConfigureAwait(Rt.Capture) };
 
-    // The plain read slides no life, and cannot judge what was written before a failover. Where the wait has an end of its own, somebody else must ask.
-    private static bool AsksItself(CacheFamily family) =>
-        family.Policy.HardTimeout is null
-        && !family.Policy.Sliding
+    // The plain read slides no life, and is no cheaper where it has to judge what was written before a failover.
+    private static bool ReadsPlain(CacheFamily family) =>
+        !family.Policy.Sliding
         && family.Policy.FailoverSafety == FailoverSafety.Relaxed
         && (family.Policy.ReadMode == ReadMode.Plain || (family.Policy.ReadMode == ReadMode.Auto && family.MostlyHits));
 
@@ -492,14 +524,14 @@ internal sealed class EntryLoader(
         return true;
     }
 
-    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, StoreTally? tally)
+    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, Epoch? epoch, StoreTally? tally)
     {
         foreach (var group in filled.GroupBy(static one => one.Item.Lease!).ToList())
         {
             var family = group.First().Item.Entry.Family;
             try
             {
-                var codes = await store.FillAsync(group.Key, [.. group.Select(static one => one.Entry)]).ConfigureAwait(Rt.Capture);
+                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
                 foreach (var code in codes)
                 {
                     tally?.Count(code == FillCode.Stored);
@@ -519,6 +551,24 @@ internal sealed class EntryLoader(
                 NotStored(family, error is RedisServerException { Code: "OOM" } ? "Redis is full (OOM)." : error.Message);
             }
         }
+    }
+
+    // A fill belongs to the connection on which it was sent: on the next, the lease may be one that a lagging replica has brought back. Where it is the same
+    // life of the same server, it is sent once more; it does nothing if it has been executed.
+    private async ValueTask<FillCode[]> FillAsync(string lease, FilledEntry[] entries, Epoch? epoch)
+    {
+        try
+        {
+            return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisConnectionException)
+        {
+            var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
+            if (epoch is null || now.Id != epoch.Id || !now.CanProve)
+                throw;
+        }
+
+        return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
     }
 
     private byte[]? TryEncode<T>(in CacheEntry<T> entry, T? value)
@@ -546,24 +596,5 @@ internal sealed class EntryLoader(
         family.CountStoreFailure();
         if (_notStored.MayLog(out var suppressed))
             CacheLog.NotStored(logger, family.Name, reason, suppressed);
-    }
-}
-
-/// <summary>Counts what a batch of loads stored.</summary>
-internal sealed class StoreTally
-{
-    private long _stored;
-    private long _notStored;
-
-    public long Stored => Volatile.Read(ref _stored);
-
-    public long NotStored => Volatile.Read(ref _notStored);
-
-    public void Count(bool stored)
-    {
-        if (stored)
-            Interlocked.Increment(ref _stored);
-        else
-            Interlocked.Increment(ref _notStored);
     }
 }

@@ -22,11 +22,13 @@ internal sealed class EntryWarmer(
     public async ValueTask<WarmReport> WarmAsync<T>(
         string name,
         IAsyncEnumerable<KeyValuePair<CacheKey<T>, T?>> values,
+        WarmOptions? options,
         IProgress<WarmProgress>? progress,
         CancellationToken cancellationToken
     )
     {
         var run = new Run(name, total: null, progress, time);
+        var pace = new WarmPace(options?.EntriesPerSecond, BatchEntries, time);
         var batch = new List<FilledEntry>();
         var bytes = 0;
         await foreach (var (key, value) in values.WithCancellation(cancellationToken).ConfigureAwait(Rt.Capture))
@@ -48,31 +50,37 @@ internal sealed class EntryWarmer(
 
             batch.Add(new FilledEntry(entry.WireName, json, Math.Max(1, (long)timeToLive.TotalMilliseconds)));
             bytes += json.Length;
-            if (batch.Count < BatchEntries && bytes < BatchBytes)
+            if (batch.Count < pace.Batch && bytes < BatchBytes)
                 continue;
-            await StoreAsync(run, batch, cancellationToken).ConfigureAwait(Rt.Capture);
+            await StoreAsync(run, batch, pace, cancellationToken).ConfigureAwait(Rt.Capture);
             bytes = 0;
         }
 
-        await StoreAsync(run, batch, cancellationToken).ConfigureAwait(Rt.Capture);
+        await StoreAsync(run, batch, pace, cancellationToken).ConfigureAwait(Rt.Capture);
         return await EndAsync(run, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
-    /// <summary>Loads and stores those of the keys that Redis does not hold.</summary>
+    /// <summary>Loads and stores those of the keys that Redis does not hold, or all of them.</summary>
     public async ValueTask<WarmReport> PrefetchAsync<T>(
         IReadOnlyCollection<CacheKey<T>> keys,
         Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> load,
+        WarmOptions? options,
         IProgress<WarmProgress>? progress,
         CancellationToken cancellationToken
     )
     {
         var run = new Run("prefetch", keys.Count, progress, time);
-        foreach (var chunk in keys.Chunk(BatchEntries))
+        var pace = new WarmPace(options?.EntriesPerSecond, BatchEntries, time);
+        foreach (var chunk in keys.Chunk(pace.Batch))
         {
+            await pace.WaitAsync(chunk.Length, cancellationToken).ConfigureAwait(Rt.Capture);
             foreach (var key in chunk)
                 run.Meet(key.Family.Name);
             var tally = new StoreTally();
-            await loader.GetOrLoadManyAsync(chunk, load, tally, cancellationToken).ConfigureAwait(Rt.Capture);
+            if (options is { Anew: true })
+                await LoadAnewAsync(chunk, load, tally, cancellationToken).ConfigureAwait(Rt.Capture);
+            else
+                await loader.GetOrLoadManyAsync(chunk, load, tally, cancellationToken).ConfigureAwait(Rt.Capture);
             run.Stored += tally.Stored;
             run.Add(done: chunk.Length, failed: tally.NotStored);
         }
@@ -80,10 +88,44 @@ internal sealed class EntryWarmer(
         return await EndAsync(run, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
-    private async ValueTask StoreAsync(Run run, List<FilledEntry> batch, CancellationToken cancellationToken)
+    /// <summary>Loads entries whatever is there; readers have what is there until the new value is stored.</summary>
+    private async ValueTask LoadAnewAsync<T>(
+        CacheKey<T>[] keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> load,
+        StoreTally tally,
+        CancellationToken cancellationToken
+    )
+    {
+        loader.Link.Start();
+        var batch = new LoadBatch();
+        var items = new List<LoadItem<T>>(keys.Length);
+        foreach (var key in keys.Distinct())
+        {
+            var entry = reader.Resolve(key);
+            // Who loads it now began before us: what that one read may be older, so its right to store it is withdrawn.
+            loader.Flights.Void(entry.WireName);
+            var flight = loader.Flights.StartAlone<T>(entry.WireName, batch, loader.Clock.Now, loader.Link.Generation);
+            items.Add(new LoadItem<T>(flight, entry) { Overwrite = true, Steal = true });
+        }
+
+        try
+        {
+            _ = new LoadRun<T>(loader, batch, load, tally).RunAsync([.. items]);
+            foreach (var item in items)
+                await item.Flight.WaitAsync(item.Entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            foreach (var item in items)
+                loader.Flights.Leave(item.Flight);
+        }
+    }
+
+    private async ValueTask StoreAsync(Run run, List<FilledEntry> batch, WarmPace pace, CancellationToken cancellationToken)
     {
         if (batch.Count == 0)
             return;
+        await pace.WaitAsync(batch.Count, cancellationToken).ConfigureAwait(Rt.Capture);
         var failed = batch.Count;
         if (!watch.MayAsk())
             CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, "Redis does not answer.");

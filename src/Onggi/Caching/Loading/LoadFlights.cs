@@ -114,6 +114,9 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 
     public bool IsCompleted => Volatile.Read(ref _loaded)?.Task.IsCompleted ?? false;
 
+    /// <summary>What there is past its life, for who cannot wait any longer.</summary>
+    public Loaded<T>? Stale { get; set; }
+
     public Task<Loaded<T>> Completion => Source.Task;
 
     private TaskCompletionSource<Loaded<T>> Source =>
@@ -141,7 +144,7 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
     }
 
     // The first to come gets the loader's object; whoever shares the load gets one of their own, unless sharing is safe or there is no JSON to make it from.
-    private T? OwnCopy(in Loaded<T> loaded, CacheCodec<T> codec)
+    public T? OwnCopy(in Loaded<T> loaded, CacheCodec<T> codec)
     {
         if (codec.IsImmutable || loaded.Json is null || loaded.Value is null || Interlocked.Exchange(ref _claimed, 1) == 0)
             return loaded.Value;

@@ -46,6 +46,9 @@ internal sealed class LoadRun<T>(
 {
     private readonly long _began = owner.Clock.Now;
 
+    // One for all rounds: when a connection is lost after the right was given and before that was heard, the next question finds it to be ours.
+    private readonly string _token = owner.Leases.NewToken();
+
     /// <summary>Whether it only refreshes: what another fills is left to that one.</summary>
     public bool IsRefresh { get; init; }
 
@@ -67,8 +70,7 @@ internal sealed class LoadRun<T>(
 
     private async ValueTask<List<LoadItem<T>>> RoundAsync(List<LoadItem<T>> items)
     {
-        var token = owner.Leases.NewToken();
-        var (epoch, redisFailed) = await AskAsync(items, token).ConfigureAwait(Rt.Capture);
+        var (epoch, redisFailed) = await AskAsync(items).ConfigureAwait(Rt.Capture);
         if (epoch is null)
         {
             await LoadAsync(items, epoch: null, redisFailed).ConfigureAwait(Rt.Capture);
@@ -79,7 +81,7 @@ internal sealed class LoadRun<T>(
         var held = new List<LoadItem<T>>();
         var again = new List<LoadItem<T>>();
         foreach (var item in items)
-            Sort(item, $"{token}@{epoch.Id}", load, held, again);
+            Sort(item, $"{_token}@{epoch.Id}", load, held, again);
         if (load.Count > 0)
             await LoadAsync(load, epoch, redisFailed: false).ConfigureAwait(Rt.Capture);
         foreach (var item in await WaitAllAsync(held).ConfigureAwait(Rt.Capture))
@@ -88,7 +90,7 @@ internal sealed class LoadRun<T>(
     }
 
     // Asks for all; the epoch under which it was done, null when there is no answer, because Redis could not be asked or is full.
-    private async ValueTask<(Epoch? Epoch, bool RedisFailed)> AskAsync(List<LoadItem<T>> items, string token)
+    private async ValueTask<(Epoch? Epoch, bool RedisFailed)> AskAsync(List<LoadItem<T>> items)
     {
         var first = items[0].Entry;
         if (!owner.Reader.MayAsk(first))
@@ -103,7 +105,11 @@ internal sealed class LoadRun<T>(
             foreach (var group in groups)
             {
                 var asks = group.Select(item => item.Ask = owner.Reader.Ask(item.Entry)).ToArray();
-                var terms = owner.TermsOf(group.Key.Family, token, epoch) with { Overwrite = group.Key.Overwrite, Steal = group.Key.Steal };
+                var terms = owner.TermsOf(group.Key.Family, _token, epoch) with
+                {
+                    Overwrite = group.Key.Overwrite,
+                    Steal = group.Key.Steal,
+                };
                 answers.Add(owner.Store.AskAsync(owner.Fill.Call(asks), terms).AsTask());
             }
 
@@ -133,6 +139,8 @@ internal sealed class LoadRun<T>(
         {
             item.Stale = owner.Reader.Decode(item.Entry, ask, isStale: true);
             item.StaleJson = ask.Answer.Json;
+            if (item.Stale.Found)
+                flight.Stale = new Loaded<T>(true, item.Stale.Value, item.StaleJson, CacheTier.Redis, IsStale: true);
         }
 
         switch (ask.Answer.Code)

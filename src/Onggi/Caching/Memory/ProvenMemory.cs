@@ -204,6 +204,17 @@ internal sealed class ProvenMemory : IDisposable
         }
     }
 
+    /// <summary>Ends what there is of the key by this millisecond, if it would not end before.</summary>
+    public void Shorten(string wireName, long expires)
+    {
+        lock (_gate)
+        {
+            // A ticket gets its times when its life is known.
+            if (_byWireName.TryGetValue(wireName, out var entry) && entry.Expires > expires)
+                entry.SetTimes(expires, entry.RefreshAt);
+        }
+    }
+
     /// <summary>Forgets the key. Who asks after this has returned does not get what was there.</summary>
     public void Drop(string wireName)
     {

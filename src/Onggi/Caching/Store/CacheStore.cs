@@ -206,9 +206,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             var count = Math.Min(PerScript, entries.Count - first);
             var (keys, values) = WithLeases(entries, first, count, before: 1);
             values[0] = token;
-            parts.Add(
-                SendAsync(new Command(FillScript, keys, values), FillCodes, CommandOptions.Idempotent, CancellationToken.None).AsTask()
-            );
+            parts.Add(SendAsync(new Command(FillScript, keys, values), FillCodes, CommandOptions.NoRetry, CancellationToken.None).AsTask());
         }
 
         return await AllAsync(parts).ConfigureAwait(Rt.Capture);

@@ -41,7 +41,7 @@ internal interface ICacheStore
     /// <summary>Reads entries, or gets the right to fill them. One round trip.</summary>
     ValueTask AskAsync(EntryCall call, in LeaseTerms terms);
 
-    /// <summary>Stores what was loaded under a lease; what became of each. One round trip.</summary>
+    /// <summary>Stores what was loaded under a lease; what became of each. It is for one connection: when that is lost, it fails. One round trip.</summary>
     ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries);
 
     /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours. One round trip.</summary>

@@ -15,6 +15,9 @@ internal sealed class FakeRequest(string text, Func<FakeServer, Action> execute,
 
     public bool IsIdempotent { get; init; }
 
+    /// <summary>Whether it belongs to one connection: it is not kept for the next.</summary>
+    public bool IsForOne { get; init; }
+
     public bool IsDone { get; set; }
 
     public ITimer? Timer { get; set; }
@@ -40,6 +43,8 @@ internal sealed class FakeConnection(long generation)
     public long Generation => generation;
 
     public bool IsTracked => generation > 0;
+
+    public bool IsOpening { get; set; }
 
     /// <summary>Whether the server still has it; a node may not know.</summary>
     public bool IsAlive { get; set; } = true;
@@ -138,7 +143,7 @@ internal sealed class FakeStore : ICacheStore
     {
         lock (_server.Gate)
         {
-            if (_connection is not { } connection || !connection.Outbox.TryDequeue(out var request))
+            if (_connection is not { IsOpening: false } connection || !connection.Outbox.TryDequeue(out var request))
                 return false;
             // A connection that the server no longer has swallows what is sent.
             if (connection.IsAlive)
@@ -224,22 +229,25 @@ internal sealed class FakeStore : ICacheStore
     {
         if (_connection is not null)
             return;
-        var generation = ++_generation;
-        _sink?.Established(generation);
+        var connection = new FakeConnection(++_generation) { IsOpening = true };
         lock (_server.Gate)
         {
-            _connection = new FakeConnection(generation);
+            _connection = connection;
             foreach (var request in _waiting)
             {
                 if (request.IsDone)
                     continue;
-                _connection.Pending.Add(request);
-                _connection.Outbox.Enqueue(request);
+                connection.Pending.Add(request);
+                connection.Outbox.Enqueue(request);
             }
 
             _waiting.Clear();
         }
 
+        // Nothing is sent before it is told.
+        _sink?.Established(connection.Generation);
+        lock (_server.Gate)
+            connection.IsOpening = false;
         Pump();
     }
 
@@ -376,8 +384,7 @@ internal sealed class FakeStore : ICacheStore
                 {
                     FillCode[] made = [.. entries.Select(entry => server.Fill(token, entry))];
                     return () => codes = made;
-                },
-                idempotent: true
+                }
             )
             .ConfigureAwait(false);
         return codes;
@@ -482,6 +489,7 @@ internal sealed class FakeStore : ICacheStore
         {
             IsTracked = tracked,
             IsIdempotent = idempotent,
+            IsForOne = text is "HELLO" or "BEAT" || text.StartsWith("FILL", StringComparison.Ordinal),
         };
         request.Timer = _time.CreateTimer(
             _ => Finish(request, new RedisTimeoutException($"No reply within {CommandTimeout}.", Sent.Maybe)),
@@ -496,9 +504,12 @@ internal sealed class FakeStore : ICacheStore
                 connection.Pending.Add(request);
                 connection.Outbox.Enqueue(request);
             }
-            else
+            else if (!request.IsForOne)
                 _waiting.Add(request);
         }
+
+        if (request.IsForOne && _connection is null)
+            Finish(request, new RedisConnectionException("There is no connection.", Sent.No));
 
         if (cancellationToken.CanBeCanceled)
             cancellationToken.Register(() => Finish(request, new OperationCanceledException(cancellationToken)));
@@ -510,7 +521,7 @@ internal sealed class FakeStore : ICacheStore
     {
         lock (_server.Gate)
         {
-            if (_connection is not { } connection || !connection.Outbox.TryDequeue(out var request))
+            if (_connection is not { IsOpening: false } connection || !connection.Outbox.TryDequeue(out var request))
                 return false;
             if (connection.IsAlive)
                 _server.Execute(connection, request);
