@@ -157,7 +157,7 @@ internal sealed class MemoryBench : IBench
             // Nobody connects: memory is filled and proven by hand.
             var events = new NoEvents();
             _cache = new OnggiCache(
-                new CacheStore(_redis, OnggiCache.EpochName(keyspace), options.MaxValueBytes),
+                new CacheStore(_redis, OnggiCache.EpochName(keyspace)),
                 keyspace,
                 options,
                 BenchJson.Default,

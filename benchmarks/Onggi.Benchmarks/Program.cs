@@ -1,5 +1,6 @@
 using System.Globalization;
 using Onggi.Benchmarks.Coherence;
+using Onggi.Benchmarks.L2;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -10,7 +11,15 @@ internal static class Program
     private const int Usage = 2;
     private const int Interrupted = 130;
 
-    private static readonly IBench[] All = [new ClientBench(), new MemoryBench(), new CoherenceBench(), new ModelBench(), new SoakBench()];
+    private static readonly IBench[] All =
+    [
+        new ClientBench(),
+        new MemoryBench(),
+        new L2Bench(),
+        new CoherenceBench(),
+        new ModelBench(),
+        new SoakBench(),
+    ];
 
     private static async Task<int> Main(string[] args)
     {
@@ -19,6 +28,9 @@ internal static class Program
             WriteHelp(Console.Out);
             return args is [] ? Usage : 0;
         }
+
+        if (args is [HolderCommand.Name, var port, var id])
+            return await HolderCommand.RunAsync(port, id);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();

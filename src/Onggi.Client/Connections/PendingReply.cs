@@ -48,6 +48,9 @@ internal abstract class PendingReply
     /// <summary>A transaction, which has several replies; <c>null</c> for every other command.</summary>
     public TransactionReplies? Transaction { get; set; }
 
+    /// <summary>Reads the first reply where the place holds two commands; <c>null</c> for one.</summary>
+    public FirstReply? First { get; set; }
+
     /// <summary>Who asked: hears of the end, and may ask again.</summary>
     public CommandOrigin? Origin { get; private set; }
 
@@ -107,6 +110,10 @@ internal abstract class PendingReply
         _frame.Clear();
         CommandWriter.Write(_frame, in command);
     }
+
+    /// <summary>Writes another command behind it, whose reply is the place's.</summary>
+    /// <exception cref="ArgumentException">It cannot be encoded.</exception>
+    public void EncodeMore(in Command command) => CommandWriter.Write(_frame, in command);
 
     /// <summary>Takes what is encoded already.</summary>
     public void Encode(ReadOnlySpan<byte> frame, RedisScript? script)
@@ -176,7 +183,7 @@ internal abstract class PendingReply
             return;
         Volatile.Write(ref _word, _word | Settled);
         (ConfirmedBy, Queue, Preamble, Script, Origin, Refused) = (null, null, null, null, null, null);
-        (Target, Activity, Transaction, _waiter) = (null, null, null, null);
+        (Target, Activity, Transaction, First, _waiter) = (null, null, null, null, null);
         _frame.Clear();
         Recycle();
     }
@@ -321,10 +328,10 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
         {
             var reader = new RespReader(frame);
             reader.Read();
-            if (reader.IsError)
+            if (reader.IsError || First?.Failure is not null)
             {
-                var refused = new RedisServerException(reader.ReadString()!);
-                if (Origin?.TryAgain(this, Transaction?.CauseOf(refused) ?? refused) == true || !TrySettle(word))
+                var refused = First?.Failure ?? new RedisServerException(reader.ReadString()!);
+                if (Origin?.TryAgain(this, CauseOf(refused)) == true || !TrySettle(word))
                     return false;
                 _error = refused;
                 return true;
@@ -344,6 +351,9 @@ internal sealed class PendingReply<T> : PendingReply, IValueTaskSource<T>
 
         return settled || TrySettle(word);
     }
+
+    private RedisException CauseOf(RedisException refused) =>
+        Transaction is { } transaction && refused is RedisServerException exec ? transaction.CauseOf(exec) : refused;
 
     public override void Complete()
     {

@@ -304,6 +304,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         }
 
         pending.Transaction?.Begin();
+        pending.First?.Begin();
         pending.StreamStart = _streamTaken + _filling.Length;
         if (!_attached)
         {
@@ -376,6 +377,8 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     {
         var pending = _ring.Peek()!;
         if (pending.Transaction is { } transaction && transaction.TryTake(frame))
+            return;
+        if (pending.First is { } first && first.TryTake(frame, pending.Name, isWanted: !pending.IsSettled))
             return;
         _ring.Remove();
         if (pending.Reply(frame))

@@ -118,6 +118,43 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     )
         where TState : class => SendAsync(in command, null, state, parser, options, preamble, null, cancellationToken);
 
+    /// <summary>Sends two commands in one place, to one server. The first reply is read by <paramref name="state"/>, the second by the parser.</summary>
+    protected ValueTask<T> SendPairAsync<TState, T>(
+        in Command first,
+        in Command second,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options,
+        Preamble? preamble,
+        CancellationToken cancellationToken
+    )
+        where TState : FirstReply
+    {
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromException<T>(PendingReply.Cancelled(first.Name, Sent.No, cancellationToken));
+        PendingReply<T>? pending = null;
+        try
+        {
+            pending = NewPending<T>(in first, parser: null);
+            pending.EncodeMore(in second);
+            pending.ReadWith(state, parser);
+            (pending.First, pending.Preamble, pending.Traits) = (state, preamble, TraitsOf(in first, options));
+            _completions?.Started(pending);
+            Take(pending);
+        }
+        catch (Exception error)
+        {
+            if (pending is not null)
+                Abandon(pending, error);
+            return ValueTask.FromException<T>(error);
+        }
+
+        var task = pending.Task;
+        if (cancellationToken.CanBeCanceled)
+            pending.CancelOn(cancellationToken);
+        return task;
+    }
+
     private ValueTask<T> SendAsync<TState, T>(
         in Command command,
         ReplyParser<T>? parser,

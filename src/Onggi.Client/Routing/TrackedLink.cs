@@ -94,6 +94,26 @@ internal sealed class TrackedLink : Router
     )
         where TState : class => SendAsync(in command, state, parser, options, cancellationToken, Preamble.Caching);
 
+    /// <summary>Sends a command that reads, and another right behind it, in one place.</summary>
+    /// <param name="first">Its reply is read by <paramref name="state"/>.</param>
+    /// <param name="second">Is never watched.</param>
+    /// <param name="tracked">Whether the server is to watch what the first one reads.</param>
+    /// <param name="state">Reads the first reply, and is given to the parser of the second. Not used twice at a time.</param>
+    /// <param name="parser">Reads the second reply, where the first was no error. On the reader, as in <see cref="SendTrackedAsync{T}"/>.</param>
+    /// <param name="options">Whether both may be asked again after the connection was lost.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    public ValueTask<T> SendPairAsync<TState, T>(
+        in Command first,
+        in Command second,
+        bool tracked,
+        TState state,
+        ReplyParser<TState, T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    )
+        where TState : FirstReply =>
+        SendPairAsync(in first, in second, state, parser, options, tracked ? Preamble.Caching : null, cancellationToken);
+
     /// <summary>Begins to connect; what is asked waits until then.</summary>
     public void Start() => _link.Start();
 

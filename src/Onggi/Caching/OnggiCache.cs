@@ -59,7 +59,7 @@ public sealed class OnggiCache : IAsyncDisposable
         TimeProvider time
     )
         : this(
-            new CacheStore(redis, EpochName(keyspace), options.MaxValueBytes),
+            new CacheStore(redis, EpochName(keyspace)),
             keyspace,
             options,
             json,
@@ -95,7 +95,7 @@ public sealed class OnggiCache : IAsyncDisposable
         var watch = new RedisWatch(store, time);
         _probe = new StalenessProbe(_memory, store, _link, options, time, logger);
         var metrics = new CacheMetrics(meters, _families, _memory, _link, _leases, _probe, clock);
-        var fill = new MemoryFill(_memory, _link, waits, clock);
+        var fill = new MemoryFill(_memory, _link, waits, clock, options.MaxValueBytes);
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
@@ -154,7 +154,7 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
-            return LoadValueAsync(key, state, loader, cancellationToken);
+            return ValueOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
             _loader.Refresh(key, state, loader);
         return new(result.Value);
@@ -178,7 +178,7 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
-            return _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
+            return ResultOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
             _loader.Refresh(key, state, loader);
         return new(result);
@@ -498,17 +498,17 @@ public sealed class OnggiCache : IAsyncDisposable
     private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
         new(entry.WireName, _writer.Encode(entry, value), Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds));
 
-    private async ValueTask<CacheResult<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
+    private ValueTask<CacheResult<T>> ReadAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         _link.Start();
-        return (await _reader.ReadAsync(_reader.Resolve(key), cancellationToken).ConfigureAwait(Rt.Capture)).Result;
+        return ResultOf(_reader.ReadAsync(key, cancellationToken));
     }
 
-    private async ValueTask<T?> LoadValueAsync<TState, T>(
-        CacheKey<T> key,
-        TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
-    ) => (await _loader.GetOrLoadAsync(key, state, loader, cancellationToken).ConfigureAwait(Rt.Capture)).Value;
+    // Inside, what asynchronous calls keep is pooled; what callers await is not, so that one who awaits twice does no harm.
+    private static async ValueTask<T?> ValueOf<T>(ValueTask<CacheResult<T>> result) => (await result.ConfigureAwait(Rt.Capture)).Value;
+
+    private static async ValueTask<CacheResult<T>> ResultOf<T>(ValueTask<CacheResult<T>> result) => await result.ConfigureAwait(Rt.Capture);
+
+    private static async ValueTask<CacheResult<T>> ResultOf<T>(ValueTask<EntryRead<T>> read) =>
+        (await read.ConfigureAwait(Rt.Capture)).Result;
 }

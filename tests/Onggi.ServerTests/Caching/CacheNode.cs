@@ -112,6 +112,14 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
             patience.Token.ThrowIfCancellationRequested();
     }
 
+    /// <inheritdoc cref="UntilAsync(Func{bool})"/>
+    public static async Task UntilAsync(Func<Task<bool>> reached)
+    {
+        using var patience = new CancellationTokenSource(Waiting.Bound);
+        for (; !await reached(); await Task.Delay(5, patience.Token))
+            patience.Token.ThrowIfCancellationRequested();
+    }
+
     public async ValueTask DisposeAsync() => await ((IAsyncDisposable)_host).DisposeAsync();
 
     public ILogger CreateLogger(string categoryName) => this;

@@ -59,19 +59,22 @@ public sealed class CoherenceRun : IAsyncLifetime
     /// <summary>The files and folders that it left in its temporary directory.</summary>
     public IReadOnlyList<string> Left { get; private set; } = [];
 
-    public async Task InitializeAsync()
+    /// <summary>The program of the benchmarks, which tests start as a process.</summary>
+    public static string Bench()
     {
-        var temp = Directory.CreateTempSubdirectory("coherence-test-").FullName;
-        var rows = Path.Combine(temp, "rows.json");
         var slash = Path.DirectorySeparatorChar;
         var output = AppContext.BaseDirectory.Replace(
             $"{slash}tests{slash}Onggi.ServerTests{slash}bin{slash}",
             $"{slash}benchmarks{slash}Onggi.Benchmarks{slash}bin{slash}"
         );
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [Path.Combine(output, "Onggi.Benchmarks.dll"), "coherence", "--quick", "--seconds", "12", "--json", rows]
-        )
+        return Path.Combine(output, "Onggi.Benchmarks.dll");
+    }
+
+    public async Task InitializeAsync()
+    {
+        var temp = Directory.CreateTempSubdirectory("coherence-test-").FullName;
+        var rows = Path.Combine(temp, "rows.json");
+        var start = new ProcessStartInfo("dotnet", [Bench(), "coherence", "--quick", "--seconds", "12", "--json", rows])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Keys;
@@ -60,6 +61,7 @@ internal sealed class EntryLoader(
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
 
     /// <summary>Reads one entry from Redis, or loads it; <paramref name="anew"/> loads it whatever Redis has, unless it is being read or loaded already.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<CacheResult<T>> GetOrLoadAsync<TState, T>(
         CacheKey<T> key,
         TState state,
@@ -71,17 +73,41 @@ internal sealed class EntryLoader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = reader.Resolve(key);
         link.Start();
-        var flight = flights.JoinOrStart<T>(entry.WireName, new LoadBatch(), Clock.Now, link.BoundMs, link.Generation, out var started);
+        var flight = flights.JoinOrStart<T>(entry.WireName, batch: null, Clock.Now, link.BoundMs, link.Generation, out var started);
+        var plain = !anew && ReadsPlain(entry.Family);
+        // Where a wait has an end of its own, somebody else must ask.
+        if (!started || !plain || entry.Family.Policy.HardTimeout is not null)
+            return await LoadAsync(flight, entry, started, plain, anew, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+
+        // Nothing else runs for the flight yet: who started it asks on its own account, and whoever has joined by then is given the answer, too.
+        EntryAsk? ask;
+        CacheResult<T> result;
         try
         {
-            if (started)
-                _ = RunAsync(flight, entry, state, loader, anew);
-            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            (ask, _) = await reader.AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            result = ask is null ? default : reader.Take(entry, ask).Result;
         }
-        finally
+        catch (Exception error)
         {
-            flights.Leave(flight);
+            GiveUp(flight, entry, state, loader, error);
+            throw;
         }
+
+        if (result.Found)
+        {
+            EntryReader.Count(entry.Family, found: true, failed: false);
+            if (flights.FinishAndLeave(flight))
+            {
+                flight.Claim();
+                flight.Complete(new Loaded<T>(true, result.Value, ask!.Answer.Json, CacheTier.Redis));
+            }
+
+            return result;
+        }
+
+        var unreadable = ask is { Answer.Code: AskCode.Fresh };
+        return await LoadAsync(flight, entry, started: true, plain: false, overwrite: unreadable, state, loader, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
@@ -369,27 +395,68 @@ internal sealed class EntryLoader(
         );
     }
 
-    private async Task RunAsync<TState, T>(
+    private async ValueTask<CacheResult<T>> LoadAsync<TState, T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        bool started,
+        bool plain,
+        bool overwrite,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    )
+    {
+        try
+        {
+            if (started)
+                _ = RunAsync(flight, entry, plain, overwrite, state, loader);
+            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            flights.Leave(flight);
+        }
+    }
+
+    // The one who started it was cancelled, or something went wrong that is nobody's fault but ours.
+    private void GiveUp<TState, T>(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
-        bool anew
+        Exception error
     )
     {
-        var item = new LoadItem<T>(flight, entry) { Overwrite = anew };
-        if (!anew && ReadsPlain(entry.Family))
+        if (flights.TryAbandon(flight))
+            return;
+        if (error is OperationCanceledException)
+            _ = RunAsync(flight, entry, plain: true, overwrite: false, state, loader);
+        else
+            Fail(new LoadItem<T>(flight, entry), error);
+        flights.Leave(flight);
+    }
+
+    private async Task RunAsync<TState, T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        bool plain,
+        bool overwrite,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader
+    )
+    {
+        var item = new LoadItem<T>(flight, entry) { Overwrite = overwrite };
+        if (plain)
         {
             try
             {
-                var (ask, failed) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
+                var (ask, _) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
                 if (ask is not null && reader.Take(entry, ask).Result is { Found: true } result)
                 {
                     Complete(flight, new Loaded<T>(true, result.Value, ask.Answer.Json, CacheTier.Redis));
                     return;
                 }
 
-                // Bytes that nobody can read are overwritten.
                 item.Overwrite = ask is { Answer.Code: AskCode.Fresh };
             }
             catch (Exception error)
@@ -433,7 +500,7 @@ internal sealed class EntryLoader(
         LoadContext context
     ) => new Dictionary<CacheKey<T>, T?>(1) { [key] = await loader(state, context).ConfigureAwait(Rt.Capture) };
 
-    // The plain read slides no life, and cannot judge what was written before a failover.
+    // The plain read slides no life, and is no cheaper where it has to judge what was written before a failover.
     private static bool ReadsPlain(CacheFamily family) =>
         !family.Policy.Sliding
         && family.Policy.FailoverSafety == FailoverSafety.Relaxed
@@ -531,24 +598,5 @@ internal sealed class EntryLoader(
         family.CountStoreFailure();
         if (_notStored.MayLog(out var suppressed))
             CacheLog.NotStored(logger, family.Name, reason, suppressed);
-    }
-}
-
-/// <summary>Counts what a batch of loads stored.</summary>
-internal sealed class StoreTally
-{
-    private long _stored;
-    private long _notStored;
-
-    public long Stored => Volatile.Read(ref _stored);
-
-    public long NotStored => Volatile.Read(ref _notStored);
-
-    public void Count(bool stored)
-    {
-        if (stored)
-            Interlocked.Increment(ref _stored);
-        else
-            Interlocked.Increment(ref _notStored);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
@@ -69,13 +70,20 @@ internal sealed class EntryReader(
     public CacheEntry<T> Resolve<T>(in CacheKey<T> key) => new(key, keyspace.WireName(key.Entry), families.Of(key.Family), json.Codec<T>());
 
     /// <summary>The question for an entry.</summary>
-    public EntryAsk Ask<T>(in CacheEntry<T> entry) =>
-        new(
-            entry.Key.Entry,
-            entry.WireName,
-            entry.Family,
-            (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds
-        );
+    public EntryAsk Ask<T>(in CacheEntry<T> entry) => new(entry.Key.Entry, entry.WireName, entry.Family, LifeOf(entry));
+
+    // The question of a plain read. The whole life matters only to what is refreshed ahead of its end, or is judged by its age.
+    private EntryAsk AskPlain<T>(in CacheEntry<T> entry, Epoch? epoch)
+    {
+        var policy = entry.Family.Policy;
+        var needsLife = policy.RefreshAfter is not null || policy.FailoverSafety == FailoverSafety.Strict;
+        return new EntryAsk(entry.Key.Entry, entry.WireName, entry.Family, needsLife ? LifeOf(entry) : 0)
+        {
+            BelievedFrom = epoch?.BelievedFrom(entry.Family.Policy) ?? 0,
+        };
+    }
+
+    private long LifeOf<T>(in CacheEntry<T> entry) => (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds;
 
     /// <summary>Whether asking is worth while: there is a connection, and Redis is not known to be silent.</summary>
     public bool MayAsk<T>(in CacheEntry<T> entry)
@@ -88,56 +96,52 @@ internal sealed class EntryReader(
 
     /// <summary>Asks Redis for one entry, and counts how that ended.</summary>
     /// <exception cref="OperationCanceledException">The caller's own token.</exception>
-    public async ValueTask<EntryRead<T>> ReadAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<EntryRead<T>> ReadAsync<T>(CacheKey<T> key, CancellationToken cancellationToken)
     {
-        var read = await ReadUncountedAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        cancellationToken.ThrowIfCancellationRequested();
+        var entry = Resolve(key);
+        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        var read = ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
         Count(entry.Family, read.Result.Found, read.Failed);
         return read;
     }
 
-    /// <summary>Asks Redis for one entry without counting.</summary>
-    public async ValueTask<EntryRead<T>> ReadUncountedAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
-    {
-        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
-        return ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
-    }
-
     /// <summary>Asks Redis for one entry by a plain read; the answer, or that it could not be asked.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<(EntryAsk? Ask, bool Failed)> AskPlainAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
     {
         if (!MayAsk(entry))
             return (null, true);
         var asked = time.GetTimestamp();
-        var ask = Ask(entry);
+        var ask = default(EntryAsk);
         try
         {
-            // A plain read cannot tell what was written before a failover.
-            if (await JudgesAgeAsync(ask).ConfigureAwait(Rt.Capture))
-                await store.ReadManyAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            if (entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
+            {
+                // How old a value is can be judged only where the clock is that dates it.
+                ask = AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture));
+                await store.ReadManyAsync(fill.Call([ask]), cancellationToken).ConfigureAwait(Rt.Capture);
+            }
             else
+            {
+                ask = AskPlain(entry, epoch: null);
                 await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+
             Answered();
             return (ask, false);
         }
         catch (RedisServerException error) when (error.Code == "WRONGTYPE")
         {
             Answered();
-            ask.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+            ask!.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
             return (ask, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             return (null, Failed(entry.Family, error, asked));
         }
-    }
-
-    // Where the family believes only what was written in this epoch, it has to be known.
-    private async ValueTask<bool> JudgesAgeAsync(EntryAsk ask)
-    {
-        if (ask.Family.Policy.FailoverSafety != FailoverSafety.Strict)
-            return false;
-        ask.BelievedFrom = (await fill.GreetedAsync().ConfigureAwait(Rt.Capture)).BelievedFrom(ask.Family.Policy);
-        return ask.BelievedFrom > 0;
     }
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
@@ -179,13 +183,14 @@ internal sealed class EntryReader(
             return missing;
         var asked = time.GetTimestamp();
         var failed = !MayAsk(entries[0]);
-        var asks = entries.ConvertAll(entry => Ask(entry)).ToArray();
+        EntryAsk[] asks = [];
         if (!failed)
         {
             try
             {
-                foreach (var ask in asks)
-                    await JudgesAgeAsync(ask).ConfigureAwait(Rt.Capture);
+                var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
+                var epoch = judges ? await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture) : null;
+                asks = entries.ConvertAll(entry => AskPlain(entry, epoch)).ToArray();
                 await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }
@@ -195,7 +200,7 @@ internal sealed class EntryReader(
             }
         }
 
-        for (var i = 0; i < asks.Length; i++)
+        for (var i = 0; i < entries.Count; i++)
         {
             var read = failed ? new EntryRead<T>(default, Failed: true) : Take(entries[i], asks[i]);
             Count(entries[i].Family, read.Result.Found, read.Failed);

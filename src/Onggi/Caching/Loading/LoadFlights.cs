@@ -29,10 +29,10 @@ internal readonly record struct Loaded<T>(
 )]
 internal sealed class LoadBatch
 {
-    private readonly CancellationTokenSource _abandoned = new();
-
-    /// <summary>All that it loads. Guarded by the gate of <see cref="LoadFlights"/>.</summary>
-    internal List<LoadFlight> Flights { get; } = [];
+    // Made when somebody looks: most questions are answered before.
+    private CancellationTokenSource? _abandoned;
+    private LoadFlight? _first;
+    private List<LoadFlight>? _others;
 
     /// <summary>How many of its flights somebody still waits for. Guarded by the same gate.</summary>
     internal int Awaited { get; set; }
@@ -40,9 +40,29 @@ internal sealed class LoadBatch
     /// <summary>Whether it goes on when nobody waits: the loader has returned, or its callers were given something else. Guarded by the same gate.</summary>
     internal bool IsDetached { get; set; }
 
-    public CancellationToken Abandoned => _abandoned.Token;
+    public CancellationToken Abandoned => Source.Token;
 
-    public void Cancel() => _abandoned.Cancel();
+    private CancellationTokenSource Source =>
+        Volatile.Read(ref _abandoned) ?? Interlocked.CompareExchange(ref _abandoned, new CancellationTokenSource(), null) ?? _abandoned;
+
+    public void Cancel() => Source.Cancel();
+
+    /// <summary>One more that it loads. Guarded by the gate of <see cref="LoadFlights"/>, and so is the next.</summary>
+    internal void Add(LoadFlight flight)
+    {
+        Awaited++;
+        if (_first is null)
+            _first = flight;
+        else
+            (_others ??= []).Add(flight);
+    }
+
+    internal void ForEach(Action<LoadFlight> act)
+    {
+        if (_first is not null)
+            act(_first);
+        _others?.ForEach(act);
+    }
 }
 
 /// <summary>One key's question or load, whatever the type of its value.</summary>
@@ -103,6 +123,9 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
 
     public void Fail(Exception error) => _loaded.Fail(error);
 
+    /// <summary>The object itself is given away; who waits makes another from the JSON.</summary>
+    public void Claim() => Volatile.Write(ref _claimed, 1);
+
     /// <summary>Waits for the end, or until this caller's own token; that ends this wait only.</summary>
     public async ValueTask<Loaded<T>> WaitAsync(CacheCodec<T> codec, CancellationToken cancellationToken)
     {
@@ -152,12 +175,12 @@ internal sealed class LoadFlights
 
     /// <summary>Joins the key's flight, or starts one as a part of <paramref name="batch"/>; the caller who started it has to run it.</summary>
     /// <param name="wireName">The key's name in Redis.</param>
-    /// <param name="batch">What a new one would be a part of.</param>
+    /// <param name="batch">What a new one would be a part of; <c>null</c> for one of its own.</param>
     /// <param name="now">The time by the clock of memory.</param>
     /// <param name="boundMs">How old a flight that is joined may be.</param>
     /// <param name="generation">The present connection.</param>
     /// <param name="started">Whether it is new.</param>
-    public LoadFlight<T> JoinOrStart<T>(string wireName, LoadBatch batch, long now, long boundMs, long generation, out bool started)
+    public LoadFlight<T> JoinOrStart<T>(string wireName, LoadBatch? batch, long now, long boundMs, long generation, out bool started)
     {
         lock (_gate)
         {
@@ -174,6 +197,7 @@ internal sealed class LoadFlights
                 return joined;
             }
 
+            batch ??= new LoadBatch();
             var flight = new LoadFlight<T>(wireName, batch)
             {
                 Waiters = 1,
@@ -184,8 +208,7 @@ internal sealed class LoadFlights
             // A chain of them would keep each alive; only the last can still hold the lease.
             if (running is not null)
                 running.Predecessor = null;
-            batch.Awaited++;
-            batch.Flights.Add(flight);
+            batch.Add(flight);
             started = true;
             _running[wireName] = flight;
             return flight;
@@ -202,10 +225,7 @@ internal sealed class LoadFlights
             Generation = generation,
         };
         lock (_gate)
-        {
-            batch.Awaited++;
-            batch.Flights.Add(flight);
-        }
+            batch.Add(flight);
 
         return flight;
     }
@@ -218,14 +238,43 @@ internal sealed class LoadFlights
             Debug.Assert(flight.Waiters > 0, "Everybody leaves once.");
             if (--flight.Waiters > 0 || --flight.Batch.Awaited > 0 || flight.Batch.IsDetached)
                 return;
-            foreach (var abandoned in flight.Batch.Flights)
+            flight.Batch.ForEach(abandoned =>
             {
                 TakeOff(abandoned);
                 abandoned.Stamp = LoadFlight.Void;
-            }
+            });
         }
 
         flight.Batch.Cancel();
+    }
+
+    /// <summary>The one who started it has its answer, and waits no longer; who comes now asks Redis again.</summary>
+    /// <returns>Whether others wait, who are to be given the answer.</returns>
+    public bool FinishAndLeave(LoadFlight flight)
+    {
+        lock (_gate)
+        {
+            TakeOff(flight);
+            if (--flight.Waiters > 0)
+                return true;
+            flight.Batch.Awaited--;
+            return false;
+        }
+    }
+
+    /// <summary>The one who started it gives up. <c>false</c> when others wait: then it is still here to be counted, and somebody has to go on for them.</summary>
+    public bool TryAbandon(LoadFlight flight)
+    {
+        lock (_gate)
+        {
+            if (flight.Waiters > 1)
+                return false;
+            TakeOff(flight);
+            flight.Stamp = LoadFlight.Void;
+            flight.Waiters--;
+            flight.Batch.Awaited--;
+            return true;
+        }
     }
 
     /// <summary>From now on nobody's leaving cancels the run.</summary>

@@ -217,8 +217,8 @@ internal sealed class LoadRun<T>(
                 return false;
             }
 
-            if (await OwnAsync(item).ConfigureAwait(Rt.Capture))
-                return false;
+            if (await OwnAsync(item).ConfigureAwait(Rt.Capture) is { } again)
+                return again;
             var patience = TimeSpan.FromMilliseconds(Math.Max(0, _began + (long)policy.LeaseWait.TotalMilliseconds - owner.Clock.Now));
             if (item.Stale.Found && policy.SoftTimeout is { } soft && soft < patience)
                 patience = soft;
@@ -241,21 +241,29 @@ internal sealed class LoadRun<T>(
     }
 
     // The lease can be our own: of a flight whose place in the table this one took because it was too old to be joined. The answer has just said that it stands.
-    private async ValueTask<bool> OwnAsync(LoadItem<T> item)
+    // null: it is not; else whether the entry has to be asked for again.
+    private async ValueTask<bool?> OwnAsync(LoadItem<T> item)
     {
         if (item.Flight.Predecessor is not LoadFlight<T> own || own.Lease is null || own.Lease != item.Ask!.Answer.Holder)
-            return false;
+            return null;
         own.Confirm(item.Ask.SentAt);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(batch.Abandoned, own.Batch.Abandoned);
         try
         {
-            owner.Complete(item.Flight, await own.EndAsync().WaitAsync(batch.Abandoned).ConfigureAwait(Rt.Capture));
+            owner.Complete(item.Flight, await own.EndAsync().WaitAsync(either.Token).ConfigureAwait(Rt.Capture));
+        }
+        catch (OperationCanceledException) when (!batch.Abandoned.IsCancellationRequested)
+        {
+            // Its callers have all left, which is no concern of ours, and its loader may go on for long. The lease is given back, or ends by itself.
+            item.Flight.Predecessor = null;
+            return true;
         }
         catch (Exception error)
         {
             owner.Fail(item, error);
         }
 
-        return true;
+        return false;
     }
 
     private async ValueTask OutOfPatienceAsync(LoadItem<T> item)

@@ -5,15 +5,17 @@ namespace Onggi.Caching;
 /// An answer is of the connection on which it was asked. When that one is gone by the time it comes, because the question was asked again on the next, nothing is
 /// kept, and the code says so (<see cref="AskCode.Again"/>): what was sent with the question, the epoch, may no longer be true.
 /// </remarks>
-internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseWaits waits, IClock clock)
+internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseWaits waits, IClock clock, int maxValueBytes)
 {
     public ProvenMemory Memory => memory;
 
     public IClock Clock => clock;
 
-    public ValueTask<Epoch> GreetedAsync() => link.GreetedAsync();
+    public CoherenceLink Link => link;
 
-    public EntryCall Call(params EntryAsk[] asks) => new FillingCall(this, asks, link.Generation, clock.Now);
+    public EntryCall Call(EntryAsk ask) => new FillingCall(this, ask, null, maxValueBytes, link.Generation, clock.Now);
+
+    public EntryCall Call(EntryAsk[] asks) => new FillingCall(this, null, asks, maxValueBytes, link.Generation, clock.Now);
 
     /// <summary>What nobody but the mutant LateInsert does: keeps an answer after the reading loop has gone on.</summary>
     public void KeepLate(EntryAsk ask)
@@ -50,13 +52,14 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
     private static bool IsNull(byte[]? json) => json is not null && json.AsSpan().SequenceEqual("null"u8);
 
-    private sealed class FillingCall(MemoryFill fill, EntryAsk[] asks, long generation, long sentAt) : EntryCall(asks)
+    private sealed class FillingCall(MemoryFill fill, EntryAsk? only, EntryAsk[]? several, int maxValueBytes, long generation, long sentAt)
+        : EntryCall(only, several, maxValueBytes)
     {
         private bool IsOver => generation != fill.CurrentGeneration;
 
         public override void Take(int index, in Asked answer)
         {
-            var ask = Asks[index];
+            var ask = this[index];
             ask.SentAt = sentAt;
             if (IsOver)
             {
@@ -79,7 +82,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
         public override void TakeValue(byte[]? json, bool isOversized)
         {
-            var ask = Asks[0];
+            var ask = this[0];
             ask.SentAt = sentAt;
             ask.Answer = new Asked(IsOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
             // A ticket: an invalidation that comes before the life does takes it away again.
@@ -90,7 +93,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
         public override void TakeLife(long leftMs)
         {
-            var ask = Asks[0];
+            var ask = this[0];
             if (IsOver || ask.Answer.Code == AskCode.Again)
                 return;
             ask.Answer = Judge(ask, ask.Answer with { Left = leftMs });

@@ -169,9 +169,9 @@ internal sealed class ProvenMemory : IDisposable
         long refreshAt
     )
     {
-        if (!IsOn)
+        if (!IsOn || !family.KeepsInMemory)
             return null;
-        var fits = family.KeepsInMemory && json.Length <= _options.MemoryMaxValueBytes;
+        var fits = json.Length <= _options.MemoryMaxValueBytes;
         var entry = fits
             ? new ProvenEntry(this, key, EntryHash.Of(key), wireName, family, json)
             {

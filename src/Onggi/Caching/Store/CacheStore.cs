@@ -7,7 +7,7 @@ using Onggi.Scripts;
 namespace Onggi.Caching;
 
 /// <summary>The cache's commands on a real Redis, over the connection whose reads the server watches for us; over the common one where there is none.</summary>
-internal sealed class CacheStore(RedisClient redis, string epochName, int maxValueBytes) : ICacheStore
+internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheStore
 {
     /// <summary>The most entries in one script, so that one call of ours does not hold up everybody else's on the server.</summary>
     private const int MostPerScript = 64;
@@ -58,15 +58,13 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
     private static readonly ReplyParser<bool[]> Booleans = static (ref reader) =>
         ReplyParsers.ReadArray(ref reader, static (ref done) => done.ReadInt64() == 1);
 
-    // An oversized value is refused before a copy of it is made.
-    private readonly ReplyParser<EntryCall, bool> _value = (call, ref reader) =>
+    private static readonly ReplyParser<EntryCall, bool> Value = static (call, ref reader) =>
     {
-        var isOversized = reader.Value.Length > maxValueBytes;
-        call.TakeValue(isOversized ? null : reader.ReadBytes(), isOversized);
+        call.TakeFirst(ref reader);
         return true;
     };
 
-    private readonly ReplyParser<Part, bool> _asked = (part, ref reader) =>
+    private static readonly ReplyParser<Part, bool> Asked = static (part, ref reader) =>
     {
         var count = reader.Count;
         for (var i = 0; i < count; i++)
@@ -75,8 +73,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
             reader.Read();
             var code = (AskCode)reader.ReadInt64();
             reader.Read();
-            var isOversized = reader.Value.Length > maxValueBytes;
-            var json = isOversized ? null : reader.ReadBytes();
+            var json = part.Call.ReadJson(ref reader, out var isOversized);
             reader.Read();
             var left = reader.ReadInt64();
             reader.Read();
@@ -86,15 +83,14 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         return true;
     };
 
-    private readonly ReplyParser<Part, bool> _read = (part, ref reader) =>
+    private static readonly ReplyParser<Part, bool> ReadReplies = static (part, ref reader) =>
     {
         var count = reader.Count;
         for (var i = 0; i < count; i++)
         {
             reader.Read();
             reader.Read();
-            var isOversized = reader.Value.Length > maxValueBytes;
-            var json = isOversized ? null : reader.ReadBytes();
+            var json = part.Call.ReadJson(ref reader, out var isOversized);
             reader.Read();
             var left = reader.ReadInt64();
             part.Call.Take(part.First + i, new Asked(AskCode.Absent, json, isOversized, left, null));
@@ -148,36 +144,39 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         await SendAsync(new Command(["GET", epochName]), call, Beat, CommandOptions.NoRetry, tracked: false, CancellationToken.None)
             .ConfigureAwait(Rt.Capture);
 
-    public ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken)
+    public ValueTask<bool> ReadAsync(EntryCall call, CancellationToken cancellationToken)
     {
-        var name = call.Asks[0].WireName;
+        var name = call[0].WireName;
         // In this order on one connection: between the two replies stands every invalidation that would part them.
-        var value = SendAsync(new Command(["GET", name]), call, _value, CommandOptions.Idempotent, tracked: true, cancellationToken);
-        var life = SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, tracked: false, cancellationToken);
+        // What no memory keeps need not be watched: that is the dearest of the three commands, and each change would be told to us for nothing.
+        if (_link is { } link)
+            return link.SendPairAsync(
+                new Command(["GET", name]),
+                new Command(["PTTL", name]),
+                tracked: call[0].Family.KeepsInMemory,
+                call,
+                Life,
+                CommandOptions.Idempotent,
+                cancellationToken
+            );
+        var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, CommandOptions.Idempotent, cancellationToken);
+        var life = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, cancellationToken);
         return BothAsync(value, life);
     }
 
     public async ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken)
     {
         var parts = new List<Task>();
-        for (var first = 0; first < call.Asks.Length; first += PerScript)
+        for (var first = 0; first < call.Count; first += PerScript)
         {
-            var keys = new RedisArg[Math.Min(PerScript, call.Asks.Length - first)];
-            var args = new RedisArg[3 * keys.Length];
+            var keys = new RedisArg[Math.Min(PerScript, call.Count - first)];
             for (var i = 0; i < keys.Length; i++)
-            {
-                var ask = call.Asks[first + i];
-                keys[i] = ask.WireName;
-                args[3 * i] = ask.BelievedFrom;
-                args[(3 * i) + 1] = ask.LifeMs;
-                args[(3 * i) + 2] = (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds;
-            }
-
+                keys[i] = call[first + i].WireName;
             parts.Add(
                 SendAsync(
-                        new Command(ReadScript, keys, args),
+                        new Command(ReadScript, keys, Beliefs(call, first, keys.Length)),
                         new Part(call, first),
-                        _read,
+                        ReadReplies,
                         CommandOptions.Idempotent,
                         tracked: true,
                         cancellationToken
@@ -191,11 +190,11 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
 
     public ValueTask AskAsync(EntryCall call, in LeaseTerms terms)
     {
-        if (call.Asks.Length <= PerScript)
-            return DoneAsync(AskPartAsync(call, 0, call.Asks.Length, terms));
+        if (call.Count <= PerScript)
+            return DoneAsync(AskPartAsync(call, 0, call.Count, terms));
         var parts = new List<Task>();
-        for (var first = 0; first < call.Asks.Length; first += PerScript)
-            parts.Add(AskPartAsync(call, first, Math.Min(PerScript, call.Asks.Length - first), terms).AsTask());
+        for (var first = 0; first < call.Count; first += PerScript)
+            parts.Add(AskPartAsync(call, first, Math.Min(PerScript, call.Count - first), terms).AsTask());
         return new ValueTask(Task.WhenAll(parts));
     }
 
@@ -294,7 +293,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
             : 0;
         for (var i = 0; i < count; i++)
         {
-            var ask = call.Asks[first + i];
+            var ask = call[first + i];
             keys[2 * i] = ask.WireName;
             keys[(2 * i) + 1] = LeaseName.Of(ask.WireName);
             args[8 + i] = ask.LifeMs;
@@ -303,11 +302,31 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         return SendAsync(
             new Command(AskScript, keys, args),
             new Part(call, first),
-            _asked,
+            Asked,
             CommandOptions.Idempotent,
             tracked: true,
             CancellationToken.None
         );
+    }
+
+    // Nothing where all is believed, as mostly.
+    private static RedisArg[] Beliefs(EntryCall call, int first, int count)
+    {
+        var some = false;
+        for (var i = 0; i < count; i++)
+            some |= call[first + i].BelievedFrom > 0;
+        if (!some)
+            return [];
+        var beliefs = new RedisArg[3 * count];
+        for (var i = 0; i < count; i++)
+        {
+            var ask = call[first + i];
+            beliefs[3 * i] = ask.BelievedFrom;
+            beliefs[(3 * i) + 1] = ask.LifeMs;
+            beliefs[(3 * i) + 2] = (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds;
+        }
+
+        return beliefs;
     }
 
     private static (RedisArg[] Keys, RedisArg[] Values) WithLeases(IReadOnlyList<FilledEntry> entries, int first, int count, int before)
@@ -349,7 +368,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
     private static async ValueTask DoneAsync(ValueTask<bool> answer) => await answer.ConfigureAwait(Rt.Capture);
 
     // Both have been sent when this begins; whatever becomes of the first, the second is waited for.
-    private static async ValueTask BothAsync(ValueTask<bool> first, ValueTask<bool> second)
+    private static async ValueTask<bool> BothAsync(ValueTask<bool> first, ValueTask<bool> second)
     {
         try
         {
@@ -359,6 +378,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName, int maxVal
         {
             await second.ConfigureAwait(Rt.Capture);
         }
+
+        return true;
     }
 
     private static async ValueTask<T[]> AllAsync<T>(List<Task<T[]>> parts)

@@ -1,4 +1,5 @@
 using Onggi.Client.Connections;
+using Onggi.Client.Resp;
 
 namespace Onggi.Caching;
 
@@ -32,7 +33,7 @@ internal interface ICacheStore
     void Abort(string reason);
 
     /// <summary>Reads one entry, and how long it will live. One round trip.</summary>
-    ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken);
+    ValueTask<bool> ReadAsync(EntryCall call, CancellationToken cancellationToken);
 
     /// <summary>Reads entries, as far as they are believed, and how long they will live. One round trip.</summary>
     ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken);
@@ -138,13 +139,13 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
 
     public CacheFamily Family { get; } = family;
 
-    /// <summary>How long it would live if it were written now, with grace, in ms.</summary>
+    /// <summary>How long it would live if it were written now, with grace, in ms; 0 where nobody needs to know.</summary>
     public long LifeMs { get; } = lifeMs;
 
-    public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
+    /// <summary>A plain read takes what was written before, in ms of the server's clock, for absent; 0 believes every value.</summary>
+    public long BelievedFrom { get; init; }
 
-    /// <summary>From when on, in ms of the server's clock, what was written is believed; 0 for whenever.</summary>
-    public long BelievedFrom { get; set; }
+    public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
 
     /// <summary>When the question left, by the clock of memory.</summary>
     public long SentAt { get; set; }
@@ -157,9 +158,16 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
 }
 
 /// <summary>A question for entries. Its answers are taken in on the reading loop.</summary>
-internal abstract class EntryCall(EntryAsk[] asks)
+/// <param name="only">The one that is asked for; <c>null</c> where there are several.</param>
+/// <param name="several">Those.</param>
+/// <param name="maxValueBytes">The largest value that is taken.</param>
+internal abstract class EntryCall(EntryAsk? only, EntryAsk[]? several, int maxValueBytes) : FirstReply
 {
-    public EntryAsk[] Asks { get; } = asks;
+    public int Count => several?.Length ?? 1;
+
+    public EntryAsk this[int index] => several?[index] ?? only!;
+
+    public EntryAsk[] Asks => several ?? [only!];
 
     /// <summary>On the reading loop, for each entry in order.</summary>
     public abstract void Take(int index, in Asked answer);
@@ -169,6 +177,18 @@ internal abstract class EntryCall(EntryAsk[] asks)
 
     /// <summary>On the reading loop: how long the value lives that came before.</summary>
     public abstract void TakeLife(long leftMs);
+
+    /// <summary>The value in a reply. An oversized one is refused before a copy of it is made.</summary>
+    public byte[]? ReadJson(ref RespReader reader, out bool isOversized)
+    {
+        isOversized = reader.Value.Length > maxValueBytes;
+        return isOversized ? null : reader.ReadBytes();
+    }
+
+    /// <summary>The same where the two are asked apart.</summary>
+    public void TakeFirst(ref RespReader reader) => Take(ref reader);
+
+    protected override void Take(ref RespReader reader) => TakeValue(ReadJson(ref reader, out var isOversized), isOversized);
 }
 
 /// <summary>A question for the epoch. Its answer is taken in on the reading loop.</summary>

@@ -1,8 +1,10 @@
 -- Purpose: reads entries and what is left of their lives.
 -- Why a script: a value and the end of another must not be put together.
 -- KEYS: entries
--- ARGV: for each entry: from when on what was written is believed, ms, 0 for whenever · its whole life in ms · the life of a "not found" in ms
+-- ARGV: none; or for each entry: when its epoch began, ms, with the allowed skew, 0 to believe every value; its whole life in ms; the life of a "not found" in ms
 -- Returns: for each { value or false, ms left, -3 for a key of another type }
+--
+-- What was not surely written in this epoch counts as absent, by the rule of ask.lua.
 local now = -1
 local function time()
   if now < 0 then
@@ -18,16 +20,18 @@ for i = 1, #KEYS do
   local left = -3
   if type(value) ~= 'table' then
     left = redis.call('PTTL', KEYS[i])
-    local began = tonumber(ARGV[3 * i - 2])
-    if value and began > 0 then
-      -- As when it is asked for a lease: only what was surely written in this epoch.
-      local life = tonumber(ARGV[value == 'null' and 3 * i or 3 * i - 1])
-      if left < 0 or left > life or time() - (life - left) < began then value = false end
-    end
   elseif not string.find(value.err, 'WRONGTYPE', 1, true) then
     return value
   else
     value = false
+  end
+  local began = tonumber(ARGV[3 * i - 2] or '0')
+  if value and began > 0 then
+    local life = tonumber(ARGV[value == 'null' and 3 * i or 3 * i - 1])
+    if left < 0 or left > life or time() - (life - left) < began then
+      value = false
+      left = -2
+    end
   end
   replies[i] = { value, left }
 end

@@ -322,7 +322,7 @@ internal sealed class FakeStore : ICacheStore
         );
     }
 
-    public ValueTask ReadAsync(EntryCall call, CancellationToken cancellationToken)
+    public ValueTask<bool> ReadAsync(EntryCall call, CancellationToken cancellationToken)
     {
         var name = call.Asks[0].WireName;
         var value = SendAsync(
@@ -338,7 +338,7 @@ internal sealed class FakeStore : ICacheStore
             )
             .AsTask();
         if (value.IsFaulted)
-            return new ValueTask(value);
+            return new ValueTask<bool>(BothAsync(value, Task.CompletedTask));
         var life = SendAsync(
                 "PTTL",
                 server =>
@@ -350,7 +350,7 @@ internal sealed class FakeStore : ICacheStore
                 cancellationToken: cancellationToken
             )
             .AsTask();
-        return new ValueTask(BothAsync(value, life));
+        return new ValueTask<bool>(BothAsync(value, life));
     }
 
     public ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken) =>
@@ -589,7 +589,7 @@ internal sealed class FakeStore : ICacheStore
             request.Complete(error);
     }
 
-    private static async Task BothAsync(Task first, Task second)
+    private static async Task<bool> BothAsync(Task first, Task second)
     {
         try
         {
@@ -599,6 +599,8 @@ internal sealed class FakeStore : ICacheStore
         {
             await second.ConfigureAwait(false);
         }
+
+        return true;
     }
 
     private static string Names(EntryCall call) => string.Join(' ', call.Asks.Select(static ask => ask.WireName));
