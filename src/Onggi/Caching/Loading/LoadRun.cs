@@ -217,8 +217,8 @@ internal sealed class LoadRun<T>(
                 return false;
             }
 
-            if (await OwnAsync(item).ConfigureAwait(Rt.Capture))
-                return false;
+            if (item.Flight.Predecessor is LoadFlight<T> { Lease: { } lent } own && lent == ask.Answer.Holder)
+                return await OwnAsync(item, own).ConfigureAwait(Rt.Capture);
             var patience = TimeSpan.FromMilliseconds(Math.Max(0, _began + (long)policy.LeaseWait.TotalMilliseconds - owner.Clock.Now));
             if (item.Stale.Found && policy.SoftTimeout is { } soft && soft < patience)
                 patience = soft;
@@ -241,21 +241,24 @@ internal sealed class LoadRun<T>(
     }
 
     // The lease can be our own: of a flight whose place in the table this one took because it was too old to be joined. The answer has just said that it stands.
-    private async ValueTask<bool> OwnAsync(LoadItem<T> item)
+    private async ValueTask<bool> OwnAsync(LoadItem<T> item, LoadFlight<T> own)
     {
-        if (item.Flight.Predecessor is not LoadFlight<T> own || own.Lease is null || own.Lease != item.Ask!.Answer.Holder)
-            return false;
-        own.Confirm(item.Ask.SentAt);
+        own.Confirm(item.Ask!.SentAt);
         try
         {
             owner.Complete(item.Flight, await own.EndAsync().WaitAsync(batch.Abandoned).ConfigureAwait(Rt.Capture));
+        }
+        catch (OperationCanceledException) when (own.Batch.Abandoned.IsCancellationRequested && !batch.Abandoned.IsCancellationRequested)
+        {
+            // Those whose load it was have left, and it was cancelled with them; we have not.
+            return true;
         }
         catch (Exception error)
         {
             owner.Fail(item, error);
         }
 
-        return true;
+        return false;
     }
 
     private async ValueTask OutOfPatienceAsync(LoadItem<T> item)
