@@ -187,7 +187,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
     /// <remarks>
     /// A load that began before is not stored any more. Until this has returned, readers may get the old value; where that must not be, use <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>.
-    /// When the key is invalidated or refreshed again meanwhile, the value is returned and not stored.
+    /// When the new value cannot be stored (Redis is full, the key was invalidated meanwhile, <c>DontStore</c>), the old one is removed.
     /// </remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="loader">As in <see cref="GetOrLoadAsync{T}"/>. It is called at once, whatever is stored.</param>
@@ -195,14 +195,21 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <returns>The new value.</returns>
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="Exception">Whatever the loader throws; the old value stays.</exception>
+    /// <exception cref="InvalidationUnconfirmedException">The value could not be stored, and Redis did not confirm that the old one was removed: readers may get it. Make the call again.</exception>
     public async ValueTask<T?> RefreshAsync<T>(
         CacheKey<T> key,
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
-    ) =>
-        (
-            await _loader.RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken).ConfigureAwait(Rt.Capture)
-        ).Value;
+    )
+    {
+        var (value, stored) = await _loader
+            .RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken)
+            .ConfigureAwait(Rt.Capture);
+        // The source has changed: what could not be replaced must not stay.
+        if (!stored)
+            await _writer.RemoveAsync(new[] { _keyspace.WireName(key.Entry) }, cancellationToken).ConfigureAwait(Rt.Capture);
+        return value;
+    }
 
     /// <summary>Removes every entry of a family, and whatever right to fill one is out: what stood when it began is gone when it has ended.</summary>
     /// <remarks>

@@ -276,6 +276,21 @@ public sealed class SharedLoadTests
             Assert.Equal("\"new\"", world.Server[Name]);
         });
 
+    [Fact]
+    public void A_refresh_that_cannot_be_stored_removes_the_old_value() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            world.Server[Name] = "\"old\"";
+            world.Server.IsFull = true;
+
+            var refreshed = node.Cache.RefreshAsync(TestKeys.Text("a"), static _ => new("new")).AsTask();
+            world.Settle();
+
+            Assert.Equal("new", refreshed.Result);
+            Assert.Null(world.Server[Name]);
+        });
+
     private static CacheTier Tier(WorldNode node)
     {
         _ = node.Get("a");

@@ -92,6 +92,22 @@ public sealed class WarmUpRoundsTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Word_that_comes_while_it_is_looking_is_not_lost()
+    {
+        var one = Start(held: true);
+        await UntilAsync(() => one.Runs == 1);
+        one.Rounds.Wake();
+        var looks = _marks.Looks;
+
+        one.Release();
+
+        // The clock stands still: nothing but the word can make it look once more.
+        await MarkedAsync();
+        await UntilAsync(() => _marks.Looks > looks);
+        Assert.Equal(1, one.Runs);
+    }
+
+    [Fact]
     public async Task Lost_word_is_made_up_for_within_a_minute()
     {
         var one = Start();
@@ -309,6 +325,9 @@ public sealed class WarmUpRoundsTests : IAsyncDisposable
         for (var done = TimeSpan.Zero; done < by; done += step)
         {
             await SettledAsync();
+            // A step that is longer than a renewal must not fall into the middle of a run: its claim would end.
+            if (step >= WarmUpRounds.Claim / 3)
+                await UntilAsync(() => _marks.Holder("products") is null);
             _time.Advance(by - done < step ? by - done : step);
         }
 

@@ -99,7 +99,8 @@ internal sealed class EntryLoader(
     }
 
     /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
-    public async ValueTask<CacheResult<T>> RefreshAsync<TState, T>(
+    /// <returns>The value, and whether Redis has it.</returns>
+    public async ValueTask<(T? Value, bool Stored)> RefreshAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
@@ -116,9 +117,10 @@ internal sealed class EntryLoader(
         try
         {
             var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = true };
-            _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null).RunAsync([item]);
+            var tally = new StoreTally();
+            _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally).RunAsync([item]);
             var loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
-            return loaded.Found ? new CacheResult<T>(loaded.Value, loaded.Tier) : default;
+            return (loaded.Value, tally.Stored > 0);
         }
         finally
         {
