@@ -37,17 +37,17 @@ public sealed class CoherenceSimulationTests(ITestOutputHelper output)
         output.WriteLine($"{lives} lives, {reads} reads, {fromMemory} from memory, {writes} writes, {watch.Elapsed}; {Seed.Line}");
         // A life in which nothing is read proves nothing.
         Assert.InRange(reads, 50 * lives, int.MaxValue);
-        Assert.InRange(fromMemory, 5 * lives, int.MaxValue);
+        Assert.InRange(fromMemory, lives, int.MaxValue);
     }
 
     [Theory]
-    [InlineData(nameof(CoherenceMutants.NoLease), 50)]
-    [InlineData(nameof(CoherenceMutants.LeaseStays), 50)]
-    [InlineData(nameof(CoherenceMutants.NoFlush), 50)]
-    [InlineData(nameof(CoherenceMutants.NoProof), 50)]
-    [InlineData(nameof(CoherenceMutants.NoLoop), 100)]
-    [InlineData(nameof(CoherenceMutants.LateInsert), 200)]
-    [InlineData(nameof(CoherenceMutants.NoWait), 300)]
+    [InlineData(nameof(CoherenceMutants.NoLease), 400)]
+    [InlineData(nameof(CoherenceMutants.LeaseStays), 400)]
+    [InlineData(nameof(CoherenceMutants.NoFlush), 400)]
+    [InlineData(nameof(CoherenceMutants.NoProof), 400)]
+    [InlineData(nameof(CoherenceMutants.NoLoop), 400)]
+    [InlineData(nameof(CoherenceMutants.LateInsert), 400)]
+    [InlineData(nameof(CoherenceMutants.NoWait), 400)]
     [InlineData(nameof(CoherenceMutants.JoinAny), 500)]
     [InlineData(nameof(CoherenceMutants.ProofReceived), 1000)]
     [InlineData(nameof(CoherenceMutants.TokenReuse), 1000)]

@@ -193,6 +193,29 @@ public sealed class SharedLoadTests
         });
 
     [Fact]
+    public void Who_has_joined_an_older_load_of_this_node_is_not_cancelled_with_those_who_began_it() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var gate = new Gate<string?>();
+            using var leave = new CancellationTokenSource();
+            var first = node.Load("a", gate.LoadAsync, leave.Token);
+            world.Settle();
+            node.IsPaused = true;
+            world.Pass(600);
+            var second = node.Load("a", static _ => new("own"));
+            node.IsPaused = false;
+            world.Settle();
+
+            leave.Cancel();
+            gate.Fail(new OperationCanceledException(gate.Token));
+            world.Settle();
+
+            Assert.True(first.IsCanceled);
+            Assert.Equal("own", second.Result);
+        });
+
+    [Fact]
     public void A_load_that_was_invalidated_elsewhere_is_not_joined_once_its_lease_is_known_to_be_gone() =>
         CacheWorld.Run(world =>
         {

@@ -21,7 +21,9 @@ internal sealed record Epoch(long Generation, string Id, long BeganMs, long Boun
     /// <summary>From when on, in ms of the server's clock, what was written is believed; 0 for whenever.</summary>
     public long BelievedFrom(FamilyPolicy policy) =>
         // mutants: FailoverValue, FailoverLease
-        policy.FailoverSafety == FailoverSafety.Strict && CanProve && !CoherenceMutants.FailoverValue
+        policy.FailoverSafety == FailoverSafety.Strict
+        && CanProve
+        && !CoherenceMutants.FailoverValue
             ? BeganMs + (long)policy.ClockSkew.TotalMilliseconds
             : 0;
 

@@ -102,7 +102,7 @@ internal sealed class CacheSimulation
             _world.AddNode(options =>
             {
                 if (_failsOver)
-                    options.Defaults.FailoverSafety = FailoverSafety.Strict;
+                    (options.Defaults.FailoverSafety, options.ClockSkew) = (FailoverSafety.Strict, TimeSpan.FromMilliseconds(50));
                 options.Defaults.ReadMode = _random.Next(3) switch
                 {
                     0 => ReadMode.Plain,
@@ -194,23 +194,26 @@ internal sealed class CacheSimulation
         var (bySelf, strict) = (Newest(_executed[key], began - BoundMs), Newest(_strict[key], began));
         var acknowledged = Newest(_acknowledged[key], began);
         var isPlain = _random.Next(4) == 0;
-        await CallAsync($"read of {key}, plain {isPlain}", async () =>
-        {
-            var result = isPlain
-                ? await node.Cache.GetAsync(Name(key))
-                : await node.Cache.GetOrLoadResultAsync(Name(key), _ => LoadAsync(key));
-            if (!result.Found)
-                return;
-            Reads++;
-            if (result.Tier == CacheTier.Memory)
-                MemoryReads++;
-            var read = $"read version {result.Value} of {key} by {result.Tier}, begun {began}";
-            Check(result.Value >= bySelf, $"G2: {read}; {bySelf} was invalidated longer ago than the bound");
-            Check(result.Value >= strict, $"G3: {read}; the strict invalidation of {strict} had returned");
-            // What Redis answers is never old; a load that was joined may be by the bound.
-            if (isPlain && result.Tier == CacheTier.Redis)
-                Check(result.Value >= acknowledged, $"G2: {read}; {acknowledged} was acknowledged");
-        });
+        await CallAsync(
+            $"read of {key}, plain {isPlain}",
+            async () =>
+            {
+                var result = isPlain
+                    ? await node.Cache.GetAsync(Name(key))
+                    : await node.Cache.GetOrLoadResultAsync(Name(key), _ => LoadAsync(key));
+                if (!result.Found)
+                    return;
+                Reads++;
+                if (result.Tier == CacheTier.Memory)
+                    MemoryReads++;
+                var read = $"read version {result.Value} of {key} by {result.Tier}, begun {began}";
+                Check(result.Value >= bySelf, $"G2: {read}; {bySelf} was invalidated longer ago than the bound");
+                Check(result.Value >= strict, $"G3: {read}; the strict invalidation of {strict} had returned");
+                // What Redis answers is never old; a load that was joined may be by the bound.
+                if (isPlain && result.Tier == CacheTier.Redis)
+                    Check(result.Value >= acknowledged, $"G2: {read}; {acknowledged} was acknowledged");
+            }
+        );
     }
 
     // A call of somebody who can bear Redis's troubles.
@@ -276,13 +279,16 @@ internal sealed class CacheSimulation
     }
 
     private Task Invalidate(WorldNode node, int key, int version, Invalidation strength) =>
-        CallAsync($"{strength} invalidation of {key}", async () =>
-        {
-            await node.Cache.InvalidateAsync(Name(key), strength);
-            Acknowledged(key, version);
-            if (strength == Invalidation.Strict)
-                _strict[key].Add((version, _world.Now));
-        });
+        CallAsync(
+            $"{strength} invalidation of {key}",
+            async () =>
+            {
+                await node.Cache.InvalidateAsync(Name(key), strength);
+                Acknowledged(key, version);
+                if (strength == Invalidation.Strict)
+                    _strict[key].Add((version, _world.Now));
+            }
+        );
 
     // It was executed some time before; that it was by now is what is known.
     private void Acknowledged(int key, int version)
