@@ -148,8 +148,8 @@ internal sealed class OnggiOutputCacheStore(
             !isForgotten
             && (
                 redis.Router is ClusterRouter
-                    ? await WriteInPartsAsync(name, value, tagNames, life, began?.ServerMs ?? 0, cancellationToken)
-                    : await WriteAtOnceAsync(name, value, tagNames, life, began?.ServerMs ?? 0, cancellationToken)
+                    ? await WriteInPartsAsync(name, value, tagNames, life, began?.ServerMicroseconds ?? 0, cancellationToken)
+                    : await WriteAtOnceAsync(name, value, tagNames, life, began?.ServerMicroseconds ?? 0, cancellationToken)
             );
         if (!stored)
             OutputCacheLog.Overtaken(logger, family.Family.Name);
@@ -182,7 +182,7 @@ internal sealed class OnggiOutputCacheStore(
     {
         // Two servers, two clocks.
         if (began > 0)
-            began = Math.Max(1, began - (long)clockSkew.TotalMilliseconds);
+            began = Math.Max(1, began - (long)clockSkew.TotalMicroseconds);
         var stored = false;
         try
         {
@@ -219,9 +219,9 @@ internal sealed class OnggiOutputCacheStore(
     }
 
     /// <summary>When the making of a response began.</summary>
-    /// <param name="ServerMs">By the server's clock.</param>
+    /// <param name="ServerMicroseconds">By the server's clock.</param>
     /// <param name="Asked">By ours.</param>
-    private sealed record Beginning(long ServerMs, long Asked);
+    private sealed record Beginning(long ServerMicroseconds, long Asked);
 
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Found(PooledBytes Response, long Now);

@@ -8,7 +8,7 @@
 -- What was stored anew meanwhile has another end and stays entered. allow-oom: a Redis that is full must be able to get rid of what is old.
 if #ARGV == 2 then
   local t = redis.call('TIME')
-  redis.call('SET', KEYS[2], string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), 'PX', ARGV[1])
+  redis.call('SET', KEYS[2], string.format('%.0f', t[1] * 1000000 + t[2]), 'PX', ARGV[1])
 end
 for i = 3, #ARGV, 2 do
   if redis.call('ZSCORE', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('ZREM', KEYS[1], ARGV[i]) end

@@ -1,7 +1,7 @@
 -- Purpose: stores a response and enters it under its tags, unless one of them was evicted since the making of the response began.
 -- Why a script: between the look at the tags and the writing an eviction could pass, and the old response would stay.
 -- KEYS: 1 tag · 2 when it was evicted · 3 tag · 4 when it was evicted … · last, where their number is odd: the response
--- ARGV: 1 name of the response · 2 its life in ms · 3 when its making began, ms; 0 for unknown · 4 the response, where it is among the keys
+-- ARGV: 1 name of the response · 2 its life in ms · 3 when its making began, microseconds; 0 for unknown · 4 the response, where it is among the keys
 -- Returns: 1 done · 0 a tag was evicted, nothing is stored
 --
 -- A tag is a sorted set of names by the microsecond at which they end. On a cluster the script is called for each tag by itself: a script cannot span slots.
