@@ -111,6 +111,8 @@ public sealed class OnggiCache : IAsyncDisposable
 
     internal ProvenMemory Memory => _memory;
 
+    internal StalenessProbe Probe => _probe;
+
     /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
