@@ -498,7 +498,11 @@ public sealed class OnggiCache : IAsyncDisposable
     }
 
     private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
-        new(entry.WireName, _writer.Encode(entry, value), Math.Max(1, (long)_loader.TimeToLive(entry, value, ttl).TotalMilliseconds));
+        new(
+            entry.WireName,
+            _writer.Encode(entry, value),
+            Math.Max(1, (long)_loader.Filler.TimeToLive(entry, value, ttl).TotalMilliseconds)
+        );
 
     private ValueTask<CacheResult<T>> ReadAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken)
     {

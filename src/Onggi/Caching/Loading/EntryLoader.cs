@@ -32,7 +32,7 @@ internal sealed class EntryLoader(
         ConfigureAwaitOptions.SuppressThrowing
         | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
 
-    private readonly LogThrottle _notStored = new(time);
+    private readonly EntryFiller _filler = new(keyspace, options, link, store, logger, time);
     private readonly LogThrottle _stale = new(time);
     private readonly HashSet<string> _refreshing = new(StringComparer.Ordinal);
     private int _spread;
@@ -56,6 +56,8 @@ internal sealed class EntryLoader(
     public CacheMetrics Metrics => metrics;
 
     public TimeProvider Time => time;
+
+    public EntryFiller Filler => _filler;
 
     /// <summary>Up to ten milliseconds, so that those who wait for the end of one lease do not come together.</summary>
     public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
@@ -195,24 +197,6 @@ internal sealed class EntryLoader(
         }
     }
 
-    /// <summary>How long the value lives in Redis, grace included; zero when it is not to be stored at all.</summary>
-    public TimeSpan TimeToLive<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl)
-    {
-        var settings = entry.Family.Settings;
-        if (ttl is not null && entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
-        {
-            throw new InvalidOperationException(
-                $"The family {entry.Family.Name} has FailoverSafety.Strict, which tells a value's age from its life: no other time to live may be chosen. Leave it to the catalog."
-            );
-        }
-
-        if (value is not null)
-            return keyspace.PhysicalTtl(settings, entry.WireName, ttl);
-        // "Does not exist" has neither grace nor jitter: it is short-lived as it is.
-        var chosen = ttl ?? settings.NegativeTtl;
-        return chosen < settings.MaxTtl ? chosen : settings.MaxTtl;
-    }
-
     public static LeaseTerms TermsOf(CacheFamily family, string token, Epoch epoch)
     {
         var (settings, policy) = (family.Settings, family.Policy);
@@ -252,16 +236,16 @@ internal sealed class EntryLoader(
             }
 
             item.Entry.Family.CountLoad();
-            var json = TryEncode(item.Entry, value);
+            var json = _filler.TryEncode(item.Entry, value);
             loaded.Add((item, new Loaded<T>(true, value, json, CacheTier.Loader, RedisFailed: redisFailed)));
-            if (MayFill(item, json, value, context, epoch, out var entry))
+            if (_filler.MayFill(item, json, value, context, epoch, out var entry))
                 filled.Add((item, entry));
             else
                 unused.Add(item);
         }
 
         await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
-        await FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
+        await _filler.FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)
@@ -505,98 +489,4 @@ internal sealed class EntryLoader(
         !family.Policy.Sliding
         && family.Policy.FailoverSafety == FailoverSafety.Relaxed
         && (family.Policy.ReadMode == ReadMode.Plain || (family.Policy.ReadMode == ReadMode.Auto && family.MostlyHits));
-
-    private bool MayFill<T>(LoadItem<T> item, byte[]? json, T? value, LoadContext context, Epoch? epoch, out FilledEntry entry)
-    {
-        entry = default;
-        if (item.Lease is null || json is null || context.DontStore || json.Length > options.MaxValueBytes)
-            return false;
-        var life = TimeToLive(item.Entry, value, context.Ttl);
-        if (life <= TimeSpan.Zero)
-            return false;
-        // A lease of before a failover may stand on the new primary, and prove nothing there.
-        // mutant: FailoverLease
-        if (!CoherenceMutants.FailoverLease && (epoch is null || link.Epoch?.Id != epoch.Id))
-        {
-            CacheLog.Overtaken(logger, item.Entry.Family.Name);
-            return false;
-        }
-
-        entry = new FilledEntry(item.Entry.WireName, json, Math.Max(1, (long)life.TotalMilliseconds));
-        return true;
-    }
-
-    private async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, Epoch? epoch, StoreTally? tally)
-    {
-        foreach (var group in filled.GroupBy(static one => one.Item.Lease!).ToList())
-        {
-            var family = group.First().Item.Entry.Family;
-            try
-            {
-                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
-                foreach (var code in codes)
-                {
-                    tally?.Count(code == FillCode.Stored);
-                    if (code == FillCode.Full)
-                        NotStored(family, "Redis is full (OOM).");
-                    else if (code != FillCode.Stored)
-                    {
-                        family.CountRefusedFill();
-                        CacheLog.Overtaken(logger, family.Name);
-                    }
-                }
-            }
-            catch (Exception error) when (error is RedisException or ObjectDisposedException)
-            {
-                foreach (var _ in group)
-                    tally?.Count(stored: false);
-                NotStored(family, error is RedisServerException { Code: "OOM" } ? "Redis is full (OOM)." : error.Message);
-            }
-        }
-    }
-
-    // A fill belongs to the connection on which it was sent: on the next, the lease may be one that a lagging replica has brought back. Where it is the same
-    // life of the same server, it is sent once more; it does nothing if it has been executed.
-    private async ValueTask<FillCode[]> FillAsync(string lease, FilledEntry[] entries, Epoch? epoch)
-    {
-        try
-        {
-            return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
-        }
-        catch (RedisConnectionException)
-        {
-            var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
-            if (epoch is null || now.Id != epoch.Id || !now.CanProve)
-                throw;
-        }
-
-        return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
-    }
-
-    private byte[]? TryEncode<T>(in CacheEntry<T> entry, T? value)
-    {
-        try
-        {
-            var json = entry.Codec.Encode(value);
-            if (json.Length > options.MaxValueBytes)
-                NotStored(
-                    entry.Family,
-                    $"it takes {json.Length} bytes as JSON, and CacheOptions.MaxValueBytes allows {options.MaxValueBytes}."
-                );
-            return json;
-        }
-        catch (Exception error)
-        {
-            // The serializer runs the user's own code. The value is there and good for the callers; only storing it is not possible.
-            NotStored(entry.Family, $"it cannot be written as JSON ({error.GetType().Name}).");
-            return null;
-        }
-    }
-
-    public void NotStored(CacheFamily family, string reason)
-    {
-        family.CountStoreFailure();
-        if (_notStored.MayLog(out var suppressed))
-            CacheLog.NotStored(logger, family.Name, reason, suppressed);
-    }
 }

@@ -41,7 +41,7 @@ internal sealed class EntryWarmer(
                 continue;
             }
 
-            var timeToLive = loader.TimeToLive(entry, value, ttl: null);
+            var timeToLive = loader.Filler.TimeToLive(entry, value, ttl: null);
             if (timeToLive <= TimeSpan.Zero)
             {
                 run.Add(done: 1, failed: 0);

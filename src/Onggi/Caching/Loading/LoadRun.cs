@@ -121,7 +121,7 @@ internal sealed class LoadRun<T>(
         {
             // It answers, and cannot take anything.
             owner.Reader.Answered();
-            owner.NotStored(first.Family, "Redis is full (OOM).");
+            owner.Filler.NotStored(first.Family, "Redis is full (OOM).");
             return (null, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
