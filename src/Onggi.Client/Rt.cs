@@ -10,6 +10,13 @@ internal static class Rt
 {
     internal static readonly bool Capture = AppContext.TryGetSwitch("Onggi.CaptureContext", out var on) && on;
 
+    /// <summary>For awaiting a task without a result whose end is all that matters, however it ends.</summary>
+    internal static readonly ConfigureAwaitOptions Quietly =
+        ConfigureAwaitOptions.SuppressThrowing | (Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
+
+    /// <summary>For what outlives its caller: until it is disposed, what is begun does not carry the caller's request or activity along.</summary>
+    internal static AsyncFlowControl? WithoutFlow() => ExecutionContext.IsFlowSuppressed() ? null : ExecutionContext.SuppressFlow();
+
     /// <summary>How signals are made: who waits for one goes on elsewhere, never in the middle of who gives it.</summary>
     /// <remarks>A simulation that runs everything on one thread sets <see cref="TaskCreationOptions.None"/>, so that nothing passes through the thread pool.</remarks>
     internal static TaskCreationOptions Signals = TaskCreationOptions.RunContinuationsAsynchronously;

@@ -12,10 +12,6 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
-    private static readonly ConfigureAwaitOptions UntilStopped =
-        ConfigureAwaitOptions.SuppressThrowing
-        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
-
     private readonly OnggiKeyspace _keyspace;
     private readonly OnggiOptions _options;
     private readonly ILogger<OnggiStartup> _logger;
@@ -59,7 +55,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
-        await _retrying.ConfigureAwait(UntilStopped);
+        await _retrying.ConfigureAwait(Rt.Quietly);
         // Handlers may use services that end with the host, so they end first.
         await _keyspace.Events.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
@@ -67,7 +63,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
-        await _retrying.ConfigureAwait(UntilStopped);
+        await _retrying.ConfigureAwait(Rt.Quietly);
         _stop.Dispose();
     }
 
@@ -84,7 +80,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     {
         for (var pause = FirstPause; !_stop.IsCancellationRequested; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
-            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(UntilStopped);
+            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
             try
             {
                 await ConnectAsync(_stop.Token).ConfigureAwait(Rt.Capture);

@@ -186,9 +186,3 @@ internal sealed class OnggiDistributedCache(
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Life(long First, long Sliding, long Last);
 }
-
-/// <summary>Names of what stands beside an entry: in its slot, and within the second pattern of its family.</summary>
-internal static class AuxiliaryName
-{
-    public static string Of(string wireName, string part) => "{" + wireName + "}:" + part;
-}

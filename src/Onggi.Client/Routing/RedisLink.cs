@@ -103,7 +103,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
                 return;
 
             // The loop outlives the caller: it must not carry the caller's request or activity along.
-            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            using var flow = Rt.WithoutFlow();
             _settings.Server.Moved += OnMoved;
             _running = _dialer.BeginsOnOwnThread ? OwnThread.BeginAsync("Onggi connect", () => RunAsync(here: true)) : RunAsync();
         }

@@ -144,15 +144,10 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
         catch (Exception error)
         {
-            if (pending is not null)
-                Abandon(pending, error);
-            return ValueTask.FromException<T>(error);
+            return Failed(pending, error);
         }
 
-        var task = pending.Task;
-        if (cancellationToken.CanBeCanceled)
-            pending.CancelOn(cancellationToken);
-        return task;
+        return TaskOf(pending, cancellationToken);
     }
 
     private ValueTask<T> SendAsync<TState, T>(
@@ -182,15 +177,25 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         }
         catch (Exception error)
         {
-            if (pending is not null)
-                Abandon(pending, error);
-            return ValueTask.FromException<T>(error);
+            return Failed(pending, error);
         }
 
+        return TaskOf(pending, cancellationToken);
+    }
+
+    private static ValueTask<T> TaskOf<T>(PendingReply<T> pending, CancellationToken cancellationToken)
+    {
         var task = pending.Task;
         if (cancellationToken.CanBeCanceled)
             pending.CancelOn(cancellationToken);
         return task;
+    }
+
+    private ValueTask<T> Failed<T>(PendingReply<T>? pending, Exception error)
+    {
+        if (pending is not null)
+            Abandon(pending, error);
+        return ValueTask.FromException<T>(error);
     }
 
     /// <summary>Sends a command and blocks until its reply has come, without any other thread's help.</summary>

@@ -112,7 +112,7 @@ internal sealed class CacheMetrics
             "How often that was longer than the bound. Alarm above 0."
         );
         meter.CreateObservableCounter("onggi.cache.staleness.checks", () => probe.Checked, "{check}", "Entries compared with Redis.");
-        meter.CreateObservableCounter("onggi.cache.generations", () => link.Generations, "{connection}", "Connections for tracked reads.");
+        meter.CreateObservableCounter("onggi.cache.generations", () => link.Generation, "{connection}", "Connections for tracked reads.");
         meter.CreateObservableGauge("onggi.cache.leases", () => leases.Count, "{lease}", "Rights to fill that this process holds.");
         var staleness = meter.CreateHistogram(
             "onggi.cache.staleness",

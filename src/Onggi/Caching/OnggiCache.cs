@@ -282,7 +282,7 @@ public sealed class OnggiCache : IAsyncDisposable
     public ValueTask InvalidateAsync<T>(CacheKey<T> key, Invalidation strength, CancellationToken cancellationToken = default) =>
         _writer.InvalidateAsync(_families.Of(key.Family), [_keyspace.WireName(key.Entry)], strength, cancellationToken);
 
-    /// <summary>What memory or Redis has for the keys, each of which is in the result. At most one round trip, of one MGET per 256 keys.</summary>
+    /// <summary>What memory or Redis has for the keys, each of which is in the result. At most one round trip, of one script per 64 keys.</summary>
     /// <inheritdoc cref="GetAsync{T}"/>
     /// <param name="keys">From the generated <c>Keys</c>; one that comes twice is asked for once.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

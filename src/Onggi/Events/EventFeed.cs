@@ -13,10 +13,6 @@ internal sealed class EventFeed : IAsyncDisposable
 {
     internal static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
 
-    private static readonly ConfigureAwaitOptions UntilStopped =
-        ConfigureAwaitOptions.SuppressThrowing
-        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
-
     private readonly RedisClient _redis;
     private readonly Action<string, RedisMessage> _received;
     private readonly Action<string> _began;
@@ -72,7 +68,7 @@ internal sealed class EventFeed : IAsyncDisposable
     public void Start()
     {
         // The loop outlives the caller: it must not carry the caller's request or activity along.
-        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+        using var flow = Rt.WithoutFlow();
         _loop = RunAsync();
     }
 
@@ -108,7 +104,7 @@ internal sealed class EventFeed : IAsyncDisposable
                 EventsLog.FeedFailed(_logger, Type, failure);
             }
 
-            await Task.Delay(PauseAfterRefusal, _time, _stop.Token).ConfigureAwait(UntilStopped);
+            await Task.Delay(PauseAfterRefusal, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
         }
 
         _firstAnswer.TrySetResult(null);

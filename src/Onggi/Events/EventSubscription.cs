@@ -57,7 +57,7 @@ internal sealed class EventSubscription : IAsyncDisposable
             OnDropped
         );
         // Handlers run on their own account, not in the request or activity of whoever subscribed.
-        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+        using var flow = Rt.WithoutFlow();
         _loop = RunAsync();
     }
 

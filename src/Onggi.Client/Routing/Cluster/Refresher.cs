@@ -33,7 +33,7 @@ internal sealed class Refresher : IAsyncDisposable
                 return;
 
             // It outlives the caller: it must not carry the caller's request or activity along.
-            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+            using var flow = Rt.WithoutFlow();
             _running = RunAsync();
         }
     }

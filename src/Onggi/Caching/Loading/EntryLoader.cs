@@ -28,10 +28,6 @@ internal sealed class EntryLoader(
     /// <summary>How often is asked again where nobody tells of changes.</summary>
     public static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
-    public static readonly ConfigureAwaitOptions Quietly =
-        ConfigureAwaitOptions.SuppressThrowing
-        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
-
     private readonly EntryFiller _filler = new(keyspace, options, link, store, logger, time);
     private readonly LogThrottle _stale = new(time);
     private readonly HashSet<string> _refreshing = new(StringComparer.Ordinal);
@@ -122,7 +118,7 @@ internal sealed class EntryLoader(
                 return;
         }
 
-        using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
+        using var flow = Rt.WithoutFlow();
         _ = RefreshAsync(entry, state, loader);
     }
 
@@ -259,46 +255,33 @@ internal sealed class EntryLoader(
     /// <summary>Gives leases back while the loader may still run: it has been left by all. What it fills later is refused.</summary>
     public async Task ReleaseAsync<T>(List<LoadItem<T>> items)
     {
-        var held = new List<(string Lease, string WireName)>(items.Count);
+        // Looked up before the first wait, after which the items may have changed.
+        var groups = items
+            .Where(static item => item.Lease is not null)
+            .GroupBy(static item => item.Lease!, static item => item.Entry.WireName)
+            .ToList();
         foreach (var item in items)
-        {
-            if (item.Lease is { } lease)
-                held.Add((lease, item.Entry.WireName));
             leases.Remove(item.Flight);
-        }
-
-        try
-        {
-            foreach (var group in held.GroupBy(static one => one.Lease, static one => one.WireName))
-                await store.RenewAsync(group.Key, [.. group], TimeSpan.Zero).ConfigureAwait(Rt.Capture);
-        }
-        catch (Exception error) when (error is RedisException or ObjectDisposedException)
-        {
-            // It ends by itself.
-        }
-    }
-
-    /// <summary>Gives leases back, so that whoever waits may load. Nobody waits for the answer longer than the command time-out.</summary>
-    public async ValueTask GiveBackAsync<T>(List<LoadItem<T>> items)
-    {
-        foreach (var group in items.Where(static item => item.Lease is not null).GroupBy(static item => item.Lease!).ToList())
+        foreach (var group in groups)
         {
             try
             {
-                var names = group.Select(static item => item.Entry.WireName).ToList();
-                foreach (var item in group)
-                {
-                    leases.Remove(item.Flight);
-                    item.Lease = null;
-                }
-
-                await store.RenewAsync(group.Key, names, TimeSpan.Zero).ConfigureAwait(Rt.Capture);
+                await store.RenewAsync(group.Key, [.. group], TimeSpan.Zero).ConfigureAwait(Rt.Capture);
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
             {
                 // It ends by itself.
             }
         }
+    }
+
+    /// <summary>Gives leases back, so that whoever waits may load. Nobody waits for the answer longer than the command time-out.</summary>
+    public Task GiveBackAsync<T>(List<LoadItem<T>> items)
+    {
+        var released = ReleaseAsync(items);
+        foreach (var item in items)
+            item.Lease = null;
+        return released;
     }
 
     public void Complete<T>(LoadFlight<T> flight, Loaded<T> loaded)
@@ -362,7 +345,7 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
-        await ((Task)flight.EndAsync()).WaitAsync(most, time, cancellationToken).ConfigureAwait(Quietly);
+        await ((Task)flight.EndAsync()).WaitAsync(most, time, cancellationToken).ConfigureAwait(Rt.Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);

@@ -26,44 +26,17 @@ internal sealed class EntryReader(
     TimeProvider time
 )
 {
-    /// <summary>The most keys in one UNLINK, so that one call of ours does not hold up everybody else's on the server.</summary>
-    public const int MaxKeysPerCommand = 256;
-
     // What the scripts say of a key of another type.
     private const long WrongType = -3;
 
     private readonly LogThrottle _failures = new(time);
 
     /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
-    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result)
-    {
-        if (fill.Memory.Find(key.Entry) is { } entry && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value)))
-        {
-            entry.Family.CountMemoryHit();
-            result = new CacheResult<T>(value, CacheTier.Memory);
-            return true;
-        }
-
-        result = default;
-        return false;
-    }
+    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result) => TryTake(fill.Memory.Find(key.Entry), out result);
 
     /// <summary>The same for who can refresh the entry ahead of its end; <paramref name="shouldRefresh"/> is <c>true</c> for one caller when it is time.</summary>
-    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh)
-    {
-        if (
-            fill.Memory.Find(key.Entry, out shouldRefresh) is { } entry
-            && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value))
-        )
-        {
-            entry.Family.CountMemoryHit();
-            result = new CacheResult<T>(value, CacheTier.Memory);
-            return true;
-        }
-
-        result = default;
-        return false;
-    }
+    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh) =>
+        TryTake(fill.Memory.Find(key.Entry, out shouldRefresh), out result);
 
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="InvalidOperationException">The type cannot be written as JSON.</exception>
@@ -140,7 +113,8 @@ internal sealed class EntryReader(
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
-            return (null, Failed(entry.Family, error, asked));
+            Failed(entry.Family, error, asked);
+            return (null, true);
         }
     }
 
@@ -170,17 +144,16 @@ internal sealed class EntryReader(
         return new CacheResult<T>(value, CacheTier.Redis, isStale);
     }
 
-    /// <summary>Asks memory, then Redis, for many entries; what has an answer goes into <paramref name="results"/>, the rest comes back.</summary>
-    public async ValueTask<List<(CacheEntry<T> Entry, bool Failed)>> ReadManyAsync<T>(
+    /// <summary>Asks memory, then Redis, for many entries; what has no answer is a miss in <paramref name="results"/>.</summary>
+    public async ValueTask ReadManyAsync<T>(
         IEnumerable<CacheKey<T>> keys,
         Dictionary<CacheKey<T>, CacheResult<T>> results,
         CancellationToken cancellationToken
     )
     {
         var entries = MissingInMemory(keys, results);
-        var missing = new List<(CacheEntry<T>, bool)>();
         if (entries.Count == 0)
-            return missing;
+            return;
         var asked = time.GetTimestamp();
         var failed = !MayAsk(entries[0]);
         EntryAsk[] asks = [];
@@ -196,7 +169,8 @@ internal sealed class EntryReader(
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
             {
-                failed = Failed(entries[0].Family, error, asked);
+                Failed(entries[0].Family, error, asked);
+                failed = true;
             }
         }
 
@@ -204,13 +178,8 @@ internal sealed class EntryReader(
         {
             var read = failed ? new EntryRead<T>(default, Failed: true) : Take(entries[i], asks[i]);
             Count(entries[i].Family, read.Result.Found, read.Failed);
-            if (read.Result.Found)
-                results[entries[i].Key] = read.Result;
-            else
-                missing.Add((entries[i], read.Failed));
+            results[entries[i].Key] = read.Result;
         }
-
-        return missing;
     }
 
     /// <summary>Puts what memory has into the results, and a miss for every other key, which comes back.</summary>
@@ -238,21 +207,20 @@ internal sealed class EntryReader(
         watch.Answered();
     }
 
-    /// <summary>A question failed: it is logged and weighed. Always <c>true</c>.</summary>
-    public bool Failed(CacheFamily family, Exception error, long asked)
+    /// <summary>A question failed: it is logged and weighed.</summary>
+    public void Failed(CacheFamily family, Exception error, long asked)
     {
         if (error is not RedisException failure)
         {
             // The host stops: who still asks is served by loaders.
             Skipped(family);
-            return true;
+            return;
         }
 
         if (watch.Failed(failure, asked))
             CacheLog.Silent(logger, store.CommandTimeout);
         if (_failures.MayLog(out var suppressed))
             CacheLog.ReadFailed(logger, family.Name, error.Message, suppressed);
-        return true;
     }
 
     public static void Count(CacheFamily family, bool found, bool failed)
@@ -263,6 +231,20 @@ internal sealed class EntryReader(
             family.CountError();
         else
             family.CountMiss();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryTake<T>(ProvenEntry? entry, out CacheResult<T> result)
+    {
+        if (entry is not null && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value)))
+        {
+            entry.Family.CountMemoryHit();
+            result = new CacheResult<T>(value, CacheTier.Memory);
+            return true;
+        }
+
+        result = default;
+        return false;
     }
 
     // Memory holds JSON as it came; the object is made once, by the first who asks, and shared where its type allows it.

@@ -23,6 +23,9 @@ internal sealed class EntryWriter(
     TimeProvider time
 )
 {
+    // The most keys in one UNLINK, so that one call of ours does not hold up everybody else's on the server.
+    private const int MostKeysPerCommand = 256;
+
     // How much may wait in the connection at a time: enough for one round trip to be worth while, too little to fill the server's buffers.
     private const int MaxCommandsInFlight = 256;
     private const int MaxBytesInFlight = 4 << 20;
@@ -94,9 +97,9 @@ internal sealed class EntryWriter(
     )
     {
         await RemoveAsync(wireNames, cancellationToken).ConfigureAwait(Rt.Capture);
-        for (var start = 0; start < wireNames.Length; start += EntryReader.MaxKeysPerCommand)
+        for (var start = 0; start < wireNames.Length; start += MostKeysPerCommand)
         {
-            var names = wireNames.AsMemory(start, Math.Min(EntryReader.MaxKeysPerCommand, wireNames.Length - start)).ToArray();
+            var names = wireNames.AsMemory(start, Math.Min(MostKeysPerCommand, wireNames.Length - start)).ToArray();
             background.Start(_ => NotifyAsync(family, names));
         }
 
@@ -159,9 +162,9 @@ internal sealed class EntryWriter(
         try
         {
             var chunks = new List<Task>();
-            for (var start = 0; start < wireNames.Length; start += EntryReader.MaxKeysPerCommand)
+            for (var start = 0; start < wireNames.Length; start += MostKeysPerCommand)
             {
-                var chunk = wireNames.Slice(start, Math.Min(EntryReader.MaxKeysPerCommand, wireNames.Length - start));
+                var chunk = wireNames.Slice(start, Math.Min(MostKeysPerCommand, wireNames.Length - start));
                 chunks.Add(RemoveUntilConfirmedAsync(chunk, cancellationToken));
             }
 

@@ -228,7 +228,7 @@ internal sealed class LoadRun<T>(
                 lease = TimeSpan.FromTicks(Math.Min(lease.Ticks, EntryLoader.Poll.Ticks));
             var most = lease < patience ? lease : patience;
             if (most > TimeSpan.Zero)
-                await ask.Wait!.Changed.WaitAsync(most, owner.Time, batch.Abandoned).ConfigureAwait(EntryLoader.Quietly);
+                await ask.Wait!.Changed.WaitAsync(most, owner.Time, batch.Abandoned).ConfigureAwait(Rt.Quietly);
             if (ask.Wait!.Changed.IsCompleted || lease < patience)
                 return !batch.Abandoned.IsCancellationRequested;
             await OutOfPatienceAsync(item).ConfigureAwait(Rt.Capture);

@@ -20,9 +20,7 @@ internal sealed class StalenessProbe : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Random _random = new();
-    private readonly CancellationTokenSource _stop = new();
-    private readonly Lock _gate = new();
-    private Task? _running;
+    private readonly BackgroundLoop _loop;
     private long _checked;
     private long _differed;
     private long _broken;
@@ -39,6 +37,7 @@ internal sealed class StalenessProbe : IAsyncDisposable
     {
         (_memory, _store, _link, _options) = (memory, store, link, options);
         (_time, _logger) = (time, logger);
+        _loop = new BackgroundLoop(RunAsync);
     }
 
     /// <summary>Entries that were compared.</summary>
@@ -59,36 +58,18 @@ internal sealed class StalenessProbe : IAsyncDisposable
     /// <summary>Begins, if that has not been done and it is wanted.</summary>
     public void Start()
     {
-        if (_running is not null || _options.StalenessSamplesPerSecond == 0 || !_memory.IsOn)
-            return;
-        lock (_gate)
-        {
-            if (_running is not null || _stop.IsCancellationRequested)
-                return;
-            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
-            _running = RunAsync();
-        }
+        if (_options.StalenessSamplesPerSecond > 0 && _memory.IsOn)
+            _loop.Start();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        Task? running;
-        lock (_gate)
-        {
-            running = _running;
-            _stop.Cancel();
-        }
+    public ValueTask DisposeAsync() => _loop.DisposeAsync();
 
-        if (running is not null)
-            await running.ConfigureAwait(EntryLoader.Quietly);
-    }
-
-    private async Task RunAsync()
+    private async Task RunAsync(CancellationToken stopping)
     {
-        while (!_stop.IsCancellationRequested)
+        while (!stopping.IsCancellationRequested)
         {
-            await Task.Delay(Every, _time, _stop.Token).ConfigureAwait(EntryLoader.Quietly);
-            for (var left = _options.StalenessSamplesPerSecond; left > 0 && !_stop.IsCancellationRequested; left--)
+            await Task.Delay(Every, _time, stopping).ConfigureAwait(Rt.Quietly);
+            for (var left = _options.StalenessSamplesPerSecond; left > 0 && !stopping.IsCancellationRequested; left--)
             {
                 if (_memory.Sample((uint)_random.Next()) is { } entry)
                     await CheckAsync(entry).ConfigureAwait(Rt.Capture);
@@ -102,7 +83,7 @@ internal sealed class StalenessProbe : IAsyncDisposable
         try
         {
             var asked = _time.GetTimestamp();
-            var stored = await _store.PeekAsync(entry.WireName, _stop.Token).ConfigureAwait(Rt.Capture);
+            var stored = await _store.PeekAsync(entry.WireName, _loop.Stopping).ConfigureAwait(Rt.Capture);
             _checked++;
             if (stored is not null && stored.AsSpan().SequenceEqual(entry.Json))
                 return;
@@ -115,7 +96,7 @@ internal sealed class StalenessProbe : IAsyncDisposable
                 if (!_memory.Serves(entry))
                     break;
                 last = now;
-                await Task.Delay(Look, _time, _stop.Token).ConfigureAwait(Rt.Capture);
+                await Task.Delay(Look, _time, _loop.Stopping).ConfigureAwait(Rt.Capture);
             }
 
             Note(entry, _time.GetElapsedTime(asked, last), _time.GetElapsedTime(known, last));

@@ -56,7 +56,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private readonly IClock _clock;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly CancellationTokenSource _stop = new();
+    private readonly BackgroundLoop _loop;
     private readonly Lock _gate = new();
     private TaskCompletionSource _wake = NewSignal();
     private SharedEnd<bool> _greeted = new();
@@ -66,7 +66,6 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private long _generation;
     private volatile bool _connected;
     private int _beats;
-    private Task? _running;
 
     public CoherenceLink(
         ICacheStore store,
@@ -80,6 +79,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     {
         (_store, _memory, _waits, _options) = (store, memory, waits, options);
         (_clock, _time, _logger) = (clock, time, logger);
+        _loop = new BackgroundLoop(RunAsync);
     }
 
     /// <summary>Told when the server's life is another than before: its epoch, and whether it came back empty. On the reading loop: it must not block.</summary>
@@ -91,27 +91,13 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     /// <summary>The epoch of the present connection; <c>null</c> until it is greeted.</summary>
     public Epoch? Epoch => _epoch;
 
-    /// <summary>How many connections there were.</summary>
-    public long Generations => Generation;
-
     private long OwnBoundMs => (long)_options.MaxStaleness.TotalMilliseconds;
 
     /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
     public long BoundMs => _epoch is { CanProve: true } epoch ? Math.Min(OwnBoundMs, epoch.BoundMs) : OwnBoundMs;
 
     /// <summary>Begins, if that has not been done.</summary>
-    public void Start()
-    {
-        if (_running is not null)
-            return;
-        lock (_gate)
-        {
-            if (_running is not null || _stop.IsCancellationRequested)
-                return;
-            using var flow = ExecutionContext.IsFlowSuppressed() ? default(AsyncFlowControl?) : ExecutionContext.SuppressFlow();
-            _running = RunAsync();
-        }
-    }
+    public void Start() => _loop.Start();
 
     /// <summary>The epoch, once the connection is greeted.</summary>
     /// <exception cref="RedisTimeoutException">It is not within the command time-out. Nothing was sent.</exception>
@@ -150,15 +136,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Task? running;
-        lock (_gate)
-        {
-            running = _running;
-            _stop.Cancel();
-        }
-
-        if (running is not null)
-            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _loop.DisposeAsync().ConfigureAwait(Rt.Capture);
         _waits.WakeAll();
     }
 
@@ -174,7 +152,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
                 return epoch;
             try
             {
-                await greeted.WaitAsync(waited, _time, _stop.Token).ConfigureAwait(Rt.Capture);
+                await greeted.WaitAsync(waited, _time, _loop.Stopping).ConfigureAwait(Rt.Capture);
             }
             catch (TimeoutException late)
             {
@@ -191,12 +169,12 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         }
     }
 
-    private async Task RunAsync()
+    private async Task RunAsync(CancellationToken stopping)
     {
         await Rt.YieldAsync().ConfigureAwait(Rt.Capture);
-        if (!await TryTrackAsync().ConfigureAwait(Rt.Capture))
+        if (!await TryTrackAsync(stopping).ConfigureAwait(Rt.Capture))
             return;
-        while (!_stop.IsCancellationRequested)
+        while (!stopping.IsCancellationRequested)
         {
             Task wake;
             lock (_gate)
@@ -222,21 +200,17 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             }
 
             if (pause != TimeSpan.Zero)
-                await wake.WaitAsync(pause, _time, _stop.Token).ConfigureAwait(Quietly);
+                await wake.WaitAsync(pause, _time, stopping).ConfigureAwait(Rt.Quietly);
         }
     }
 
-    private static ConfigureAwaitOptions Quietly { get; } =
-        ConfigureAwaitOptions.SuppressThrowing
-        | (Rt.Capture ? ConfigureAwaitOptions.ContinueOnCapturedContext : ConfigureAwaitOptions.None);
-
-    private async ValueTask<bool> TryTrackAsync()
+    private async ValueTask<bool> TryTrackAsync(CancellationToken stopping)
     {
-        while (!_stop.IsCancellationRequested)
+        while (!stopping.IsCancellationRequested)
         {
             try
             {
-                await _store.WhenKnownAsync(_stop.Token).ConfigureAwait(Rt.Capture);
+                await _store.WhenKnownAsync(stopping).ConfigureAwait(Rt.Capture);
                 if (_store.TryTrack(this, TimeSpan.FromMilliseconds(4 * OwnBoundMs)))
                     return true;
                 CacheLog.MemoryIsOff(_logger, "the servers are a cluster, and what is proven is proven by one server.");
@@ -245,7 +219,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             }
             catch (RedisException)
             {
-                await Task.Delay(GreetAgain, _time, _stop.Token).ConfigureAwait(Quietly);
+                await Task.Delay(GreetAgain, _time, stopping).ConfigureAwait(Rt.Quietly);
             }
             catch (Exception error) when (error is ObjectDisposedException or OperationCanceledException)
             {
@@ -260,7 +234,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     {
         try
         {
-            await _store.HelloAsync(new Call(this, null, Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+            await _store.HelloAsync(new Call(this, Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
         }
         catch (RedisServerException refused)
         {
@@ -279,7 +253,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         Interlocked.Increment(ref _beats);
         try
         {
-            await _store.BeatAsync(new Call(this, epoch, epoch.Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+            await _store.BeatAsync(new Call(this, epoch.Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
@@ -365,10 +339,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     private static TaskCompletionSource NewSignal() => new(Rt.Signals);
 
-    private sealed class Call(CoherenceLink link, Epoch? epoch, long generation, long sentAt) : EpochCall(link.OwnBoundMs)
+    private sealed class Call(CoherenceLink link, long generation, long sentAt) : EpochCall(link.OwnBoundMs)
     {
-        public Epoch? Epoch => epoch;
-
         public long Generation => generation;
 
         public long SentAt => sentAt;
