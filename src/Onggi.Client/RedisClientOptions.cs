@@ -31,7 +31,7 @@ public sealed class RedisClientOptions
     /// <value>Default <see cref="ReadFrom.Primary"/>.</value>
     public ReadFrom ReadFrom { get; set; }
 
-    /// <summary>What happens to a command for which there is no room, because <see cref="MaxInFlight"/> or <see cref="MaxBufferedBytes"/> is reached.</summary>
+    /// <summary>What happens to a command for which there is no room, because <see cref="MaxInFlight"/>, <see cref="MaxBacklog"/> or <see cref="MaxBufferedBytes"/> is reached.</summary>
     /// <value>Default <see cref="WhenFull.Reject"/>.</value>
     public WhenFull WhenFull { get; set; }
 

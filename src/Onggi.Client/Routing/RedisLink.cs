@@ -269,7 +269,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
         _live.Connection.Close("The client was disposed.", null);
-        _line.EndAll("The client was disposed.");
+        _line.EndAll(WaitingLine.Ended);
         lock (_gate)
         {
             // Those who wait to be connected learn that it will not be.

@@ -474,7 +474,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     /// <exception cref="ObjectDisposedException">The client has ended.</exception>
     protected void Wait(PendingReply pending, RedisConnectionException reason)
     {
-        if (pending.Retries == 0 && _later.Count >= _options.MaxBacklog)
+        if (_options.WhenFull == WhenFull.Reject && pending.Retries == 0 && _later.Count >= _options.MaxBacklog)
             throw new RedisBusyException($"{reason.Message} {_options.MaxBacklog} commands wait already.");
         pending.Retries++;
         pending.Refused = reason;

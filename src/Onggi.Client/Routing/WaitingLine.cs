@@ -5,6 +5,9 @@ namespace Onggi.Client.Routing;
 /// <summary>Commands that wait for room, first come, first served.</summary>
 internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
 {
+    /// <summary>Why there is no place any more.</summary>
+    public const string Ended = "The client was disposed.";
+
     private readonly Lock _gate = new();
     private readonly Queue<PendingReply> _waiting = [];
     private volatile bool _any;
@@ -77,12 +80,15 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
         }
 
         foreach (var pending in left)
-        {
-            var (word, sent) = (pending.Word, pending.MaybeExecuted ? Sent.Maybe : Sent.No);
-            if (!pending.IsSettled && !TryAgain(pending, new RedisConnectionException(reason, sent)))
-                pending.TryFail(word, new RedisConnectionException(reason, sent, isTransient: false));
-            pending.Release();
-        }
+            End(pending, reason);
+    }
+
+    private static void End(PendingReply pending, string reason)
+    {
+        var (word, sent) = (pending.Word, pending.MaybeExecuted ? Sent.Maybe : Sent.No);
+        if (!pending.IsSettled && !TryAgain(pending, new RedisConnectionException(reason, sent)))
+            pending.TryFail(word, new RedisConnectionException(reason, sent, isTransient: false));
+        pending.Release();
     }
 
     private static bool TryAgain(PendingReply pending, RedisException error)
@@ -105,7 +111,13 @@ internal sealed class WaitingLine(Func<PendingReply, bool> tryEnqueue)
             if (!first.IsSettled)
                 return tryEnqueue(first);
         }
-        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        catch (ObjectDisposedException)
+        {
+            // It got into the line while that ended: it goes the way of those that were in it.
+            End(first, Ended);
+            return true;
+        }
+        catch (RedisException error)
         {
             // No place for it, now or later. It must not fall on whoever happens to move the line, nor keep the others from moving.
             first.TryFail(first.Word, error);

@@ -173,6 +173,23 @@ public sealed class WaitingLineTests
         Assert.Equal(0, connection.InFlight);
     }
 
+    [Fact]
+    public async Task Who_gets_into_a_line_while_it_ends_is_asked_for_elsewhere_too()
+    {
+        var connection = Attached();
+        var line = new WaitingLine(_ => throw new ObjectDisposedException("the link"));
+        var (pending, task) = Ask(new Elsewhere(connection));
+        var (nobody, nobodysTask) = Ask();
+
+        line.Add(pending);
+        line.Add(nobody);
+        connection.OnBytes("+PONG\r\n"u8);
+
+        await task;
+        Assert.Equal(Sent.No, (await Assert.ThrowsAsync<RedisConnectionException>(() => nobodysTask.AsTask())).Sent);
+        Assert.Equal((0, true), (connection.InFlight, line.IsEmpty));
+    }
+
     private static (PendingReply<Mark>, ValueTask<Mark>) Ask(CommandOrigin? origin = null)
     {
         var pending = PendingReply<Mark>.Rent(Parser, "PING", asked: 0, deadline: long.MaxValue, origin);

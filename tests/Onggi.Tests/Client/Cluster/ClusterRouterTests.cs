@@ -188,6 +188,28 @@ public sealed class ClusterRouterTests
         Assert.Equal(1, cluster.Asked("GET a"));
     }
 
+    [Theory]
+    [InlineData(WhenFull.Wait, 0)]
+    [InlineData(WhenFull.Reject, 46)]
+    public async Task Whether_more_than_the_backlog_may_wait_for_the_owner_of_a_slot_is_an_option(WhenFull whenFull, int refused)
+    {
+        await using var cluster = new FakeCluster(1);
+        cluster.Slots = () => FakeCluster.Array(cluster.Range(0, 99, 0));
+        cluster.Answer = (_, _) => "$1\r\n1\r\n";
+        var options = cluster.Options;
+        (options.MaxBacklog, options.WhenFull, options.CommandTimeout) = (4, whenFull, Bound);
+        await using var redis = new RedisClient(options);
+        var first = redis.GetStringAsync("a").AsTask();
+        await UntilAsync(() => cluster.Asked("CLUSTER SLOTS") >= 2);
+
+        Task<string?>[] asked = [first, .. Enumerable.Range(0, 49).Select(_ => redis.GetStringAsync("a").AsTask())];
+        cluster.Slots = () => cluster.All(0);
+
+        await Task.WhenAll(asked).WaitAsync(Bound).ContinueWith(static _ => { }, TaskScheduler.Default);
+        Assert.Equal(refused, asked.Count(task => task.Exception?.InnerException is RedisBusyException));
+        Assert.Equal(50 - refused, asked.Count(task => task.IsCompletedSuccessfully));
+    }
+
     [Fact]
     public async Task A_command_for_a_slot_that_nobody_gets_times_out_and_was_not_sent()
     {
