@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Onggi.Client.Transport;
 
 /// <summary>What a reader has learned of its callers and of the time that replies take: whether callers may go on before the next wait is begun, and whether it pays to look for the next reply for a moment.</summary>
@@ -7,6 +9,7 @@ internal sealed class Lingering(TimeProvider time)
     /// <summary>How long a reader looks for the next reply. Being told of it costs about half of that.</summary>
     public static readonly TimeSpan LongestPoll = TimeSpan.FromMicroseconds(50);
 
+    private const int MostPolls = 256;
     private const int MostCredit = 64;
     private const int Trial = 40;
     private const int CostOfFailure = 4;
@@ -26,6 +29,28 @@ internal sealed class Lingering(TimeProvider time)
 
     /// <summary>Looking for the next reply has paid lately, or nobody has tried for a while.</summary>
     public bool MayPoll => !_polling.IsOn;
+
+    /// <summary>Looks again and again for a moment.</summary>
+    /// <returns>Whether it was found.</returns>
+    [SuppressMessage("ApiDesign", "RS0030:Do not use banned APIs", Justification = "Threads live in Transport.")]
+    public bool Poll(Func<bool> look, PumpCounters counters)
+    {
+        var began = time.GetTimestamp();
+        for (var polls = 1; ; polls++)
+        {
+            var found = look();
+            var took = time.GetElapsedTime(began);
+            if (!found && polls < MostPolls && took < LongestPoll)
+            {
+                Thread.Yield();
+                continue;
+            }
+
+            counters.Polled(polls);
+            Polled(found, took);
+            return found;
+        }
+    }
 
     /// <summary>A reader has looked for so long.</summary>
     public void Polled(bool found, TimeSpan took)

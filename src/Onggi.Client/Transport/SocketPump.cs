@@ -22,7 +22,6 @@ internal sealed class SocketPump : ConnectionPump
     // Reads after which the thread goes back to the pool for a moment.
     private const int MostLingering = 1024;
     private const int MostReplies = 4;
-    private const int MostPolls = 256;
 
     // Looks of the keeper, a millisecond each: a busy machine alone is no starvation.
     private const int LooksBeforeRescue = 3;
@@ -31,9 +30,9 @@ internal sealed class SocketPump : ConnectionPump
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(10);
 
     private readonly IReadinessTransport _transport;
-    private readonly TimeProvider _time;
     private readonly Action _onReadable;
     private readonly Lingering _lingering;
+    private readonly Func<bool> _look;
     private readonly Lock _gate = new();
     private ConfiguredValueTaskAwaitable<int>.ConfiguredValueTaskAwaiter _wait;
 
@@ -46,13 +45,19 @@ internal sealed class SocketPump : ConnectionPump
     private int _stuck;
     private int _replies;
     private int _seen;
+    private Got _seenByLook;
 
     // Only the keeper's: looks at which those whose replies have come could not go on.
     private int _stuckReady;
 
     public SocketPump(RespConnection connection, IReadinessTransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters) =>
-        (_transport, _time, _onReadable, _lingering) = (transport, time, OnReadable, new Lingering(time));
+        (_transport, _onReadable, _lingering, _look) = (
+            transport,
+            OnReadable,
+            new Lingering(time),
+            () => (_seenByLook = TryRead()) != Got.Nothing
+        );
 
     /// <summary>Besides what is due: a reader in its callers' code cannot read, and bytes can lie there that nobody is told of.</summary>
     public override bool HasWork =>
@@ -190,21 +195,8 @@ internal sealed class SocketPump : ConnectionPump
     {
         if (!Ready.IsEmpty || Connection.InFlight == 0 || !_lingering.MayPoll || ThreadPool.PendingWorkItemCount > 0)
             return Got.Nothing;
-        var began = _time.GetTimestamp();
-        for (var polls = 1; ; polls++)
-        {
-            var got = TryRead();
-            var took = _time.GetElapsedTime(began);
-            if (got == Got.Nothing && polls < MostPolls && took < Lingering.LongestPoll)
-            {
-                Thread.Yield();
-                continue;
-            }
-
-            Counters.Polled(polls);
-            _lingering.Polled(got != Got.Nothing, took);
-            return got;
-        }
+        _lingering.Poll(_look, Counters);
+        return _seenByLook;
     }
 
     // Takes the turn from the pool's thread that is in its callers' code, and sees to it that somebody is told of what comes next.

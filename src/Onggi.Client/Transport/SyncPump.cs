@@ -11,12 +11,14 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
 {
     private readonly IBlockingTransport _transport;
     private readonly TimeProvider _time;
+    private readonly Lingering _lingering;
+    private readonly Func<bool> _look;
     private int _reading;
 
     public SyncPump(RespConnection connection, IBlockingTransport transport, TimeProvider time, PumpCounters counters)
         : base(connection, transport, time, counters)
     {
-        (_transport, _time) = (transport, time);
+        (_transport, _time, _lingering, _look) = (transport, time, new Lingering(time), () => transport.WaitReadable(TimeSpan.Zero));
         connection.Driver = this;
     }
 
@@ -63,7 +65,7 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
                 var left = _time.GetElapsedTime(_time.GetTimestamp(), until);
                 if (left <= TimeSpan.Zero)
                     return;
-                TryRead(left);
+                TryRead(left, polls: _lingering.MayPoll);
             }
         }
         finally
@@ -81,11 +83,12 @@ internal sealed class SyncPump : ConnectionPump, IReplyDriver
             Connection.WakeNext();
     }
 
-    private bool TryRead(TimeSpan most)
+    // What comes within a moment is found sooner by looking than by being woken for it.
+    private bool TryRead(TimeSpan most, bool polls = false)
     {
         try
         {
-            if (!_transport.WaitReadable(most))
+            if (!(polls && _lingering.Poll(_look, Counters)) && !_transport.WaitReadable(most))
                 return false;
             var count = _transport.Receive(Connection.GetReceiveMemory().Span);
             if (count > 0)

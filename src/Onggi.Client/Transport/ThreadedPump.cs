@@ -17,7 +17,12 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
     private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan MostPause = TimeSpan.FromSeconds(1);
 
+    // More than so many at a time keep the reader busy without it.
+    private const int MostPolledFor = 4;
+
     private readonly TimeProvider _time = time;
+    private readonly Lingering _lingering = new(time);
+    private readonly Func<bool> _look = () => transport.WaitReadable(TimeSpan.Zero);
     private volatile ReaderTurn? _turn;
     private long _onPoolUntil;
     private long _calmSince;
@@ -73,7 +78,7 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
         {
             while (!HasEnded)
             {
-                if (!transport.WaitReadable(Slice))
+                if (!LooksFor(Connection.InFlight) && !transport.WaitReadable(Slice))
                     continue;
                 var count = transport.Receive(Connection.GetReceiveMemory().Span);
                 if (count < 0)
@@ -96,6 +101,9 @@ internal sealed class ThreadedPump(RespConnection connection, IBlockingTransport
 
         ReleaseOnPool();
     }
+
+    // What comes within a moment is found sooner by looking than by being woken for it.
+    private bool LooksFor(int replies) => replies is > 0 and <= MostPolledFor && _lingering.MayPoll && _lingering.Poll(_look, Counters);
 
     // False when the turn to read has passed to another thread meanwhile.
     private bool GoOn(ReaderTurn turn)
