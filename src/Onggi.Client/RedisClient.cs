@@ -268,8 +268,10 @@ public sealed class RedisClient : IAsyncDisposable
     /// <summary>A link on which the server watches what is read, and tells <paramref name="sink"/>. It ends with the client.</summary>
     /// <param name="sink">Told of every change.</param>
     /// <param name="deadAfter">After how long a silence the connection is given up while commands wait; <c>null</c> as the other connections.</param>
+    /// <param name="reads">Which reads are watched.</param>
     /// <exception cref="NotSupportedException">There are several servers.</exception>
-    internal TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter = null) => _router.Track(sink, deadAfter);
+    internal TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter = null, TrackedReads reads = TrackedReads.OptedIn) =>
+        _router.Track(sink, deadAfter, reads);
 
     /// <summary>Where commands go at the moment.</summary>
     internal Router Router => _router;

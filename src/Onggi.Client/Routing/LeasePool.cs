@@ -82,18 +82,6 @@ internal sealed class LeasePool : IAsyncDisposable
         await link.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
 
-    /// <summary>Ends all connections, because the server is not what it was thought to be.</summary>
-    public void Abort(string reason)
-    {
-        lock (_gate)
-        {
-            foreach (var link in _out)
-                link.Abort(reason);
-            foreach (var (link, _) in _idle)
-                link.Abort(reason);
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         await _sweeper.DisposeAsync().ConfigureAwait(Rt.Capture);

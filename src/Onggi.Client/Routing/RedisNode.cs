@@ -14,7 +14,7 @@ internal sealed class RedisNode : IAsyncDisposable
     private readonly Lazy<RedisLink> _blocking;
     private readonly Lock _gate = new();
     private readonly Lazy<LeasePool> _leases;
-    private readonly Func<ITrackingSink, TimeSpan?, Completions?, TrackedLink> _track;
+    private readonly Func<ITrackingSink, TimeSpan?, TrackedReads, Completions?, TrackedLink> _track;
 
     // Guarded by the gate.
     private readonly List<TrackedLink> _tracked = [];
@@ -43,8 +43,17 @@ internal sealed class RedisNode : IAsyncDisposable
         _blocking = new(() => Make(() => NewLink(LinkPurpose.Blocking)));
         _leases = new(() => Make(() => new LeasePool(server, options, () => NewLink(LinkPurpose.Lease), time)));
         RedisLink NewLink(LinkPurpose purpose) => new(options, settings with { Purpose = purpose }, logger, time);
-        _track = (sink, deadAfter, completions) =>
-            new TrackedLink(server, deadAfter is { } given ? options.With(given) : options, sink, completions, counters, logger, time);
+        _track = (sink, deadAfter, reads, completions) =>
+            new TrackedLink(
+                server,
+                deadAfter is { } given ? options.With(given) : options,
+                sink,
+                reads,
+                completions,
+                counters,
+                logger,
+                time
+            );
     }
 
     public ServerSource Server { get; }
@@ -79,30 +88,15 @@ internal sealed class RedisNode : IAsyncDisposable
     public LeasePool Leases => _leases.Value;
 
     /// <summary>A further connection, on which reads are tracked. It ends with the node.</summary>
-    public TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, Completions? completions)
+    public TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, TrackedReads reads, Completions? completions)
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
-            var link = _track(sink, deadAfter, completions);
+            var link = _track(sink, deadAfter, reads, completions);
             _tracked.Add(link);
             return link;
         }
-    }
-
-    /// <summary>Gives up its connections, because the server is not what it was thought to be.</summary>
-    public void Abort(string reason)
-    {
-        Commands.Abort(reason);
-        if (_bulk.IsValueCreated)
-            _bulk.Value.Abort(reason);
-        if (_blocking.IsValueCreated)
-            _blocking.Value.Abort(reason);
-        if (_leases.IsValueCreated)
-            _leases.Value.Abort(reason);
-        lock (_gate)
-            foreach (var link in _tracked)
-                link.Abort(reason);
     }
 
     public async ValueTask DisposeAsync()

@@ -118,15 +118,22 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
     )
         where TState : class => SendAsync(in command, null, state, parser, options, preamble, null, cancellationToken);
 
-    /// <summary>Sends two commands in one place, to one server. The first reply is read by <paramref name="state"/>, the second by the parser.</summary>
-    protected ValueTask<T> SendPairAsync<TState, T>(
+    /// <summary>Sends two commands in one place, to one server: not for a cluster, where only the first of them would be redirected. One round trip.</summary>
+    /// <param name="first">Its reply is read by <paramref name="state"/>.</param>
+    /// <param name="second">Goes out right behind it.</param>
+    /// <param name="state">Reads the first reply, and is given to the parser of the second. Not used twice at a time.</param>
+    /// <param name="parser">Reads the second reply, where the first was no error. On the reader.</param>
+    /// <param name="options">Whether both may be asked again after the connection was lost.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    /// <param name="preamble">Goes out before both.</param>
+    public ValueTask<T> SendPairAsync<TState, T>(
         in Command first,
         in Command second,
         TState state,
         ReplyParser<TState, T> parser,
         CommandOptions options,
-        Preamble? preamble,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        Preamble? preamble = null
     )
         where TState : FirstReply
     {
@@ -392,7 +399,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
 
     /// <summary>A link on which the server watches what is read; <paramref name="sink"/> hears of every change. It ends with the router.</summary>
     /// <exception cref="NotSupportedException">There are several servers: each has a link of its own.</exception>
-    public virtual TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) =>
+    public virtual TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, TrackedReads reads) =>
         throw new NotSupportedException("Tracking is by server: there are several.");
 
     /// <summary>The connections with one caller each, of the server that holds this slot (-1: of any).</summary>

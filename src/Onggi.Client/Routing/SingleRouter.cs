@@ -60,7 +60,8 @@ internal sealed class SingleRouter : Router
         return base.Begin(commands);
     }
 
-    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) => _node.Track(sink, deadAfter, _completions);
+    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, TrackedReads reads) =>
+        _node.Track(sink, deadAfter, reads, _completions);
 
     public override LeasePool LeasesFor(int slot) => _node.Leases;
 

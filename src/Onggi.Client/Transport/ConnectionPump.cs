@@ -15,10 +15,13 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
     // A large value goes out in parts, so that its progress is seen.
     private const int Part = 256 << 10;
 
-    // Callers who go on in one batch before what they have asked is sent, so that the server begins while the others go on.
+    // Callers who go on in one batch, or for how long, before what they have asked is sent: the server begins while the others go on.
     private const int FlushEvery = 64;
+    private static readonly TimeSpan FlushAfter = TimeSpan.FromMicroseconds(20);
+    private const int LookEvery = 8;
 
     private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _flushTicks = (long)(FlushAfter.TotalSeconds * time.TimestampFrequency);
     private string? _abortReason;
     private long _lastProgress = time.GetTimestamp();
     private int _due;
@@ -152,12 +155,20 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
         Interlocked.Increment(ref _releasing);
         try
         {
+            var flush = time.GetTimestamp() + _flushTicks;
             for (var released = 1; RunOne(); released++)
             {
                 Moved();
-                if (released % FlushEvery == 0)
+                if (released % LookEvery != 0)
+                    continue;
+                var now = time.GetTimestamp();
+                if (released % FlushEvery == 0 || now >= flush)
+                {
                     SendDue(FlushCause.Batch);
-                if ((released & 7) != 0 || time.GetTimestamp() < until || Ready.IsEmpty)
+                    flush = now + _flushTicks;
+                }
+
+                if (now < until || Ready.IsEmpty)
                     continue;
                 all = false;
                 break;

@@ -51,7 +51,8 @@ internal sealed class ReplicatedRouter : Router
     public override ServerSource AnyServer => _source;
 
     /// <summary>On the primary: where it moves, the link follows, and tells of a new connection.</summary>
-    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter) => _primary.Track(sink, deadAfter, _completions);
+    public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, TrackedReads reads) =>
+        _primary.Track(sink, deadAfter, reads, _completions);
 
     protected override async ValueTask EndAsync()
     {

@@ -116,7 +116,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     {
         try
         {
-            _link = redis.Track(sink, deadAfter);
+            // All that is read there is kept, or waited for.
+            _link = redis.Track(sink, deadAfter, TrackedReads.All);
             _link.Start();
             return true;
         }
@@ -148,20 +149,19 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     {
         var name = call[0].WireName;
         // In this order on one connection: between the two replies stands every invalidation that would part them.
-        // What no memory keeps need not be watched: that is the dearest of the three commands, and each change would be told to us for nothing.
+        // What no memory keeps need not be watched: each change would be told to us for nothing.
         if (_link is { } link)
-            return link.SendPairAsync(
-                new Command(["GET", name]),
-                new Command(["PTTL", name]),
-                tracked: call[0].Family.KeepsInMemory,
-                call,
-                Life,
-                CommandOptions.Idempotent,
-                cancellationToken
-            );
+        {
+            var get = new Command(["GET", name]);
+            var life = new Command(["PTTL", name]);
+            return call[0].Family.KeepsInMemory
+                ? link.SendTrackedPairAsync(in get, in life, call, Life, CommandOptions.Idempotent, cancellationToken)
+                : redis.Router.SendPairAsync(in get, in life, call, Life, CommandOptions.Idempotent, cancellationToken);
+        }
+
         var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, CommandOptions.Idempotent, cancellationToken);
-        var life = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, cancellationToken);
-        return BothAsync(value, life);
+        var left = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, cancellationToken);
+        return BothAsync(value, left);
     }
 
     public async ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken)
