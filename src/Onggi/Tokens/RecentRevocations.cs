@@ -102,6 +102,8 @@ internal sealed class RecentRevocations : IAsyncDisposable
             return;
         lock (_gate)
         {
+            if (_notes.Count == 0)
+                return;
             _all = true;
             Wake();
         }

@@ -238,4 +238,7 @@ public sealed class TokenSetupTests : IDisposable
 
         Assert.True(clock.IsDue);
     }
+
+    private static string? Kid(string token) =>
+        JsonDocument.Parse(Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Decode(token.Split('.')[0])).RootElement.GetProperty("kid").GetString();
 }
