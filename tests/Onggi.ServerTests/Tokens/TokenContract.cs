@@ -42,7 +42,9 @@ public abstract class TokenContract : IAsyncLifetime
         var (one, two) = (await Auth.SignInAsync(user, session: "s1"), await Auth.SignInAsync(user));
         Assert.Equal(TokenRefusal.None, await Other.RefusalAsync(one.AccessToken));
 
-        var revoked = await Auth.Tokens.RevokeAsync(await Auth.ReadAsync(one.AccessToken), new RevocationOptions { Reason = "lost" }).Within();
+        var revoked = await Auth
+            .Tokens.RevokeAsync(await Auth.ReadAsync(one.AccessToken), new RevocationOptions { Reason = "lost" })
+            .Within();
 
         Assert.Equal((1, 0), (revoked.Ended, revoked.Replicas));
         Assert.Equal(TokenRefusal.Revoked, await Other.RefusalAsync(one.AccessToken));
@@ -104,7 +106,9 @@ public abstract class TokenContract : IAsyncLifetime
         }
 
         Assert.Equal(49, results.Count(result => result.Outcome == RefreshOutcome.Retried));
-        Assert.Single(results.Select(result => (result.Tokens!.AccessToken, result.Tokens.RefreshToken, result.Tokens.RefreshExpiresAt)).Distinct());
+        Assert.Single(
+            results.Select(result => (result.Tokens!.AccessToken, result.Tokens.RefreshToken, result.Tokens.RefreshExpiresAt)).Distinct()
+        );
         Assert.Equal(TokenRefusal.None, await Auth.RefusalAsync(results[0].Tokens!.AccessToken));
         Assert.Equal(RefreshOutcome.Rotated, (await Auth.Tokens.RefreshAsync(results[7].Tokens!.RefreshToken).Within()).Outcome);
     }
@@ -173,7 +177,8 @@ public abstract class TokenContract : IAsyncLifetime
         TokenMutants.FamilyNotDenied = familyNotDenied;
         // ONGGI_TOKEN_RACES=100000 for the long form.
         var races =
-            int.TryParse(Environment.GetEnvironmentVariable("ONGGI_TOKEN_RACES"), CultureInfo.InvariantCulture, out var asked) && !familyNotDenied
+            int.TryParse(Environment.GetEnvironmentVariable("ONGGI_TOKEN_RACES"), CultureInfo.InvariantCulture, out var asked)
+            && !familyNotDenied
                 ? asked
                 : 240;
         var random = Seed.For(nameof(When_a_revocation_has_returned_no_token_lives_however_close_a_refresh_came));
@@ -202,7 +207,12 @@ public abstract class TokenContract : IAsyncLifetime
     public async Task Signed_out_everywhere_all_is_over_and_what_begins_after_it_lives()
     {
         var user = NewUser();
-        var before = new List<IssuedTokens> { await Auth.SignInAsync(user), await Other.SignInAsync(user), await Auth.SignInAsync(user, withRefresh: false) };
+        var before = new List<IssuedTokens>
+        {
+            await Auth.SignInAsync(user),
+            await Other.SignInAsync(user),
+            await Auth.SignInAsync(user, withRefresh: false),
+        };
         before.Add((await Other.Tokens.RefreshAsync(before[0].RefreshToken).Within()).Tokens!);
         var stranger = await Auth.SignInAsync(NewUser());
 
@@ -263,7 +273,8 @@ public abstract class TokenContract : IAsyncLifetime
 
         // Past its expiry, and within the 30 s that are allowed.
         await Until.TrueAsync(
-            async () => (await Auth.Redis.SendAsync(["TIME"], ReplyParsers.TextArray))[0] is { } seconds
+            async () =>
+                (await Auth.Redis.SendAsync(["TIME"], ReplyParsers.TextArray))[0] is { } seconds
                 && long.Parse(seconds, CultureInfo.InvariantCulture) > tokens.AccessExpiresAt.ToUnixTimeSeconds(),
             "its time is over"
         );
@@ -285,7 +296,8 @@ public abstract class TokenContract : IAsyncLifetime
         var user = NewUser();
         var idle = await brief.SignInAsync(user);
         await Until.TrueAsync(
-            async () => (await brief.Redis.SendAsync(["TIME"], ReplyParsers.TextArray))[0] is { } seconds
+            async () =>
+                (await brief.Redis.SendAsync(["TIME"], ReplyParsers.TextArray))[0] is { } seconds
                 && long.Parse(seconds, CultureInfo.InvariantCulture) > idle.RefreshExpiresAt!.Value.ToUnixTimeSeconds() + 1,
             "its time is over"
         );
@@ -331,7 +343,15 @@ public abstract class TokenContract : IAsyncLifetime
         await using var abroad = await TokenNode.StartAsync(ConnectionString, options => options.Issuer = "elsewhere", keys);
         await using var node = await TokenNode.StartAsync(
             ConnectionString,
-            options => options.Foreign.Add(new ForeignIssuer { Issuer = "elsewhere", Audiences = ["elsewhere"], Jwks = keys.ToJwks() })
+            options =>
+                options.Foreign.Add(
+                    new ForeignIssuer
+                    {
+                        Issuer = "elsewhere",
+                        Audiences = ["elsewhere"],
+                        Jwks = keys.ToJwks(),
+                    }
+                )
         );
         // They may choose their ids: one of ours, for example.
         var setup = abroad.Tokens.Setup;

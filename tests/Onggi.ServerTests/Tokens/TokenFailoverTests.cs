@@ -26,7 +26,8 @@ public sealed class TokenFailoverTests : IDisposable
         var everywhere = await orders.SignInAsync("bob");
         await orders.Tokens.RefreshAsync(stolen.RefreshToken).Within();
         await Until.TrueAsync(
-            async () => (await replica.CommandAsync("HLEN", "test:auth:token:refresh:bob")) == "2"
+            async () =>
+                (await replica.CommandAsync("HLEN", "test:auth:token:refresh:bob")) == "2"
                 && await replica.CommandAsync("EXISTS", auth.Tokens.Setup.Names.Of("ada").Sealed(stolen.FamilyId!)) == "1",
             "the replica has all that was issued"
         );
@@ -93,6 +94,27 @@ public sealed class TokenFailoverTests : IDisposable
             anew ? RefreshOutcome.Unknown : RefreshOutcome.Rotated,
             (await other.Tokens.RefreshAsync(after.RefreshToken).Within()).Outcome
         );
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_loss_that_nobody_noticed_is_made_up_for_after_as_long_as_it_had_been_there(bool noReassertion)
+    {
+        TokenMutants.NoReassertion = noReassertion;
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var auth = await TokenNode.StartAsync(server.ConnectionString);
+        var tokens = await auth.SignInAsync("ada");
+        await auth.Tokens.RevokeAsync(await auth.ReadAsync(tokens.AccessToken)).Within();
+
+        await auth.Redis.UnlinkAsync([$"test:auth:token:blacklist:{tokens.TokenId}"]).Within();
+        Assert.Equal(TokenRefusal.None, await auth.RefusalAsync(tokens.AccessToken));
+        var back = Until.TrueAsync(async () => await auth.RefusalAsync(tokens.AccessToken) == TokenRefusal.Revoked, "it is revoked again");
+
+        if (noReassertion)
+            await Assert.ThrowsAsync<TimeoutException>(() => back.WaitAsync(TimeSpan.FromSeconds(3)));
+        else
+            await back;
     }
 
     [Fact]

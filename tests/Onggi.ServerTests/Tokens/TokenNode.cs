@@ -79,7 +79,12 @@ internal sealed class TokenNode : IAsyncDisposable, IEventSink
     /// <summary>A node over a client that is there.</summary>
     public static TokenNode Over(RedisClient redis, Action<TokenOptions>? change = null) => new(redis, change, null, null);
 
-    public async Task<IssuedTokens> SignInAsync(string subject, bool withRefresh = true, TimeSpan? lifetime = null, string? session = null) =>
+    public async Task<IssuedTokens> SignInAsync(
+        string subject,
+        bool withRefresh = true,
+        TimeSpan? lifetime = null,
+        string? session = null
+    ) =>
         await Tokens
             .IssueAsync(
                 new TokenRequest

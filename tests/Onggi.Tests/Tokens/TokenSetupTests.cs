@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Onggi.Client.Routing.Cluster;
 using Onggi.Keys;
@@ -92,6 +94,25 @@ public sealed class TokenSetupTests : IDisposable
         world.Tokens.VerifySetup();
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => world.Tokens.VerifyAsync("x").AsTask());
         Assert.Contains("Tokens:Issuer", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_host_with_an_issuer_and_a_catalog_without_token_families_does_not_start()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddOnggi(static options =>
+        {
+            options.ConnectionString = "127.0.0.1:1";
+            options.Service = "auth";
+            options.Catalog =
+                """{ "system": "shop", "services": { "auth": {} }, "families": { "a": { "key": "a:{id}", "value": "string" } } }""";
+            options.Tokens.Issuer = "shop";
+        });
+        using var host = builder.Build();
+
+        var mistake = await Assert.ThrowsAsync<InvalidOperationException>(() => host.StartAsync());
+
+        Assert.Contains(":token:blacklist:", mistake.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -240,5 +261,8 @@ public sealed class TokenSetupTests : IDisposable
     }
 
     private static string? Kid(string token) =>
-        JsonDocument.Parse(Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Decode(token.Split('.')[0])).RootElement.GetProperty("kid").GetString();
+        JsonDocument
+            .Parse(Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Decode(token.Split('.')[0]))
+            .RootElement.GetProperty("kid")
+            .GetString();
 }

@@ -3,8 +3,8 @@ using Onggi.Client;
 using Onggi.Events;
 using Onggi.Testing;
 using Onggi.Tests.Caching;
-using FakeConnection = Onggi.Testing.FakeConnection;
 using Onggi.Tokens;
+using FakeConnection = Onggi.Testing.FakeConnection;
 
 namespace Onggi.Tests.Tokens;
 
@@ -55,7 +55,9 @@ public sealed class TokenWireTests
         Assert.Equal(["EVALSHA"], await script.AnswerAsync(1, $"*3\r\n$7\r\nrotated\r\n$13\r\n{deadline}\r\n$13\r\n{now + 61_000}\r\n"));
         Assert.Equal(RefreshOutcome.Rotated, (await refreshing.WaitAsync(Bound)).Outcome);
 
-        var revoking = world.Tokens.RevokeFamilyAsync(verdict.Token!, new RevocationOptions { Unlink = ["session:1", "session:2"] }).AsTask();
+        var revoking = world
+            .Tokens.RevokeFamilyAsync(verdict.Token!, new RevocationOptions { Unlink = ["session:1", "session:2"] })
+            .AsTask();
         Assert.Equal(["EVALSHA", "UNLINK", "UNLINK"], await script.AnswerAsync(3, ":1\r\n", ":1\r\n", ":0\r\n"));
         var revoked = await revoking.WaitAsync(Bound);
         Assert.Equal((1, 1L, null), (revoked.Ended, revoked.Unlinked, revoked.UnlinkError));
@@ -83,7 +85,14 @@ public sealed class TokenWireTests
         await using var foreign = new TokenWorld(options => options.Issuer = "elsewhere");
         await using var world = new TokenWorld(
             options =>
-                options.Foreign.Add(new ForeignIssuer { Issuer = "elsewhere", Audiences = ["elsewhere"], Jwks = foreign.Tokens.Jwks() }),
+                options.Foreign.Add(
+                    new ForeignIssuer
+                    {
+                        Issuer = "elsewhere",
+                        Audiences = ["elsewhere"],
+                        Jwks = foreign.Tokens.Jwks(),
+                    }
+                ),
             connectionString: redis.ConnectionString
         );
 
