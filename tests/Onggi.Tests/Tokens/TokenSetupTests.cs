@@ -105,7 +105,7 @@ public sealed class TokenSetupTests : IDisposable
             options.ConnectionString = "127.0.0.1:1";
             options.Service = "auth";
             options.Catalog =
-                """{ "system": "shop", "services": { "auth": {} }, "families": { "a": { "key": "a:{id}", "value": "string" } } }""";
+                """{ "system": "shop", "services": { "auth": {} }, "families": { "a": { "kind": "lock", "key": "locks:a:{id}", "ttl": "5s" } } }""";
             options.Tokens.Issuer = "shop";
         });
         using var host = builder.Build();
