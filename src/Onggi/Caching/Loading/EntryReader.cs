@@ -106,24 +106,34 @@ internal sealed class EntryReader(
             }
             else
             {
-                call = fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
+                call = PlainCall(entry);
                 await store.ReadAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
 
             Answered();
             return (call, false);
         }
-        catch (RedisServerException error) when (error.Code == "WRONGTYPE")
-        {
-            Answered();
-            call![0].Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
-            return (call, false);
-        }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
-            Failed(entry.Family, error, asked);
-            return (null, true);
+            return TryTakeError(call, entry.Family, error, asked) ? (call, false) : (null, true);
         }
+    }
+
+    /// <summary>The question of a plain read, where no epoch is needed to judge the answer.</summary>
+    public EntryCall PlainCall<T>(in CacheEntry<T> entry) => fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
+
+    /// <summary>Logs and weighs how a question ended; whether even that was an answer.</summary>
+    public bool TryTakeError(EntryCall? call, CacheFamily family, Exception error, long asked)
+    {
+        if (error is not RedisServerException { Code: "WRONGTYPE" })
+        {
+            Failed(family, error, asked);
+            return false;
+        }
+
+        Answered();
+        call![0].Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+        return true;
     }
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
