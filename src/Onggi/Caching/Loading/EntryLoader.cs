@@ -78,11 +78,26 @@ internal sealed class EntryLoader(
             return await LoadAsync(flight, entry, started, plain, anew, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
 
         // Nothing else runs for the flight yet: who started it asks on its own account, and whoever has joined by then is given the answer, too.
-        EntryCall? call;
+        EntryCall? call = null;
         CacheResult<T> result;
         try
         {
-            (call, _) = await reader.AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            if (reader.MayAsk(entry))
+            {
+                var asked = time.GetTimestamp();
+                call = reader.PlainCall(entry);
+                try
+                {
+                    await store.ReadAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
+                    reader.Answered();
+                }
+                catch (Exception error) when (error is RedisException or ObjectDisposedException)
+                {
+                    if (!reader.TryTakeError(call, entry.Family, error, asked))
+                        call = null;
+                }
+            }
+
             result = call is null ? default : reader.Take(entry, call[0]).Result;
         }
         catch (Exception error)

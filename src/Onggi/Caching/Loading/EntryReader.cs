@@ -77,6 +77,9 @@ internal sealed class EntryReader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = Resolve(key);
         var (call, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        // The answer came over another connection than the one that was asked: on this one it can be judged.
+        if (call?[0].Answer.Code == AskCode.Again)
+            (call, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
         var read = new EntryRead<T>(default, failed);
         if (call is not null)
         {
@@ -101,29 +104,40 @@ internal sealed class EntryReader(
             if (entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
             {
                 // How old a value is can be judged only where the clock is that dates it.
-                call = fill.Call([AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture))]);
+                var epoch = await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+                call = fill.Call([AskPlain(entry, epoch)], epoch);
                 await store.ReadManyAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
             else
             {
-                call = fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
+                call = PlainCall(entry);
                 await store.ReadAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
 
             Answered();
             return (call, false);
         }
-        catch (RedisServerException error) when (error.Code == "WRONGTYPE")
-        {
-            Answered();
-            call![0].Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
-            return (call, false);
-        }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
-            Failed(entry.Family, error, asked);
-            return (null, true);
+            return TryTakeError(call, entry.Family, error, asked) ? (call, false) : (null, true);
         }
+    }
+
+    /// <summary>The question of a plain read, where no epoch is needed to judge the answer.</summary>
+    public EntryCall PlainCall<T>(in CacheEntry<T> entry) => fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
+
+    /// <summary>Logs and weighs how a question ended; whether even that was an answer.</summary>
+    public bool TryTakeError(EntryCall? call, CacheFamily family, Exception error, long asked)
+    {
+        if (error is not RedisServerException { Code: "WRONGTYPE" })
+        {
+            Failed(family, error, asked);
+            return false;
+        }
+
+        Answered();
+        call![0].Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+        return true;
     }
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>
@@ -170,9 +184,9 @@ internal sealed class EntryReader(
             try
             {
                 var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
-                var epoch = judges ? await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture) : null;
+                var epoch = judges ? await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture) : null;
                 asks = entries.ConvertAll(entry => AskPlain(entry, epoch)).ToArray();
-                await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
+                await store.ReadManyAsync(fill.Call(asks, epoch), cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
