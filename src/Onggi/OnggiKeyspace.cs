@@ -2,16 +2,18 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Sessions;
 
 namespace Onggi;
 
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, RedisClient redis)
+    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiSessions sessions, OnggiEvents events, RedisClient redis)
     {
         Keys = keys;
         Cache = cache;
+        Sessions = sessions;
         Events = events;
         Redis = redis;
     }
@@ -21,6 +23,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>Values that can be had again from elsewhere, kept where everybody can read them.</summary>
     public OnggiCache Cache { get; }
+
+    /// <summary>Who is signed in. Its methods throw <see cref="InvalidOperationException"/> where the catalog has no sessions.</summary>
+    public OnggiSessions Sessions { get; }
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }

@@ -3,6 +3,7 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
+using Onggi.Sessions;
 
 namespace Onggi;
 
@@ -45,6 +46,9 @@ public sealed class OnggiOptions
 
     /// <summary>How this process caches.</summary>
     public CacheOptions Cache { get; set; } = new();
+
+    /// <summary>How this process handles sessions.</summary>
+    public SessionOptions Sessions { get; set; } = new();
 
     /// <summary>How events are published and handed to handlers.</summary>
     public EventOptions Events { get; set; } = new();

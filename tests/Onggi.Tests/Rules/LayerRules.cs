@@ -38,6 +38,7 @@ public class LayerRules
         "Onggi.Events.OnggiEventTypes",
         "Onggi.Events.CacheInvalidated",
         "Onggi.Events.CacheWarmed",
+        "Onggi.Events.SessionEvent",
     ];
 
     [Fact]
