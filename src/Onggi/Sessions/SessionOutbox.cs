@@ -43,6 +43,9 @@ internal sealed class SessionOutbox : IAsyncDisposable
     /// <summary>A test's: nothing is published here, as if the process had died.</summary>
     internal bool IsDeadForTests { get; set; }
 
+    /// <summary>A test's: the process dies when it is about to publish.</summary>
+    internal bool DiesAtPublishForTests { get; set; }
+
     public void Add(SessionKeys.Shard shard, byte[][] entries, bool areRepeats = false)
     {
         if (entries.Length == 0 || IsDeadForTests)
@@ -123,8 +126,12 @@ internal sealed class SessionOutbox : IAsyncDisposable
         {
             // mutant: who dies between the two has lost the events.
             await _store.ConfirmAsync(entries, stop).ConfigureAwait(Rt.Capture);
-            if (IsDeadForTests)
-                return;
+        }
+
+        if (DiesAtPublishForTests)
+        {
+            IsDeadForTests = true;
+            return;
         }
 
         // All are on their way before the first is waited for.

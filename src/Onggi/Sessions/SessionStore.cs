@@ -12,12 +12,14 @@ internal sealed record SessionRules(TimeSpan Idle, TimeSpan Absolute, SessionLim
 /// Every script may be run twice with the same arguments: a command whose reply was lost is asked again. (A save is not: the second time would see the first one's version, and say that
 /// somebody else was first.)
 /// </remarks>
-internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionRules rules, SessionOptions options)
+internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionRules rules, SessionOptions options, TimeProvider time)
 {
     /// <summary>How long what stands beside a session outlives it, so that its end is still told when all services were away.</summary>
     private static readonly long AftermathMs = (long)TimeSpan.FromHours(24).TotalMilliseconds;
 
     private const int AtATime = 500;
+
+    private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(50);
 
     private readonly SessionScripts _scripts = SessionScripts.ForNow();
     private readonly long _touchEveryMs = (long)options.TouchEvery.TotalMilliseconds;
@@ -307,28 +309,51 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
             return (reply, options.Replicas == 0 ? null : options.Replicas);
         }
 
+        // Nothing is asked again on a lease. Since every script may run twice, it is here, as it would be on the common connection.
+        for (var began = time.GetTimestamp(); ; )
+        {
+            try
+            {
+                return await RunLeasedAsync(script, scriptKeys, args, parser, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisException passing)
+                when (passing is RedisConnectionException or RedisServerException { IsTransient: true, Code: not "OOM" }
+                    && passing.IsTransient
+                    && time.GetElapsedTime(began) < redis.Options.CommandTimeout
+                )
+            {
+                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisServerException moved)
+                when (moved.Code is "MOVED" or "ASK" && time.GetElapsedTime(began) < redis.Options.CommandTimeout)
+            {
+                // A lease follows no redirects; a command on the common connection does, and learns where the slot is now.
+                await redis.ExistsAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
+                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+        }
+    }
+
+    private async ValueTask<(T Reply, int? Replicas)> RunLeasedAsync<T>(
+        RedisScript script,
+        RedisArg[] scriptKeys,
+        RedisArg[] args,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    )
+    {
         var lease = await redis.LeaseAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
         await using (lease.ConfigureAwait(Rt.Capture))
         {
             try
             {
-                return await RunAndWaitAsync(
-                        lease,
-                        ["EVALSHA", script.Digest, scriptKeys.Length, .. scriptKeys, .. args],
-                        parser,
-                        cancellationToken
-                    )
-                    .ConfigureAwait(Rt.Capture);
+                RedisArg[] cached = ["EVALSHA", script.Digest, scriptKeys.Length, .. scriptKeys, .. args];
+                return await RunAndWaitAsync(lease, cached, parser, cancellationToken).ConfigureAwait(Rt.Capture);
             }
             catch (RedisServerException unknown) when (unknown.Code == "NOSCRIPT")
             {
-                return await RunAndWaitAsync(
-                        lease,
-                        ["EVAL", script.SourceBytes, scriptKeys.Length, .. scriptKeys, .. args],
-                        parser,
-                        cancellationToken
-                    )
-                    .ConfigureAwait(Rt.Capture);
+                RedisArg[] whole = ["EVAL", script.SourceBytes, scriptKeys.Length, .. scriptKeys, .. args];
+                return await RunAndWaitAsync(lease, whole, parser, cancellationToken).ConfigureAwait(Rt.Capture);
             }
         }
     }

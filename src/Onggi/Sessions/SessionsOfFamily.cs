@@ -29,7 +29,7 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         Rules = RulesOf(family, options);
         // The pattern ends with the session's identifier: "dev:auth:session:{sessionId}".
         Keys = new SessionKeys($"{keyspace.Prefix}{family.Owner}:");
-        Store = new SessionStore(redis, Keys, Rules, options);
+        Store = new SessionStore(redis, Keys, Rules, options, time);
         Outbox = new SessionOutbox(Store, events, metrics, logger);
         Sweeper = new SessionSweeper(Store, Keys, Outbox, metrics, logger, time);
         _revocations = new SessionRevocations(redis, Store, logger, time);
