@@ -110,8 +110,8 @@ public sealed class SessionFailoverTests
 
     private static async Task<Pair> PairAsync()
     {
-        var primary = await RedisServerProcess.StartAsync("--repl-diskless-sync-delay", "0");
-        var replica = await RedisServerProcess.StartAsync("--replicaof", "127.0.0.1", $"{primary.Port}", "--repl-ping-replica-period", "1");
+        var primary = await RedisServerProcess.StartAsync("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1");
+        var replica = await RedisServerProcess.StartAsync("--replicaof", "127.0.0.1", $"{primary.Port}");
         var pair = new Pair(primary, replica);
         await pair.ReplicatedAsync();
         return pair;

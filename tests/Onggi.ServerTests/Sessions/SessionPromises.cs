@@ -125,6 +125,7 @@ internal static class SessionPromises
         const string User = "minsu.kim@example.com";
         var first = await node.Sessions.CreateAsync(User, new SessionDetails { Device = "Firefox on Linux", Roles = ["user"] });
         var second = await node.Sessions.CreateAsync(User);
+        await node.Sessions.CreateAsync(User);
         var rotated = await node.Sessions.RotateAsync(second.Id);
         await node.Sessions.RevokeAsync(User, first.Handle);
 
