@@ -17,6 +17,7 @@ internal static class Program
         new ClientBench(),
         new MemoryBench(),
         new L2Bench(),
+        new SessionBench(),
         new CoherenceBench(),
         new ModelBench(),
         new SoakBench(),

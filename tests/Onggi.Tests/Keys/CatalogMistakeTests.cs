@@ -393,8 +393,8 @@ public class CatalogMistakeTests
             },
             {
                 "ONGGI010",
-                """ "session": { "kind": "session", "key": "auth:session:{sid}", "owner": "auth", "idle": "30m", "absolute": "24h", "policy": §"newest" }""",
-                "family \"session\": \"policy\": \"newest\" is not one of its words.",
+                """ "session": { "kind": "session", "key": "auth:session:{sid}", "owner": "auth", "idle": "30m", "absolute": "24h", "policy": §"oldst" }""",
+                "family \"session\": \"policy\": \"oldst\" is not one of its words.",
                 "Did you mean \"oldest\"?"
             },
             {

@@ -211,7 +211,7 @@ public class KeyspaceTests
     [Theory]
     [InlineData("prodution", null, "Did you mean \"production\"?")]
     [InlineData(null, "biling", "Did you mean \"billing\"?")]
-    [InlineData("production", null, "personal identifiers (of customer, bill), and no secret was given")]
+    [InlineData("production", null, "personal identifiers (of customer, bill, session), and no secret was given")]
     public void Binding_to_what_the_catalog_does_not_know_fails(string? environment, string? service, string says) =>
         Assert.Contains(
             says,
