@@ -20,21 +20,25 @@ internal sealed class SessionOutbox : IAsyncDisposable
     private const int Room = 16_384;
     private const int AtATime = 256;
 
+    private static readonly TimeSpan LongestEnd = TimeSpan.FromSeconds(2);
+
     private readonly SessionStore _store;
     private readonly IEventSink _events;
     private readonly SessionMetrics _metrics;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
     private readonly Channel<OutboxEntry> _queue;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new(); // Guards the beginning of the loop.
     private Task? _loop;
 
-    public SessionOutbox(SessionStore store, IEventSink events, SessionMetrics metrics, ILogger logger)
+    public SessionOutbox(SessionStore store, IEventSink events, SessionMetrics metrics, ILogger logger, TimeProvider time)
     {
         _store = store;
         _events = events;
         _metrics = metrics;
         _logger = logger;
+        _time = time;
         _queue = Channel.CreateBounded<OutboxEntry>(
             new BoundedChannelOptions(Room) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true }
         );
@@ -73,7 +77,7 @@ internal sealed class SessionOutbox : IAsyncDisposable
             loop = _loop ??= Task.CompletedTask;
         try
         {
-            await loop.WaitAsync(TimeSpan.FromSeconds(2), TimeProvider.System).ConfigureAwait(Rt.Capture);
+            await loop.WaitAsync(LongestEnd, _time).ConfigureAwait(Rt.Capture);
         }
         catch (TimeoutException)
         {

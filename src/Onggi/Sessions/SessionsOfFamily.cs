@@ -30,7 +30,7 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         // The pattern ends with the session's identifier: "dev:auth:session:{sessionId}".
         Keys = new SessionKeys($"{keyspace.Prefix}{family.Owner}:");
         Store = new SessionStore(redis, Keys, Rules, options, time);
-        Outbox = new SessionOutbox(Store, events, metrics, logger);
+        Outbox = new SessionOutbox(Store, events, metrics, logger, time);
         Sweeper = new SessionSweeper(Store, Keys, Outbox, metrics, logger, time);
         _revocations = new SessionRevocations(redis, Store, logger, time);
         _sweeps = options.Sweep && (keyspace.Service is null || keyspace.Service == family.Owner);
