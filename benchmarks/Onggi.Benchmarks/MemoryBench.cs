@@ -237,6 +237,9 @@ internal sealed class MemoryBench : IBench
 
         public ValueTask NotifyAsync<TData>(EventType<TData> type, TData data, CancellationToken cancellationToken = default) => default;
 
+        public ValueTask DeliverAsync<TData>(EventType<TData> type, string id, TData data, CancellationToken cancellationToken = default) =>
+            default;
+
         public void Dispose()
         {
             // Nothing is held.

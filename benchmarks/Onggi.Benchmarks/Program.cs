@@ -1,6 +1,7 @@
 using System.Globalization;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
+using Onggi.Benchmarks.Sessions;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -16,6 +17,7 @@ internal static class Program
         new ClientBench(),
         new MemoryBench(),
         new L2Bench(),
+        new SessionBench(),
         new CoherenceBench(),
         new ModelBench(),
         new SoakBench(),
@@ -31,6 +33,9 @@ internal static class Program
 
         if (args is [HolderCommand.Name, var port, var id])
             return await HolderCommand.RunAsync(port, id);
+
+        if (args is [SweeperCommand.Name, var server])
+            return await SweeperCommand.RunAsync(server);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();

@@ -2,6 +2,7 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Sessions;
 using Onggi.Tokens;
 
 namespace Onggi;
@@ -9,10 +10,18 @@ namespace Onggi;
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiTokens tokens, OnggiEvents events, RedisClient redis)
+    internal OnggiKeyspace(
+        Keyspace keys,
+        OnggiCache cache,
+        OnggiSessions sessions,
+        OnggiTokens tokens,
+        OnggiEvents events,
+        RedisClient redis
+    )
     {
         Keys = keys;
         Cache = cache;
+        Sessions = sessions;
         Tokens = tokens;
         Events = events;
         Redis = redis;
@@ -23,6 +32,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>Values that can be had again from elsewhere, kept where everybody can read them.</summary>
     public OnggiCache Cache { get; }
+
+    /// <summary>Who is signed in. Its methods throw <see cref="InvalidOperationException"/> where the catalog has no sessions.</summary>
+    public OnggiSessions Sessions { get; }
 
     /// <summary>Credentials: issued, checked, refreshed, taken back.</summary>
     public OnggiTokens Tokens { get; }

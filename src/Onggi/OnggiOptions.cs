@@ -3,6 +3,7 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
+using Onggi.Sessions;
 using Onggi.Tokens;
 
 namespace Onggi;
@@ -46,6 +47,9 @@ public sealed class OnggiOptions
 
     /// <summary>How this process caches.</summary>
     public CacheOptions Cache { get; set; } = new();
+
+    /// <summary>How this process handles sessions.</summary>
+    public SessionOptions Sessions { get; set; } = new();
 
     /// <summary>How tokens are issued and judged. Off while <see cref="TokenOptions.Issuer"/> is empty.</summary>
     public TokenOptions Tokens { get; set; } = new();

@@ -4,6 +4,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Sessions;
 using Onggi.Tokens;
 
 namespace Onggi;
@@ -20,6 +21,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckService(options, result);
         CheckCatalog(options, result);
         CheckCache(options, result);
+        SessionOptionsValidator.Validate(options.Sessions, nameof(OnggiOptions.Sessions), result);
         TokenOptionsValidator.Validate(options.Tokens, nameof(OnggiOptions.Tokens), result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);

@@ -9,6 +9,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Sessions;
 using Onggi.Tokens;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -44,6 +45,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton<IEventSource>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton(MakeCache);
+            services.TryAddSingleton(MakeSessions);
             services.TryAddSingleton(MakeTokens);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
@@ -102,6 +104,17 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiSessions MakeSessions(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Sessions,
+            provider.GetRequiredService<IEventSink>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiSessions>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiTokens MakeTokens(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<RedisClient>(),
@@ -118,6 +131,7 @@ public static class OnggiServiceCollectionExtensions
         new(
             provider.GetRequiredService<Keyspace>(),
             provider.GetRequiredService<OnggiCache>(),
+            provider.GetRequiredService<OnggiSessions>(),
             provider.GetRequiredService<OnggiTokens>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<RedisClient>()

@@ -38,6 +38,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
         _keyspace.Tokens.VerifySetup();
         _keyspace.Events.Listen();
         _keyspace.Cache.Start();
+        _keyspace.Sessions.Start();
         try
         {
             await ConnectAsync(cancellationToken).ConfigureAwait(Rt.Capture);
@@ -57,6 +58,8 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         await _retrying.ConfigureAwait(Rt.Quietly);
+        // What sessions have to tell goes out before the events end.
+        await _keyspace.Sessions.DisposeAsync().ConfigureAwait(Rt.Capture);
         // Handlers may use services that end with the host, so they end first.
         await _keyspace.Events.DisposeAsync().ConfigureAwait(Rt.Capture);
     }

@@ -48,4 +48,12 @@ public interface IEventSink
 {
     /// <summary>Publishes a library event; one round trip. Failures are logged, not thrown: the notice is a courtesy, not the promise.</summary>
     ValueTask NotifyAsync<TData>(EventType<TData> type, TData data, CancellationToken cancellationToken = default);
+
+    /// <summary>Publishes a library event that must not get lost: whoever calls keeps it until the call has returned, and makes the call again with the same id. One round trip.</summary>
+    /// <param name="type">One of the library's own types.</param>
+    /// <param name="id">Names the event, so that who hears it twice knows.</param>
+    /// <param name="data">The payload.</param>
+    /// <param name="cancellationToken">Ends the wait; the event may be published all the same.</param>
+    /// <exception cref="Onggi.Client.RedisException">It was not published, or that is not known.</exception>
+    ValueTask DeliverAsync<TData>(EventType<TData> type, string id, TData data, CancellationToken cancellationToken = default);
 }

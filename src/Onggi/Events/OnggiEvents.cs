@@ -169,6 +169,14 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public async ValueTask DeliverAsync<TData>(
+        EventType<TData> type,
+        string id,
+        TData data,
+        CancellationToken cancellationToken = default
+    ) => await PublishCoreAsync(type, data, null, runPublishing: false, cancellationToken, id).ConfigureAwait(Rt.Capture);
+
     /// <summary>Ends all subscriptions, bounded as each one is; waiting events are still handled.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -261,14 +269,16 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         TData data,
         IReadOnlyDictionary<string, string>? metadata,
         bool runPublishing,
-        CancellationToken cancellationToken
+        CancellationToken cancellationToken,
+        string? givenId = null
     )
     {
         ArgumentNullException.ThrowIfNull(type);
         MustBeKnown(type.Name);
         var payload = JsonSerializer.SerializeToUtf8Bytes(data, _json.Of<TData>());
         var now = _time.GetUtcNow();
-        var id = Guid.CreateVersion7(now).ToString();
+        var fresh = Guid.CreateVersion7(now).ToString();
+        var id = givenId ?? fresh;
         var envelope = EventEnvelope.Write(id, type.Name, _source, now, metadata, payload);
         if (envelope.Length > _options.MaxBytes)
             throw new ArgumentException(
@@ -286,7 +296,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
                 .EvalAsync(
                     PublishScript,
                     [HeadOf(type.Name)],
-                    [_keyspace.ChannelOf(type.Name), id, envelope],
+                    [_keyspace.ChannelOf(type.Name), fresh, envelope],
                     PublishReply,
                     cancellationToken
                 )

@@ -2,7 +2,7 @@
 -- Purpose: numbers an event and publishes it, so that what is heard is in the order of the numbers.
 -- Why a script: INCR and PUBLISH as two commands let two publishers reorder (https://github.com/SignalR/SignalR/issues/1676).
 -- KEYS: 1 head of the type, HASH { epoch, seq }
--- ARGV: 1 channel · 2 the epoch to begin when there is no head (this event's id) · 3 the event, one JSON object with at least one field
+-- ARGV: 1 channel · 2 the epoch to begin when there is no head (a fresh id, by custom this event's) · 3 the event, one JSON object with at least one field
 -- Returns: { seq, number of connections that this server handed the event to }
 --
 -- allow-oom: a Redis that is full refuses to grow, but must still tell its readers what has changed. The head is one small hash per

@@ -21,6 +21,12 @@ public sealed class FamilySettings
     /// <summary>How long a session lives unused; <c>null</c> for the other kinds.</summary>
     public TimeSpan? IdleTtl { get; init; }
 
+    /// <summary>How many sessions a user may have at a time, 0 for no limit; <c>null</c> for the other kinds, and where the catalog says nothing.</summary>
+    public int? SessionLimit { get; init; }
+
+    /// <summary>What happens to one more: <c>reject</c>, <c>oldest</c> or <c>leastRecent</c>; <c>null</c> for the other kinds, and where the catalog says nothing.</summary>
+    public string? SessionPolicy { get; init; }
+
     /// <summary>The longest logical time to live that the rules of the family's kind allow, whatever a loader asks for.</summary>
     /// <value>Default 7 days.</value>
     public TimeSpan MaxTtl { get; init; } = TimeSpan.FromDays(7);

@@ -34,6 +34,8 @@ internal sealed class KeyShape
             Readers = [.. resolved.Readers.Select(reader => reader.Value)],
             Ttl = ttl,
             IdleTtl = resolved.Idle?.Value,
+            SessionLimit = resolved.Limit?.Value,
+            SessionPolicy = resolved.Policy?.Value,
             MaxTtl = KindRules.TtlBounds(model)?.Most ?? ttl,
             Grace = Least(resolved.Grace?.Value ?? TimeSpan.Zero, ttl),
             NegativeTtl = Least(resolved.NegativeTtl?.Value ?? KindRules.DefaultNegativeTtl, ttl),

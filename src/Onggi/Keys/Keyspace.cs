@@ -20,6 +20,7 @@ public sealed class Keyspace
     private readonly Dictionary<string, IReadOnlyList<KeyMapping>> _mappings;
     private readonly FamilySettings _system;
     private readonly byte[]? _secret;
+    private readonly byte[] _pseudonyms;
 
     private Keyspace(CatalogModel model, ResolvedCatalog resolved, string? service, byte[]? secret)
     {
@@ -30,6 +31,7 @@ public sealed class Keyspace
         MemoryLimit = resolved.MemoryLimit;
         HashesPersonalIdentifiers = resolved.HashesPersonal;
         _secret = secret;
+        _pseudonyms = Encoding.UTF8.GetBytes($"{System}:{Prefix}");
         var shapes = resolved.Families.Select(family => KeyShape.Of(family, resolved)).ToList();
         _shapes = shapes.ToFrozenDictionary(shape => shape.Settings.Family.Name, StringComparer.Ordinal);
         Families = [.. shapes.Select(shape => shape.Settings)];
@@ -111,6 +113,10 @@ public sealed class Keyspace
         var shape = ShapeOf(key.Family);
         return shape.WireName(Encode(shape, 0, key.First)!, Encode(shape, 1, key.Second), Encode(shape, 2, key.Third));
     }
+
+    /// <summary>What stands in key names in the place of a person, in every environment: 128 bits in base64url, the same in all services.</summary>
+    /// <remarks>Under the team's secret where personal identifiers are hashed with one. Without, it is no secret who it is to whoever guesses the person, but nobody reads it off a key.</remarks>
+    internal string PseudonymOf(string person) => IdentifierEncoding.Hash(_secret ?? _pseudonyms, person);
 
     /// <summary>How long Redis keeps the key: (TTL + grace), shrunk by a jitter that is a function of the wire name, in whole milliseconds.</summary>
     /// <param name="settings">The family's rules.</param>
@@ -237,7 +243,7 @@ public sealed class Keyspace
     private static byte[]? SecretBytes(ResolvedCatalog resolved, string? secret, bool needed)
     {
         var personal = resolved
-            .Families.Where(family => family.Family.Personal.Count > 0)
+            .Families.Where(family => family.Family.Personal.Count > 0 || family.Family.KindWord == KindRules.Session)
             .Select(family => family.Family.Name.Value)
             .ToList();
         if (!resolved.HashesPersonal || personal.Count == 0)

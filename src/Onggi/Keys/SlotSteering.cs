@@ -4,31 +4,43 @@ using Onggi.Client.Routing.Cluster;
 
 namespace Onggi.Keys;
 
-/// <summary>Ids that bring their key into a chosen slot of the cluster, so that one script, or one MGET, may use it together with others. No braces are needed.</summary>
+/// <summary>Finds three characters that bring a name into a chosen hash slot, so that names without braces can share one.</summary>
 /// <remarks>
-/// CRC16 is linear: the checksum of a name with a suffix is that of the name with as many zero bytes, XOR that of the suffix alone. A table tells for each slot three characters with that checksum, so the right
-/// suffix is one look. It is a function of the rest of the name: it takes nothing from the id's randomness, and adds nothing.
+/// CRC16 is linear over GF(2): <c>crc(name + suffix) = crc(name + 3 zero bytes) ^ crc(suffix)</c>. Of the 64³ suffixes of base64url characters there is at least one for
+/// each of the 16,384 slots; a table keeps one of each. The suffix is a function of the name and the slot, so it neither adds to nor takes from what is random in a name.
 /// </remarks>
 internal static class SlotSteering
 {
-    /// <summary>How many characters are appended.</summary>
-    public const int SuffixLength = 3;
+    /// <summary>How many characters a suffix has.</summary>
+    public const int Length = 3;
 
-    private const string Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-    private static readonly Lazy<int[]> Suffixes = new(MakeTable);
+    private static readonly byte[] Suffixes = MakeSuffixes();
+
+    /// <summary>Writes the suffix that brings a name into a slot.</summary>
+    /// <param name="name">The name without the suffix, which must be its end; without braces.</param>
+    /// <param name="slot">0 to 16,383.</param>
+    /// <param name="suffix">Three bytes.</param>
+    public static void Write(ReadOnlySpan<byte> name, int slot, Span<byte> suffix) => Write(HashSlot.Crc16(name), slot, suffix);
+
+    /// <summary>The same, where the CRC of the name is known.</summary>
+    public static void Write(ushort crc, int slot, Span<byte> suffix)
+    {
+        ReadOnlySpan<byte> zeros = [0, 0, 0];
+        var wanted = (HashSlot.Crc16(zeros, crc) ^ slot) & (HashSlot.Count - 1);
+        Suffixes.AsSpan(wanted * Length, Length).CopyTo(suffix);
+    }
 
     /// <summary>The slot of a key.</summary>
     public static int SlotOf(string wireName) => HashSlot.Of(Encoding.UTF8.GetBytes(wireName));
 
-    /// <summary>Three characters of base64url that bring <paramref name="wireName"/>, when they are appended, into the slot.</summary>
-    /// <param name="wireName">The name so far; without braces, which would decide the slot alone.</param>
-    /// <param name="slot">Where it is to be.</param>
-    public static string SuffixTo(string wireName, int slot)
+    /// <summary>The suffix that brings a name into a slot, as text.</summary>
+    public static string SuffixTo(string name, int slot)
     {
-        var zeroed = HashSlot.Of(Encoding.UTF8.GetBytes(wireName + "\0\0\0"));
-        var suffix = Suffixes.Value[zeroed ^ slot];
-        return string.Create(SuffixLength, suffix, static (text, packed) => Spell(text, packed));
+        Span<byte> suffix = stackalloc byte[Length];
+        Write(Encoding.UTF8.GetBytes(name), slot, suffix);
+        return Encoding.ASCII.GetString(suffix);
     }
 
     /// <summary>An id of 144 random bits whose key, <paramref name="before"/> with the id appended, is in the slot.</summary>
@@ -38,28 +50,20 @@ internal static class SlotSteering
         return random + SuffixTo(before + random, slot);
     }
 
-    private static void Spell(Span<char> text, int packed)
+    private static byte[] MakeSuffixes()
     {
-        text[0] = Letters[packed >> 12];
-        text[1] = Letters[(packed >> 6) & 63];
-        text[2] = Letters[packed & 63];
-    }
-
-    private static int[] MakeTable()
-    {
-        var table = new int[HashSlot.Count];
-        Array.Fill(table, -1);
-        Span<byte> bytes = stackalloc byte[SuffixLength];
-        Span<char> text = stackalloc char[SuffixLength];
-        for (var packed = 0; packed < 64 * 64 * 64; packed++)
+        var suffixes = new byte[HashSlot.Count * Length];
+        Span<byte> suffix = stackalloc byte[Length];
+        for (var i = 0; i < Alphabet.Length * Alphabet.Length * Alphabet.Length; i++)
         {
-            Spell(text, packed);
-            Encoding.ASCII.GetBytes(text, bytes);
-            ref var place = ref table[HashSlot.Of(bytes)];
-            if (place < 0)
-                place = packed;
+            suffix[0] = (byte)Alphabet[i >> 12];
+            suffix[1] = (byte)Alphabet[(i >> 6) & 63];
+            suffix[2] = (byte)Alphabet[i & 63];
+            var place = suffixes.AsSpan((HashSlot.Crc16(suffix) & (HashSlot.Count - 1)) * Length, Length);
+            if (place[0] == 0)
+                suffix.CopyTo(place);
         }
 
-        return table;
+        return suffixes;
     }
 }

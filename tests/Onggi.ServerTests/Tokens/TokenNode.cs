@@ -102,6 +102,9 @@ internal sealed class TokenNode : IAsyncDisposable, IEventSink
 
     public async Task<VerifiedToken> ReadAsync(string token) => (await Tokens.InspectAsync(token)).Token!;
 
+    public ValueTask DeliverAsync<TData>(EventType<TData> type, string id, TData data, CancellationToken cancellationToken = default) =>
+        NotifyAsync(type, data, cancellationToken);
+
     public ValueTask NotifyAsync<TData>(EventType<TData> type, TData data, CancellationToken cancellationToken = default)
     {
         Told.Enqueue(data!);

@@ -380,6 +380,24 @@ public class CatalogMistakeTests
                 "Write \"30m\" or less."
             },
             {
+                "ONGGI008",
+                """ "session": { "kind": "session", "key": "auth:session:{sid}", "owner": "auth", "idle": "30m", "absolute": "24h", "limit": §"five" }""",
+                "family \"session\": \"limit\": \"five\" is no number of sessions.",
+                "Write \"5\"."
+            },
+            {
+                "ONGGI008",
+                """ "session": { "kind": "session", "key": "auth:session:{sid}", "owner": "auth", "idle": "30m", "absolute": "24h", "limit": §"1001" }""",
+                "family \"session\": \"limit\": \"1001\" is no number of sessions.",
+                "Write \"5\"."
+            },
+            {
+                "ONGGI010",
+                """ "session": { "kind": "session", "key": "auth:session:{sid}", "owner": "auth", "idle": "30m", "absolute": "24h", "policy": §"oldst" }""",
+                "family \"session\": \"policy\": \"oldst\" is not one of its words.",
+                "Did you mean \"oldest\"?"
+            },
+            {
                 "ONGGI011",
                 """ "blacklist": { "kind": "token", "key": "auth:token:blacklist:{jti}", "owner": "auth", "ttl": §"365d" }""",
                 "family \"blacklist\": \"ttl\" is 365d, outside 1m to 90d for the longest life of a token.",

@@ -96,6 +96,8 @@ public class KeyspaceTests
     [InlineData("dev:billing:session:abc", "session")]
     [InlineData("dev:billing:session-user:u1", "session")]
     [InlineData("{dev:billing:session-user:u1}:meta", "session")]
+    [InlineData("dev:billing:session-due:07abc", "session")]
+    [InlineData("{dev:billing:session-due:07abc}:out", "session")]
     [InlineData("dev:onggi:epoch", "onggi")]
     [InlineData("{dev:events:head:customer.updated}:ring", "onggi")]
     [InlineData("dev:bill:010", null)]
@@ -118,9 +120,63 @@ public class KeyspaceTests
 
         Assert.Equal(["dev:bill:*:*", "{dev:bill:*:*"], keyspace.Families.Single(family => family.Family.Name == "bill").ScanPatterns);
         Assert.Equal(
-            ["dev:billing:session:*", "{dev:billing:session:*", "dev:billing:session-user:*", "{dev:billing:session-user:*"],
+            [
+                "dev:billing:session:*",
+                "{dev:billing:session:*",
+                "dev:billing:session-user:*",
+                "{dev:billing:session-user:*",
+                "dev:billing:session-due:*",
+                "{dev:billing:session-due:*",
+            ],
             keyspace.Families.Single(family => family.Family.Name == "session").ScanPatterns
         );
+    }
+
+    [Fact]
+    public void A_family_of_sessions_says_how_many_a_user_may_have_and_an_environment_may_say_otherwise()
+    {
+        const string Catalog = """
+            {
+              "system": "s", "services": { "auth": {} },
+              "families": {
+                "session": { "key": "auth:session:{sid}", "kind": "session", "owner": "auth", "idle": "30m", "absolute": "24h", "limit": "5", "policy": "oldest" }
+              },
+              "environments": { "test": { "families": { "session": { "limit": "0", "policy": "reject" } } }, "bare": {} }
+            }
+            """;
+
+        Assert.Equal((5, "oldest"), Limit("dev"));
+        Assert.Equal((0, "reject"), Limit("test"));
+        Assert.Equal((5, "oldest"), Limit("bare"));
+        Assert.Null(Keyspace.Load(SampleCatalogs.Small).Families.Single(family => family.Family.Name == "session").SessionLimit);
+
+        (int?, string?) Limit(string environment)
+        {
+            var session = Keyspace.Load(Catalog, environment).Families.Single();
+            return (session.SessionLimit, session.SessionPolicy);
+        }
+    }
+
+    [Fact]
+    public void A_person_has_the_same_pseudonym_in_all_services_and_another_in_each_environment()
+    {
+        const string Catalog = """
+            {
+              "system": "s", "services": { "auth": {}, "orders": {} },
+              "families": { "session": { "key": "auth:session:{sid}", "kind": "session", "owner": "auth", "idle": "30m", "absolute": "24h" } },
+              "environments": { "test": {}, "production": { "personalIdentifiers": "hmac" } }
+            }
+            """;
+        var dev = Keyspace.Load(Catalog, "dev", "auth").PseudonymOf("010-1234-5678");
+        var secret = Keyspace.Load(Catalog, "production", "auth", "a secret of the team").PseudonymOf("010-1234-5678");
+
+        Assert.Equal(22, dev.Length);
+        Assert.Equal(dev, Keyspace.Load(Catalog, "dev", "orders").PseudonymOf("010-1234-5678"));
+        Assert.NotEqual(dev, Keyspace.Load(Catalog, "test", "auth").PseudonymOf("010-1234-5678"));
+        Assert.NotEqual(dev, Keyspace.Load(Catalog, "dev", "auth").PseudonymOf("010-1234-5679"));
+        Assert.NotEqual(secret, Keyspace.Load(Catalog, "production", "auth", "another secret of it").PseudonymOf("010-1234-5678"));
+        // Without the secret there could be no names for the users of sessions.
+        Assert.Throws<CatalogException>(() => Keyspace.Load(Catalog, "production", "auth"));
     }
 
     [Fact]
@@ -155,7 +211,7 @@ public class KeyspaceTests
     [Theory]
     [InlineData("prodution", null, "Did you mean \"production\"?")]
     [InlineData(null, "biling", "Did you mean \"billing\"?")]
-    [InlineData("production", null, "personal identifiers (of customer, bill), and no secret was given")]
+    [InlineData("production", null, "personal identifiers (of customer, bill, session), and no secret was given")]
     public void Binding_to_what_the_catalog_does_not_know_fails(string? environment, string? service, string says) =>
         Assert.Contains(
             says,

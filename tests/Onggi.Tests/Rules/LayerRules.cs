@@ -40,6 +40,7 @@ public class LayerRules
         "Onggi.Events.CacheWarmed",
         "Onggi.Events.TokenIssued",
         "Onggi.Events.TokenRevoked",
+        "Onggi.Events.SessionEvent",
     ];
 
     [Fact]

@@ -46,9 +46,10 @@ internal static class HashSlot
         return length > 0 ? key.Slice(open + 1, length) : key;
     }
 
-    private static ushort Crc16(ReadOnlySpan<byte> bytes)
+    /// <summary>The checksum that a slot is made of, going on from that of what stands before.</summary>
+    internal static ushort Crc16(ReadOnlySpan<byte> bytes, ushort before = 0)
     {
-        var crc = 0;
+        int crc = before;
         foreach (var one in bytes)
             crc = ((crc << 8) ^ Table[((crc >> 8) ^ one) & 0xff]) & 0xffff;
         return (ushort)crc;

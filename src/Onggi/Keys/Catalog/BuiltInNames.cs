@@ -15,5 +15,6 @@ internal static class BuiltInNames
         "auth.token_revoked",
         "auth.session_created",
         "auth.session_expired",
+        "auth.session_revoked",
     ];
 }

@@ -48,6 +48,12 @@ internal sealed class FamilyModel(Located<string> name) : Pace
 
     public Located<TimeSpan>? Absolute { get; set; }
 
+    /// <summary>How many sessions a user may have.</summary>
+    public Located<int>? Limit { get; set; }
+
+    /// <summary>What happens to one more.</summary>
+    public Located<string>? Policy { get; set; }
+
     public Located<double>? Share { get; set; }
 
     /// <summary>Each field's name in the file, for mistakes about the field and not its value.</summary>
@@ -227,6 +233,8 @@ internal sealed class CatalogModel
             Jitter = First(reach, place => place.Jitter),
             Idle = over?.Idle ?? family.Idle,
             Absolute = over?.Absolute ?? family.Absolute,
+            Limit = over?.Limit ?? family.Limit,
+            Policy = over?.Policy ?? family.Policy,
             Share = over?.Share ?? family.Share,
             Readers = over?.Readers ?? family.Readers ?? [],
         };
@@ -276,6 +284,10 @@ internal sealed class ResolvedFamily
     public Located<TimeSpan>? Idle { get; set; }
 
     public Located<TimeSpan>? Absolute { get; set; }
+
+    public Located<int>? Limit { get; set; }
+
+    public Located<string>? Policy { get; set; }
 
     public Located<double>? Share { get; set; }
 

@@ -294,6 +294,12 @@ internal sealed class CatalogReader(List<CatalogMistake> mistakes, bool wantsTyp
                 case "absolute":
                     family.Absolute = _values.Duration(value, field);
                     break;
+                case "limit":
+                    family.Limit = _values.Count(value, field, KindRules.MostSessions);
+                    break;
+                case "policy":
+                    family.Policy = _values.Word(value, field, KindRules.PolicyWords);
+                    break;
                 case "share":
                     family.Share = _values.Percent(value, field);
                     break;

@@ -57,7 +57,8 @@ internal sealed class KeyRules(CatalogModel model, List<CatalogMistake> mistakes
             "rate_limit" when kind != KindRules.Limit => "limits",
             "session" or "token" => "sessions and tokens, which stand behind their owner",
             "cache" when kind != KindRules.Cache => "caches",
-            _ when second is "session" or "session-user" && kind != KindRules.Session && _services.Contains(first) => "sessions",
+            _ when second is "session" or "session-user" or "session-due" && kind != KindRules.Session && _services.Contains(first) =>
+                "sessions",
             _ when second is "token" && kind != KindRules.Token && _services.Contains(first) => "tokens",
             _ => null,
         };
@@ -66,7 +67,7 @@ internal sealed class KeyRules(CatalogModel model, List<CatalogMistake> mistakes
                 MistakeCode.ReservedNamespace,
                 family.Key.Node,
                 $"{family.Where}: the key \"{key}\" stands in a reserved namespace.",
-                $"\"{(second is "session" or "session-user" or "token" ? first + ":" + second : first)}:\" is kept for {taken}.",
+                $"\"{(second is "session" or "session-user" or "session-due" or "token" ? first + ":" + second : first)}:\" is kept for {taken}.",
                 $"Write \"{home}\"{(first is "locks" or "rate_limit" ? $", or \"kind\": \"{(first == "locks" ? "lock" : "limit")}\"" : "")}."
             );
         else if (model.EnvironmentNames.Contains(first) && (model.Prefix?.Value ?? CatalogModel.DefaultPrefix).Contains("{environment}"))

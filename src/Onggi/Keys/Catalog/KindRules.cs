@@ -10,6 +10,9 @@ internal sealed class KindRules
     public const string Limit = "limit";
     public const string Stream = "stream";
 
+    /// <summary>The most that a limit of sessions may be: each login looks at all of its user's.</summary>
+    public const int MostSessions = 1000;
+
     /// <summary>What a cache family's data is about; it narrows the bounds of its TTL.</summary>
     public const string GeneralData = "general";
     public const string UserData = "user";
@@ -17,6 +20,9 @@ internal sealed class KindRules
     public static readonly string[] Kinds = [Cache, Session, Token, Lock, Limit, Stream];
 
     public static readonly string[] DataWords = [GeneralData, UserData];
+
+    /// <summary>What happens to a login of a user who has as many sessions as there may be.</summary>
+    public static readonly string[] PolicyWords = ["reject", "oldest", "leastRecent"];
 
     public static readonly string[] PersonalWords = ["plain", "hmac"];
 
@@ -84,7 +90,7 @@ internal sealed class KindRules
     private static readonly Dictionary<string, KindRules> ByKind = new(StringComparer.Ordinal)
     {
         [Cache] = new(Cache, CacheTtl, ["value", "data", "ttl", "grace", "negativeTtl", "jitter", "invalidatedBy"], required: []),
-        [Session] = new(Session, null, ["value", "idle", "absolute"], required: ["owner", "idle", "absolute"]),
+        [Session] = new(Session, null, ["value", "idle", "absolute", "limit", "policy"], required: ["owner", "idle", "absolute"]),
         [Token] = new(Token, TokenTtl, ["ttl"], required: ["owner", "ttl"]),
         [Lock] = new(Lock, Lease, ["ttl"], required: ["ttl"]),
         [Limit] = new(Limit, Window, ["ttl"], required: ["ttl"]),

@@ -188,6 +188,27 @@ internal sealed class ValueReader(List<CatalogMistake> mistakes)
         return null;
     }
 
+    public Located<int>? Count(JsonNode node, string where, int most)
+    {
+        var guess = node.Kind == JsonNodeKind.Number ? node.Text : "5";
+        if (Text(node, where, guess) is not { } text)
+            return null;
+        var isPlain =
+            text.Value.Length is > 0 and < 9
+            && text.Value.All(c => c is >= '0' and <= '9')
+            && (text.Value[0] != '0' || text.Value.Length == 1);
+        if (isPlain && int.Parse(text.Value, System.Globalization.CultureInfo.InvariantCulture) is var count && count <= most)
+            return new Located<int>(count, text.Node);
+        Add(
+            MistakeCode.BadSize,
+            text.Node,
+            $"{where}: \"{text.Value}\" is no number of sessions.",
+            $"It is a whole number from 0 (no limit) to {most}.",
+            "Write \"5\"."
+        );
+        return null;
+    }
+
     public Located<double>? Percent(JsonNode node, string where)
     {
         var guess = node.Kind == JsonNodeKind.Number ? CatalogWords.GuessPercent(node.Text) : "10%";

@@ -48,6 +48,9 @@ internal sealed class FakeEvents : IEventSource, IEventSink
             Notified.Add(data!);
     }
 
+    public ValueTask DeliverAsync<TData>(EventType<TData> type, string id, TData data, CancellationToken cancellationToken = default) =>
+        NotifyAsync(type, data, cancellationToken);
+
     private static EventNotice Notice(string type, string data, bool isOwn, bool isForeign, Dictionary<string, string>? metadata) =>
         new()
         {

@@ -1,0 +1,20 @@
+using System.Globalization;
+
+namespace Onggi.Benchmarks.Sessions;
+
+/// <summary>The process behind <c>session-sweeper PORT</c>, which only tests and the benchmark start: looks for sessions past their deadline until its input ends or it is killed.</summary>
+internal static class SweeperCommand
+{
+    public const string Name = "session-sweeper";
+
+    public static async Task<int> RunAsync(string port)
+    {
+        await using var node = await SessionBenchNode.StartAsync(
+            int.Parse(port, CultureInfo.InvariantCulture),
+            options => options.RepublishAfter = TimeSpan.FromSeconds(1)
+        );
+        Console.WriteLine("sweeping");
+        await Task.Run(Console.In.ReadLine);
+        return 0;
+    }
+}

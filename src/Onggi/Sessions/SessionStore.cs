@@ -1,0 +1,413 @@
+using System.Text.Json;
+using Onggi.Client;
+using Onggi.Client.Resp;
+
+namespace Onggi.Sessions;
+
+/// <summary>How long sessions live and how many there may be, as the catalog and the options say together.</summary>
+internal sealed record SessionRules(TimeSpan Idle, TimeSpan Absolute, SessionLimit Limit);
+
+/// <summary>The scripts on a real Redis: each operation is one of them, in one slot, in one round trip.</summary>
+/// <remarks>
+/// Every script may be run twice with the same arguments: a command whose reply was lost is asked again. (A save is not: the second time would see the first one's version, and say that
+/// somebody else was first.)
+/// </remarks>
+internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionRules rules, SessionOptions options, TimeProvider time)
+{
+    /// <summary>How long what stands beside a session outlives it, so that its end is still told when all services were away.</summary>
+    private static readonly long AftermathMs = (long)TimeSpan.FromHours(24).TotalMilliseconds;
+
+    private const int AtATime = 500;
+
+    private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(50);
+
+    private readonly SessionScripts _scripts = SessionScripts.ForNow();
+    private readonly long _touchEveryMs = (long)options.TouchEvery.TotalMilliseconds;
+    private readonly long _republishMs = options.Events ? (long)options.RepublishAfter.TotalMilliseconds : 0;
+
+    public async ValueTask<(CreateReply Reply, int? Replicas)> CreateAsync(
+        SessionId id,
+        string user,
+        SessionDetails details,
+        CancellationToken cancellationToken
+    )
+    {
+        var limit = details.Limit ?? rules.Limit;
+        var names = keys.Of(id);
+        try
+        {
+            return await RunSafelyAsync(
+                    _scripts.Create,
+                    [names.Session, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
+                    [
+                        names.Handle,
+                        names.Partition,
+                        user,
+                        RolesJson(details.Roles),
+                        details.Device,
+                        details.Data,
+                        (long)rules.Idle.TotalMilliseconds,
+                        (long)rules.Absolute.TotalMilliseconds,
+                        limit.Most,
+                        PolicyWord(limit.Policy),
+                        AftermathMs,
+                        _republishMs,
+                    ],
+                    SessionReplies.Created,
+                    cancellationToken
+                )
+                .ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
+    public ValueTask<Session?> TouchAsync(SessionId id, bool withData, CancellationToken cancellationToken)
+    {
+        var names = keys.Of(id);
+        try
+        {
+            // Names and arguments are written before the call returns.
+            return redis.Router.SendAsync(
+                new Command(_scripts.Touch, [names.Session, names.Index, names.Meta], [names.Handle, _touchEveryMs, withData ? "1" : "0"]),
+                names.HandleText,
+                SessionReplies.Touched,
+                CommandOptions.Idempotent,
+                cancellationToken
+            );
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
+    public ValueTask<SessionSave> SaveAsync(
+        SessionId id,
+        long version,
+        ReadOnlyMemory<byte> data,
+        IReadOnlyList<string>? roles,
+        CancellationToken cancellationToken
+    )
+    {
+        var names = keys.Of(id);
+        try
+        {
+            return redis.EvalAsync(
+                _scripts.Save,
+                [names.Session, names.Index],
+                [names.Handle, version, data, roles is null ? "" : RolesJson(roles)],
+                SessionReplies.Saved,
+                cancellationToken
+            );
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
+    public async ValueTask<(RotateReply Reply, int? Replicas)> RotateAsync(
+        SessionId old,
+        SessionId successor,
+        TimeSpan overlap,
+        CancellationToken cancellationToken
+    )
+    {
+        var names = keys.Of(old);
+        var next = keys.Of(successor);
+        try
+        {
+            return await RunSafelyAsync(
+                    _scripts.Rotate,
+                    [names.Session, next.Session, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
+                    [names.Handle, next.Handle, names.Partition, (long)overlap.TotalMilliseconds, _republishMs, AftermathMs],
+                    SessionReplies.Rotated,
+                    cancellationToken
+                )
+                .ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            names.Release();
+            next.Release();
+        }
+    }
+
+    /// <summary>Ends the session of an id.</summary>
+    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(SessionId id, string reason, CancellationToken cancellationToken)
+    {
+        var names = keys.Of(id);
+        return RevokeAsync("one", names, names.Session, [names.HandleText], reason, cancellationToken);
+    }
+
+    /// <summary>Ends sessions by their handles.</summary>
+    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(
+        string partition,
+        IReadOnlyList<string> handles,
+        string reason,
+        CancellationToken cancellationToken
+    )
+    {
+        var names = keys.Of(partition);
+        return RevokeAsync("one", names, names.Index, handles, reason, cancellationToken);
+    }
+
+    /// <summary>Ends all sessions of a user.</summary>
+    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAllAsync(
+        string partition,
+        string reason,
+        CancellationToken cancellationToken
+    )
+    {
+        var names = keys.Of(partition);
+        return RevokeAsync("all", names, names.Index, [], reason, cancellationToken);
+    }
+
+    /// <summary>Ends all sessions of a user but that of the id.</summary>
+    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeOthersAsync(SessionId id, string reason, CancellationToken cancellationToken)
+    {
+        var names = keys.Of(id);
+        return RevokeAsync("others", names, names.Session, [names.HandleText], reason, cancellationToken);
+    }
+
+    public ValueTask<SessionSummary[]> ListAsync(string partition, CancellationToken cancellationToken)
+    {
+        var names = keys.Of(partition);
+        try
+        {
+            return redis.Router.SendAsync(
+                new Command(_scripts.List, [names.Index, names.Meta], []),
+                SessionReplies.Listed,
+                CommandOptions.Idempotent,
+                cancellationToken
+            );
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
+    /// <summary>Looks at all shards. One round trip.</summary>
+    public async ValueTask<LookReply?[]> LookAsync(int most, CancellationToken cancellationToken)
+    {
+        var batch = redis.CreateBatch();
+        foreach (var shard in keys.Shards)
+            batch.Add(_scripts.Look, [shard.Due, shard.Out], [most, Math.Max(1, _republishMs)], SessionReplies.Looked);
+        await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
+        // A shard that cannot be asked (its server is away) must not hold up the others.
+        return [.. batch.Items.Select(item => item.Outcome == BatchOutcome.Answered ? ((BatchItem<LookReply>)item).Value : null)];
+    }
+
+    /// <summary>Ends what is due, each user's in a script of its own, all in one flush.</summary>
+    /// <param name="due">Partition and handle of each.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask<IReadOnlyList<(SessionKeys.Shard Shard, ReapReply Reply)>> ReapAsync(
+        IEnumerable<string> due,
+        CancellationToken cancellationToken
+    )
+    {
+        var batch = redis.CreateBatch();
+        var shards = new List<SessionKeys.Shard>();
+        foreach (var user in due.GroupBy(static member => member[..SessionId.PartitionLength], StringComparer.Ordinal))
+        {
+            var names = keys.Of(user.Key);
+            batch.Add(
+                _scripts.Reap,
+                [names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
+                [
+                    names.Partition,
+                    _republishMs,
+                    AftermathMs,
+                    .. user.Select(static member => (RedisArg)member[SessionId.PartitionLength..]),
+                ],
+                SessionReplies.Reaped
+            );
+            shards.Add(names.Shard);
+            names.Release();
+        }
+
+        await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
+        var replies = new List<(SessionKeys.Shard, ReapReply)>(shards.Count);
+        for (var i = 0; i < shards.Count; i++)
+        {
+            if (batch.Items[i].Outcome == BatchOutcome.Answered)
+                replies.Add((shards[i], ((BatchItem<ReapReply>)batch.Items[i]).Value));
+        }
+
+        return replies;
+    }
+
+    /// <summary>Takes events that are published out of the outbox, and removes the keys of sessions that have ended. An event that is not taken out is published again, and marked.</summary>
+    public async ValueTask ConfirmAsync(IEnumerable<OutboxEntry> published, CancellationToken cancellationToken)
+    {
+        var batch = redis.CreateBatch();
+        foreach (var shard in published.GroupBy(static entry => entry.Shard))
+        {
+            foreach (var entries in shard.Where(static entry => entry.Ended is null).Chunk(AtATime))
+                batch.Add(
+                    ["ZREM", shard.Key.Out, .. entries.Select(static entry => (RedisArg)entry.Json)],
+                    ReplyParsers.Int64,
+                    CommandOptions.Idempotent
+                );
+            // All keys of a shard are in one slot.
+            foreach (var handles in shard.SelectMany(static entry => entry.Ended ?? []).Chunk(AtATime))
+                batch.Add(
+                    ["UNLINK", .. handles.Select(handle => (RedisArg)keys.SessionOf(handle))],
+                    ReplyParsers.Int64,
+                    CommandOptions.Idempotent
+                );
+        }
+
+        await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    private async ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(
+        string mode,
+        SessionNames names,
+        ReadOnlyMemory<byte> session,
+        IReadOnlyList<string> handles,
+        string reason,
+        CancellationToken cancellationToken
+    )
+    {
+        try
+        {
+            return await RunSafelyAsync(
+                    _scripts.Revoke,
+                    [session, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
+                    [mode, names.Partition, reason, _republishMs, AftermathMs, .. handles.Select(static handle => (RedisArg)handle)],
+                    SessionReplies.Revoked,
+                    cancellationToken
+                )
+                .ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
+    /// <summary>Runs a script, and waits for the replicas where the options ask for it: both commands in one round trip, on a connection of their own, since WAIT holds it up.</summary>
+    private async ValueTask<(T Reply, int? Replicas)> RunSafelyAsync<T>(
+        RedisScript script,
+        RedisArg[] scriptKeys,
+        RedisArg[] args,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    )
+    {
+        // mutant: the replicas are not asked.
+        if (options.Replicas == 0 || SessionMutants.NoWait)
+        {
+            var reply = await redis
+                .Router.SendAsync(new Command(script, scriptKeys, args), parser, CommandOptions.Idempotent, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+            return (reply, options.Replicas == 0 ? null : options.Replicas);
+        }
+
+        // Nothing is asked again on a lease. Since every script may run twice, it is here, as it would be on the common connection.
+        for (var began = time.GetTimestamp(); ; )
+        {
+            try
+            {
+                return await RunLeasedAsync(script, scriptKeys, args, parser, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisException passing)
+                when (passing is RedisConnectionException or RedisServerException { IsTransient: true, Code: not "OOM" }
+                    && passing.IsTransient
+                    && time.GetElapsedTime(began) < redis.Options.CommandTimeout
+                )
+            {
+                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisServerException moved)
+                when (moved.Code is "MOVED" or "ASK" && time.GetElapsedTime(began) < redis.Options.CommandTimeout)
+            {
+                // A lease follows no redirects; a command on the common connection does, and learns where the slot is now.
+                await redis.ExistsAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
+                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+        }
+    }
+
+    private async ValueTask<(T Reply, int? Replicas)> RunLeasedAsync<T>(
+        RedisScript script,
+        RedisArg[] scriptKeys,
+        RedisArg[] args,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    )
+    {
+        var lease = await redis.LeaseAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
+        await using (lease.ConfigureAwait(Rt.Capture))
+        {
+            try
+            {
+                RedisArg[] cached = ["EVALSHA", script.Digest, scriptKeys.Length, .. scriptKeys, .. args];
+                return await RunAndWaitAsync(lease, cached, parser, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisServerException unknown) when (unknown.Code == "NOSCRIPT")
+            {
+                RedisArg[] whole = ["EVAL", script.SourceBytes, scriptKeys.Length, .. scriptKeys, .. args];
+                return await RunAndWaitAsync(lease, whole, parser, cancellationToken).ConfigureAwait(Rt.Capture);
+            }
+        }
+    }
+
+    private async ValueTask<(T Reply, int? Replicas)> RunAndWaitAsync<T>(
+        RedisLease lease,
+        RedisArg[] command,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    )
+    {
+        var running = lease.SendAsync(command, parser, cancellationToken).AsTask();
+        // Sent behind it without waiting for it: one round trip, and as long as the replicas take.
+        var waiting = lease
+            .SendAsync(
+                ["WAIT", options.Replicas, (long)options.ReplicaTimeout.TotalMilliseconds],
+                ReplyParsers.Int64,
+                options.ReplicaTimeout + redis.Options.CommandTimeout,
+                cancellationToken
+            )
+            .AsTask();
+        try
+        {
+            var reply = await running.ConfigureAwait(Rt.Capture);
+            return (reply, (int)await waiting.ConfigureAwait(Rt.Capture));
+        }
+        finally
+        {
+            // Whatever the first ended with: the other one must have ended too before the connection goes to somebody else.
+            await ((Task)waiting).ConfigureAwait(Rt.Quietly);
+        }
+    }
+
+    private static string PolicyWord(SessionLimitPolicy policy) =>
+        policy switch
+        {
+            SessionLimitPolicy.Reject => "reject",
+            SessionLimitPolicy.Oldest => "oldest",
+            _ => "leastRecent",
+        };
+
+    private static byte[] RolesJson(IReadOnlyList<string> roles)
+    {
+        if (roles.Count == 0)
+            return "[]"u8.ToArray();
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartArray();
+            foreach (var role in roles)
+                writer.WriteStringValue(role);
+            writer.WriteEndArray();
+        }
+
+        return buffer.ToArray();
+    }
+}
