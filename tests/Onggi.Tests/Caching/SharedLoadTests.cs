@@ -259,6 +259,37 @@ public sealed class SharedLoadTests
         });
 
     [Fact]
+    public void A_loader_that_does_not_heed_its_token_keeps_nobody_waiting_beyond_its_time() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options => options.Defaults.LoaderTimeout = TimeSpan.FromSeconds(5));
+            var other = world.AddNode();
+            var gate = new Gate<string?>();
+            var first = node.Load("a", gate.LoadAsync);
+            world.Pass(3000);
+            var joined = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            var waiting = other.Load("a", static _ => new("next"));
+            world.Pass(1980);
+            Assert.False(first.IsCompleted || joined.IsCompleted || waiting.IsCompleted);
+
+            world.Pass(40);
+            Assert.True(first.IsCompleted && joined.IsCompleted && waiting.IsCompleted);
+            Assert.IsType<LoadTimeoutException>(first.Exception!.InnerException);
+            Assert.IsType<LoadTimeoutException>(joined.Exception!.InnerException);
+            Assert.True(gate.Token.IsCancellationRequested);
+            Assert.Equal("next", waiting.Result);
+
+            // What it makes after all is stored nowhere, and its lease is lengthened no more.
+            gate.Release("late");
+            world.Pass(1000);
+            Assert.Equal("\"next\"", world.Server[Name]);
+            Assert.Null(world.Server["{test:text:a}:l"]);
+            var later = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            world.Settle();
+            Assert.Equal("next", later.Result);
+        });
+
+    [Fact]
     public void A_refresh_takes_the_lease_of_who_began_before_the_change() =>
         CacheWorld.Run(world =>
         {

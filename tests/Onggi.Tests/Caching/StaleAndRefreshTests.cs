@@ -179,6 +179,30 @@ public sealed class StaleAndRefreshTests
         });
 
     [Fact]
+    public void A_refresh_ahead_of_the_end_whose_loader_hangs_is_given_up_and_begun_anew() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options =>
+            {
+                options.Defaults.RefreshAfter = 0.5;
+                options.Defaults.LoaderTimeout = TimeSpan.FromSeconds(5);
+            });
+            Read(world, node, static _ => new("1"));
+            Read(world, node, static _ => new("1"));
+            world.Pass(30_100);
+            var hanging = new Gate<string?>();
+            Assert.Equal("1", Read(world, node, hanging.LoadAsync));
+            Assert.Equal(1, hanging.Runs);
+            world.Pass(5_010);
+
+            // What is read from Redis anew may be refreshed anew.
+            node.Cache.Memory.Drop("test:text:a");
+            Assert.Equal("1", Read(world, node, static _ => throw new FormatException()));
+            Assert.Equal("1", Read(world, node, static _ => new("2")));
+            Assert.Equal("\"2\"", world.Server["test:text:a"]);
+        });
+
+    [Fact]
     public void That_something_does_not_exist_has_no_grace() =>
         CacheWorld.Run(world =>
         {

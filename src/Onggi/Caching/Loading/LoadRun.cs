@@ -298,6 +298,8 @@ internal sealed class LoadRun<T>(
         var policy = items[0].Entry.Family.Policy;
         ServeStaleAtOnce(items);
         using var timeout = new CancellationTokenSource(policy.LoaderTimeout, owner.Time);
+        // Who registers first is told last: a loader that heeds its token ends in its own way before it is given up.
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, batch.Abandoned);
         using var soft = ServeStaleLater(items, policy);
         // A loader that does not heed its token must not keep those waiting who come after all have left.
@@ -309,7 +311,7 @@ internal sealed class LoadRun<T>(
             IReadOnlyDictionary<CacheKey<T>, T?>? values;
             try
             {
-                values = await loader(items.ConvertAll(static item => item.Entry.Key), context).ConfigureAwait(Rt.Capture);
+                values = await CallAsync(items.ConvertAll(static item => item.Entry.Key), context, over.Token).ConfigureAwait(Rt.Capture);
             }
             finally
             {
@@ -337,6 +339,27 @@ internal sealed class LoadRun<T>(
                 owner.Leases.Remove(item.Flight);
         }
     }
+
+    // A loader that does not heed its token must not hold the key for ever: its time over, it is let go on, and what it makes is nobody's.
+    private async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> CallAsync(
+        List<CacheKey<T>> keys,
+        LoadContext context,
+        CancellationToken over
+    )
+    {
+        var running = loader(keys, context).AsTask();
+        try
+        {
+            return await running.WaitAsync(over).ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            if (!running.IsCompleted)
+                _ = IgnoreAsync(running);
+        }
+    }
+
+    private static async Task IgnoreAsync(Task running) => await running.ConfigureAwait(Rt.Quietly);
 
     private void ServeStaleAtOnce(List<LoadItem<T>> items)
     {
