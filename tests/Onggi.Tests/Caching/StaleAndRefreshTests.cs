@@ -92,6 +92,53 @@ public sealed class StaleAndRefreshTests
             Assert.Equal("\"new\"", world.Server[Name]);
         });
 
+    [Fact]
+    public void The_soft_time_out_begins_with_the_call_however_often_another_lengthens_its_lease() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.SoftTimeout = TimeSpan.FromMilliseconds(400));
+            var other = world.AddNode();
+            var gate = new Gate<string?>();
+            _ = other.LoadGraced("a", gate.LoadAsync);
+            world.Settle();
+            var read = node.LoadGraced("a", static _ => throw new InvalidOperationException("a second load"));
+            world.Pass(380);
+            Assert.False(read.IsCompleted);
+            world.Pass(40);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+            Assert.True(other.Store.Count("RENEW") > 0);
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server[Name]);
+        });
+
+    [Fact]
+    public void The_soft_time_out_counts_the_wait_for_another_whose_loader_failed() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.SoftTimeout = TimeSpan.FromMilliseconds(400));
+            var other = world.AddNode();
+            var (failing, gate) = (new Gate<string?>(), new Gate<string?>());
+            _ = other.LoadGraced("a", failing.LoadAsync);
+            world.Settle();
+            var read = node.LoadGraced("a", gate.LoadAsync);
+            world.Pass(300);
+            failing.Fail(new FormatException());
+            world.Settle();
+            Assert.Equal(1, gate.Runs);
+            world.Pass(80);
+            Assert.False(read.IsCompleted);
+            world.Pass(40);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server[Name]);
+        });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

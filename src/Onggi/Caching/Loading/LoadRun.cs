@@ -219,9 +219,9 @@ internal sealed class LoadRun<T>(
 
             if (await OwnAsync(item).ConfigureAwait(Rt.Capture) is { } again)
                 return again;
-            var patience = TimeSpan.FromMilliseconds(Math.Max(0, _began + (long)policy.LeaseWait.TotalMilliseconds - owner.Clock.Now));
-            if (item.Stale.Found && policy.SoftTimeout is { } soft && soft < patience)
-                patience = soft;
+            var patience = LeftOf(policy.LeaseWait);
+            if (item.Stale.Found && policy.SoftTimeout is { } soft && LeftOf(soft) < patience)
+                patience = LeftOf(soft);
             // The push wakes us; the end of the lease does where its holder died, or where nobody pushes.
             var lease = TimeSpan.FromMilliseconds(Math.Max(0, ask.Answer.Left) + owner.Spread());
             if (!owner.Link.Epoch?.CanProve ?? true)
@@ -238,6 +238,13 @@ internal sealed class LoadRun<T>(
         {
             Forget(item);
         }
+    }
+
+    // Each lengthening of another's lease wakes the wait: what is left of a time counts from the beginning of the run.
+    private TimeSpan LeftOf(TimeSpan time)
+    {
+        var left = time - TimeSpan.FromMilliseconds(owner.Clock.Now - _began);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     // The lease can be our own: of a flight whose place in the table this one took because it was too old to be joined. The answer has just said that it stands.
@@ -387,7 +394,7 @@ internal sealed class LoadRun<T>(
                 }
             },
             null,
-            soft,
+            LeftOf(soft),
             Timeout.InfiniteTimeSpan
         );
     }
