@@ -139,6 +139,18 @@ public sealed class StaleAndRefreshTests
             Assert.Equal("\"new\"", world.Server[Name]);
         });
 
+    [Fact]
+    public void A_loader_that_was_cancelled_by_a_time_out_of_its_own_has_failed() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world);
+            var read = node.LoadGraced("a", static _ => throw new TaskCanceledException("the source's own time-out"));
+            world.Settle();
+
+            Assert.True(read.IsCompletedSuccessfully);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+        });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

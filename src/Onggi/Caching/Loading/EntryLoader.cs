@@ -324,7 +324,8 @@ internal sealed class EntryLoader(
     public void LoadFailed<T>(LoadItem<T> item, Exception error)
     {
         item.Entry.Family.CountLoadFailure();
-        if (!item.Stale.Found || error is OperationCanceledException)
+        // A cancellation that is not ours is the loader's own: a time-out of its source, for example.
+        if (!item.Stale.Found || (error is OperationCanceledException && item.Flight.Batch.Abandoned.IsCancellationRequested))
         {
             Fail(item, error);
             return;
