@@ -151,6 +151,34 @@ public sealed class StaleAndRefreshTests
             Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
         });
 
+    [Fact]
+    public void The_hard_time_out_of_a_call_for_many_is_one_for_all_its_keys() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.HardTimeout = TimeSpan.FromMilliseconds(200), "a", "b", "c");
+            var gate = new Gate<string?>();
+            var read = node
+                .Cache.GetOrLoadManyAsync(
+                    [CacheWorld.Graced("a"), CacheWorld.Graced("b"), CacheWorld.Graced("c")],
+                    async (keys, context) =>
+                    {
+                        var value = await gate.LoadAsync(context);
+                        return keys.ToDictionary(static key => key, _ => value);
+                    }
+                )
+                .AsTask();
+            world.Pass(190);
+            Assert.False(read.IsCompleted);
+            world.Pass(20);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(3, read.Result.Count);
+            Assert.All(read.Result.Values, static result => Assert.Equal(("old", true), (result.Value, result.IsStale)));
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server["test:graced:c"]);
+        });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -313,12 +341,18 @@ public sealed class StaleAndRefreshTests
     }
 
     // Stored for life and grace of a minute each; the life is over.
-    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure = null)
+    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure = null) => WithStale(world, configure, "a");
+
+    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure, params string[] ids)
     {
         var node = world.AddNode(options => options.ForFamily("graced", configure ?? (static _ => { })));
-        var load = node.LoadGraced("a", static _ => new("old"));
-        world.Settle();
-        Assert.Equal("old", load.Result.Value);
+        foreach (var id in ids)
+        {
+            var load = node.LoadGraced(id, static _ => new("old"));
+            world.Settle();
+            Assert.Equal("old", load.Result.Value);
+        }
+
         Assert.Equal(TimeSpan.FromMinutes(2), world.Server.LastTimeToLive);
         world.Pass(61_000);
         return node;

@@ -177,6 +177,7 @@ internal sealed class EntryLoader(
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
+        var began = time.GetTimestamp();
         var results = new Dictionary<CacheKey<T>, CacheResult<T>>(keys.Count);
         var missing = reader.MissingInMemory(keys, results);
         if (missing.Count == 0)
@@ -199,7 +200,7 @@ internal sealed class EntryLoader(
             if (own.Count > 0)
                 _ = new LoadRun<T>(this, batch, loader, tally).RunAsync(own);
             foreach (var (entry, flight) in all)
-                results[entry.Key] = await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+                results[entry.Key] = await WaitAsync(flight, entry, began, cancellationToken).ConfigureAwait(Rt.Capture);
             return results;
         }
         finally
@@ -344,11 +345,17 @@ internal sealed class EntryLoader(
         item.Flight.Fail(error);
     }
 
-    private async ValueTask<CacheResult<T>> WaitAsync<T>(LoadFlight<T> flight, CacheEntry<T> entry, CancellationToken cancellationToken)
+    // The call that waits began at the given time: one for many keys waits for them one after the other.
+    private async ValueTask<CacheResult<T>> WaitAsync<T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        long began,
+        CancellationToken cancellationToken
+    )
     {
         Loaded<T> loaded;
         if (entry.Family.Policy.HardTimeout is { } most)
-            loaded = await WaitAtMostAsync(flight, entry, most, cancellationToken).ConfigureAwait(Rt.Capture);
+            loaded = await WaitAtMostAsync(flight, entry, most, began, cancellationToken).ConfigureAwait(Rt.Capture);
         else
             loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         EntryReader.Count(entry.Family, loaded.Found && loaded.Tier == CacheTier.Redis, loaded.RedisFailed);
@@ -359,10 +366,14 @@ internal sealed class EntryLoader(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TimeSpan most,
+        long began,
         CancellationToken cancellationToken
     )
     {
-        await ((Task)flight.EndAsync()).WaitAsync(most, time, cancellationToken).ConfigureAwait(Rt.Quietly);
+        var left = most - time.GetElapsedTime(began);
+        await ((Task)flight.EndAsync())
+            .WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken)
+            .ConfigureAwait(Rt.Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
@@ -390,11 +401,12 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
+        var began = entry.Family.Policy.HardTimeout is null ? 0 : time.GetTimestamp();
         try
         {
             if (started)
                 _ = RunAsync(flight, entry, plain, overwrite, state, loader);
-            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            return await WaitAsync(flight, entry, began, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         finally
         {
