@@ -189,7 +189,8 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
     /// <remarks>
     /// A load that began before is not stored any more. Until this has returned, readers may get the old value; where that must not be, use <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>.
-    /// When the new value cannot be stored (Redis is full, the key was invalidated meanwhile, <c>DontStore</c>), the old one is removed.
+    /// When the key is refreshed by another or invalidated meanwhile, it is loaded once more, after the other has ended: the loader is called twice then.
+    /// When the new value cannot be stored (Redis is full, it was overtaken twice, <c>DontStore</c>), the old one is removed.
     /// </remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="loader">As in <see cref="GetOrLoadAsync{T}"/>. It is called at once, whatever is stored.</param>

@@ -289,6 +289,77 @@ public sealed class SharedLoadTests
             Assert.Equal("next", later.Result);
         });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Two_refreshes_of_a_key_leave_the_newest_value_there(bool laterEndsFirst) =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            world.Server[Name] = "\"old\"";
+            var (before, after) = (new Gate<string?>(), new Gate<string?>());
+            var loads = 0;
+            var first = node
+                .Cache.RefreshAsync(TestKeys.Text("a"), context => ++loads == 1 ? before.LoadAsync(context) : new("newest"))
+                .AsTask();
+            world.Settle();
+            var second = other.Cache.RefreshAsync(TestKeys.Text("a"), after.LoadAsync).AsTask();
+            world.Settle();
+
+            if (laterEndsFirst)
+            {
+                after.Release("newer");
+                world.Settle();
+                Assert.Equal("\"newer\"", world.Server[Name]);
+            }
+
+            before.Release("new");
+            world.Settle();
+            if (!laterEndsFirst)
+            {
+                // It waits for the other, and readers have what there is meanwhile.
+                Assert.False(first.IsCompleted);
+                Assert.Equal("\"old\"", world.Server[Name]);
+                after.Release("newer");
+                world.Settle();
+            }
+
+            Assert.True(first.IsCompleted && second.IsCompleted);
+            Assert.Equal(("newest", "newer"), (first.Result, second.Result));
+            Assert.Equal("\"newest\"", world.Server[Name]);
+            Assert.Equal(0, node.Store.Count("UNLINK") + other.Store.Count("UNLINK"));
+        });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_refresh_that_is_refused_twice_removes_the_old_value(bool fails) =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            world.Server[Name] = "\"old\"";
+            Gate<string?>[] gates = [new(), new()];
+            var loads = 0;
+            var refreshed = node.Cache.RefreshAsync(TestKeys.Text("a"), context => gates[loads++].LoadAsync(context)).AsTask();
+            world.Settle();
+            _ = other.Invalidate("a");
+            world.Settle();
+            gates[0].Release("first");
+            world.Settle();
+            Assert.Equal(2, loads);
+
+            world.Server[Name] = "\"foreign\"";
+            if (fails)
+                gates[1].Fail(new FormatException());
+            else
+                gates[1].Release("second");
+            world.Settle();
+
+            Assert.True(refreshed.IsCompleted);
+            Assert.Equal(fails ? "first" : "second", refreshed.Result);
+            Assert.Null(world.Server[Name]);
+        });
+
     [Fact]
     public void A_refresh_takes_the_lease_of_who_began_before_the_change() =>
         CacheWorld.Run(world =>

@@ -139,6 +139,10 @@ internal sealed class EntryLoader(
     }
 
     /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
+    /// <remarks>
+    /// Another refresh that begins meanwhile takes the lease, as ours may be of before its change; so does an invalidation. Then it is loaded once more, and this time the
+    /// other is waited for: who removed the entry instead would take from that one what this one has lost.
+    /// </remarks>
     /// <returns>The value, and whether Redis has it.</returns>
     public async ValueTask<(T? Value, bool Stored)> RefreshAsync<TState, T>(
         CacheKey<T> key,
@@ -152,15 +156,38 @@ internal sealed class EntryLoader(
         link.Start();
         // Whoever joined a load that runs would get what was before the change.
         flights.Void(entry.WireName);
+        var (value, tally) = await LoadAnewAsync(entry, steal: true, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (tally.Overtaken == 0)
+            return (value, tally.Stored > 0);
+        try
+        {
+            (value, tally) = await LoadAnewAsync(entry, steal: false, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
+            return (value, tally.Stored > 0);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // What was loaded first is as good as it was; only it is not stored.
+            return (value, false);
+        }
+    }
+
+    private async ValueTask<(T? Value, StoreTally Tally)> LoadAnewAsync<TState, T>(
+        CacheEntry<T> entry,
+        bool steal,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    )
+    {
         var batch = new LoadBatch();
         var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
         try
         {
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = true };
+            var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = steal };
             var tally = new StoreTally();
             _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally).RunAsync([item]);
             var loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
-            return (loaded.Value, tally.Stored > 0);
+            return (loaded.Value, tally);
         }
         finally
         {
