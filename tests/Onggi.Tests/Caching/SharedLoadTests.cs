@@ -289,6 +289,28 @@ public sealed class SharedLoadTests
             Assert.Equal("next", later.Result);
         });
 
+    [Fact]
+    public void A_load_is_not_joined_where_the_clock_s_own_error_could_make_it_older_than_the_bound() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var gate = new Gate<string?>();
+            _ = node.Load("a", gate.LoadAsync);
+            world.Settle();
+            node.IsPaused = true;
+            // The bound, by a clock that may be a millisecond behind.
+            world.Pass(500);
+
+            var second = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            node.IsPaused = false;
+            world.Settle();
+            Assert.Equal(2, node.Store.Count("ASK"));
+
+            gate.Release("value");
+            world.Settle();
+            Assert.Equal("value", second.Result);
+        });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

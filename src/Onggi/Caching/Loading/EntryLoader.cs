@@ -71,7 +71,7 @@ internal sealed class EntryLoader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = reader.Resolve(key);
         link.Start();
-        var flight = flights.JoinOrStart<T>(entry.WireName, batch: null, Clock.Now, link.BoundMs, link.Generation, out var started);
+        var flight = JoinOrStart(entry, batch: null, out var started);
         var plain = !anew && ReadsPlain(entry.Family);
         // Where a wait has an end of its own, somebody else must ask.
         if (!started || !plain || entry.Family.Policy.HardTimeout is not null)
@@ -216,7 +216,7 @@ internal sealed class EntryLoader(
         var own = new List<LoadItem<T>>(missing.Count);
         foreach (var entry in missing)
         {
-            var flight = flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.BoundMs, link.Generation, out var started);
+            var flight = JoinOrStart(entry, batch, out var started);
             all.Add((entry, flight));
             if (started)
                 own.Add(new LoadItem<T>(flight, entry));
@@ -371,6 +371,10 @@ internal sealed class EntryLoader(
         leases.Remove(item.Flight);
         item.Flight.Fail(error);
     }
+
+    // A flight can be older than the clock says by as much as that one lags behind.
+    private LoadFlight<T> JoinOrStart<T>(in CacheEntry<T> entry, LoadBatch? batch, out bool started) =>
+        flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.BoundMs - Clock.Resolution, link.Generation, out started);
 
     // The call that waits began at the given time: one for many keys waits for them one after the other.
     private async ValueTask<CacheResult<T>> WaitAsync<T>(
