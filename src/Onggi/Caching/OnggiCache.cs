@@ -113,6 +113,8 @@ public sealed class OnggiCache : IAsyncDisposable
 
     internal StalenessProbe Probe => _probe;
 
+    internal LeaseWaits Waits => _loader.Waits;
+
     /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="cancellationToken">Ends the wait.</param>

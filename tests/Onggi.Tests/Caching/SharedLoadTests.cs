@@ -1,4 +1,5 @@
 using Onggi.Caching;
+using Onggi.Client;
 using Onggi.Keys;
 
 namespace Onggi.Tests.Caching;
@@ -309,6 +310,43 @@ public sealed class SharedLoadTests
             gate.Release("value");
             world.Settle();
             Assert.Equal("value", second.Result);
+        });
+
+    [Fact]
+    public void When_a_part_of_a_question_for_many_fails_nothing_stays_of_what_the_other_part_was_given() =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            var (held, gate) = (new Gate<string?>(), new Gate<string?>());
+            _ = other.Load("held", held.LoadAsync);
+            world.Settle();
+            node.Store.Refuse = static text =>
+                text.StartsWith("ASK test:graced", StringComparison.Ordinal) ? new RedisTimeoutException("No reply.", Sent.Maybe) : null;
+            var many = node
+                .Cache.GetOrLoadManyAsync(
+                    [TestKeys.Text("held"), TestKeys.Text("free"), CacheWorld.Graced("a")],
+                    async (keys, context) =>
+                    {
+                        var value = await gate.LoadAsync(context);
+                        return keys.ToDictionary(static key => key, _ => value);
+                    }
+                )
+                .AsTask();
+            world.Settle();
+            Assert.Equal(2, node.Store.Count("ASK"));
+            Assert.Equal(1, gate.Runs);
+
+            // Nobody waits for the entry that another holds, and nobody is kept from the one that was free.
+            Assert.Equal(0, node.Cache.Waits.Count);
+            var next = other.Load("free", static _ => new("of the other"));
+            world.Settle();
+            Assert.True(next.IsCompleted);
+            Assert.Equal("of the other", next.Result);
+
+            gate.Release("value");
+            world.Settle();
+            Assert.All(many.Result.Values, static result => Assert.Equal("value", result.Value));
+            Assert.Equal("\"of the other\"", world.Server["test:text:free"]);
         });
 
     [Theory]

@@ -81,7 +81,7 @@ internal sealed class LoadRun<T>(
         var held = new List<LoadItem<T>>();
         var again = new List<LoadItem<T>>();
         foreach (var item in items)
-            Sort(item, $"{_token}@{epoch.Id}", load, held, again);
+            Sort(item, LeaseOf(epoch), load, held, again);
         if (load.Count > 0)
             await LoadAsync(load, epoch, redisFailed: false).ConfigureAwait(Rt.Capture);
         foreach (var item in await WaitAllAsync(held).ConfigureAwait(Rt.Capture))
@@ -96,9 +96,10 @@ internal sealed class LoadRun<T>(
         if (!owner.Reader.MayAsk(first))
             return (null, true);
         var asked = owner.Time.GetTimestamp();
+        Epoch? epoch = null;
         try
         {
-            var epoch = await owner.Link.GreetedAsync().ConfigureAwait(Rt.Capture);
+            epoch = await owner.Link.GreetedAsync().ConfigureAwait(Rt.Capture);
             // Each family has its own rules, and what is overwritten is asked for apart; mostly that is one group.
             var groups = items.GroupBy(static item => (item.Entry.Family, item.Overwrite, item.Steal)).ToList();
             var answers = new List<Task>(groups.Count);
@@ -120,16 +121,39 @@ internal sealed class LoadRun<T>(
         catch (RedisServerException full) when (full.Code == "OOM")
         {
             // It answers, and cannot take anything.
+            LeaveAnswered(items, epoch);
             owner.Reader.Answered();
             owner.Filler.NotStored(first.Family, "Redis is full (OOM).");
             return (null, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
+            LeaveAnswered(items, epoch);
             owner.Reader.Failed(first.Family, error, asked);
             return (null, true);
         }
     }
+
+    // One part of the question failed, and everything is loaded and stored nowhere: what the other parts were given, others wait for.
+    private void LeaveAnswered(List<LoadItem<T>> items, Epoch? epoch)
+    {
+        if (epoch is null)
+            return;
+        var granted = new List<LoadItem<T>>();
+        foreach (var item in items)
+        {
+            Forget(item);
+            if (item.Ask?.Answer.Code is not (AskCode.Granted or AskCode.StaleGranted))
+                continue;
+            item.Lease = LeaseOf(epoch);
+            granted.Add(item);
+        }
+
+        // Not awaited: Redis may be gone.
+        _ = owner.GiveBackAsync(granted);
+    }
+
+    private string LeaseOf(Epoch epoch) => $"{_token}@{epoch.Id}";
 
     private void Sort(LoadItem<T> item, string lease, List<LoadItem<T>> load, List<LoadItem<T>> held, List<LoadItem<T>> again)
     {
