@@ -354,10 +354,16 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(keys);
-        foreach (var family in keys.Distinct().GroupBy(static key => key.Family))
+        var families = keys.Distinct()
+            .GroupBy(static key => key.Family)
+            .Select(group => (Family: _families.Of(group.Key), Names: group.Select(key => _keyspace.WireName(key.Entry)).ToArray()))
+            .ToList();
+        var wait = families.Exists(one => (strength ?? one.Family.Policy.Invalidation) == Invalidation.Strict);
+        for (var i = 0; i < families.Count; i++)
         {
-            string[] names = [.. family.Select(key => _keyspace.WireName(key.Entry))];
-            await _writer.InvalidateAsync(_families.Of(family.Key), names, strength, cancellationToken).ConfigureAwait(Rt.Capture);
+            // The last wait begins when all have been removed, so it is enough for all.
+            var last = wait && i == families.Count - 1 ? Invalidation.Strict : Invalidation.Fast;
+            await _writer.InvalidateAsync(families[i].Family, families[i].Names, last, cancellationToken).ConfigureAwait(Rt.Capture);
         }
     }
 
