@@ -38,6 +38,7 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly Keyspace _keyspace;
     private readonly EntryReader _reader;
     private readonly EntryLoader _loader;
+    private readonly EntryRefresher _refresher;
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
     private readonly BackgroundWork _background = new();
@@ -99,6 +100,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
+        _refresher = new EntryRefresher(_loader);
         _clearer = new FamilyClearer(keyspace, _writer, store, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
@@ -160,7 +162,7 @@ public sealed class OnggiCache : IAsyncDisposable
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
             return ValueOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
-            _loader.Refresh(key, state, loader);
+            _refresher.Refresh(key, state, loader);
         return new(result.Value);
     }
 
@@ -184,7 +186,7 @@ public sealed class OnggiCache : IAsyncDisposable
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
             return ResultOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
-            _loader.Refresh(key, state, loader);
+            _refresher.Refresh(key, state, loader);
         return new(result);
     }
 
@@ -207,7 +209,7 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
-        var (value, stored) = await _loader
+        var (value, stored) = await _refresher
             .RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken)
             .ConfigureAwait(Rt.Capture);
         // The source has changed: what could not be replaced must not stay.

@@ -30,7 +30,6 @@ internal sealed class EntryLoader(
 
     private readonly EntryFiller _filler = new(keyspace, options, link, store, logger, time);
     private readonly LogThrottle _stale = new(time);
-    private readonly HashSet<string> _refreshing = new(StringComparer.Ordinal);
     private int _spread;
 
     public EntryReader Reader => reader;
@@ -108,91 +107,13 @@ internal sealed class EntryLoader(
 
         if (result.Found)
         {
-            EntryReader.Count(entry.Family, found: true, failed: false);
-            if (flights.FinishAndLeave(flight))
-            {
-                flight.Claim();
-                flight.Complete(new Loaded<T>(true, result.Value, call![0].Answer.Json, CacheTier.Redis));
-            }
-
-            MemoryFill.Done(call!);
+            HandOut(flight, entry, call!, result);
             return result;
         }
 
         var unreadable = call is not null && call[0].Answer.Code == AskCode.Fresh;
         return await LoadAsync(flight, entry, started: true, plain: false, overwrite: unreadable, state, loader, cancellationToken)
             .ConfigureAwait(Rt.Capture);
-    }
-
-    /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
-    public void Refresh<TState, T>(CacheKey<T> key, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
-    {
-        var entry = reader.Resolve(key);
-        lock (_refreshing)
-        {
-            if (!_refreshing.Add(entry.WireName))
-                return;
-        }
-
-        using var flow = Rt.WithoutFlow();
-        _ = RefreshAsync(entry, state, loader);
-    }
-
-    /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
-    /// <remarks>
-    /// Another refresh that begins meanwhile takes the lease, as ours may be of before its change; so does an invalidation. Then it is loaded once more, and this time the
-    /// other is waited for: who removed the entry instead would take from that one what this one has lost.
-    /// </remarks>
-    /// <returns>The value, and whether Redis has it.</returns>
-    public async ValueTask<(T? Value, bool Stored)> RefreshAsync<TState, T>(
-        CacheKey<T> key,
-        TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
-    )
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        var entry = reader.Resolve(key);
-        link.Start();
-        // Whoever joined a load that runs would get what was before the change.
-        flights.Void(entry.WireName);
-        var (value, tally) = await LoadAnewAsync(entry, steal: true, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
-        if (tally.Overtaken == 0)
-            return (value, tally.Stored > 0);
-        try
-        {
-            (value, tally) = await LoadAnewAsync(entry, steal: false, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
-            return (value, tally.Stored > 0);
-        }
-        catch (Exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            // What was loaded first is as good as it was; only it is not stored.
-            return (value, false);
-        }
-    }
-
-    private async ValueTask<(T? Value, StoreTally Tally)> LoadAnewAsync<TState, T>(
-        CacheEntry<T> entry,
-        bool steal,
-        TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
-    )
-    {
-        var batch = new LoadBatch();
-        var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
-        try
-        {
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = steal };
-            var tally = new StoreTally();
-            _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally).RunAsync([item]);
-            var loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
-            return (loaded.Value, tally);
-        }
-        finally
-        {
-            flights.Leave(flight);
-        }
     }
 
     /// <summary>Reads many entries from Redis, and loads those that are not there with one call of the loader; <paramref name="tally"/> counts what was stored.</summary>
@@ -445,6 +366,19 @@ internal sealed class EntryLoader(
         }
     }
 
+    // The one who started it has the answer of a plain read, and gives it to whoever has joined by now.
+    private void HandOut<T>(LoadFlight<T> flight, in CacheEntry<T> entry, EntryCall call, in CacheResult<T> result)
+    {
+        EntryReader.Count(entry.Family, found: true, failed: false);
+        if (flights.FinishAndLeave(flight))
+        {
+            flight.Claim();
+            flight.Complete(new Loaded<T>(true, result.Value, call[0].Answer.Json, CacheTier.Redis));
+        }
+
+        MemoryFill.Done(call);
+    }
+
     // The one who started it was cancelled, or something went wrong that is nobody's fault but ours.
     private void GiveUp<TState, T>(
         LoadFlight<T> flight,
@@ -499,29 +433,8 @@ internal sealed class EntryLoader(
             .ConfigureAwait(Rt.Capture);
     }
 
-    private async Task RefreshAsync<TState, T>(CacheEntry<T> entry, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
-    {
-        try
-        {
-            var batch = new LoadBatch { IsDetached = true };
-            // It is in no table: who asks meanwhile gets the value that is still good.
-            var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true };
-            await new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
-            {
-                IsRefresh = true,
-            }
-                .RunAsync([item])
-                .ConfigureAwait(Rt.Capture);
-        }
-        finally
-        {
-            lock (_refreshing)
-                _refreshing.Remove(entry.WireName);
-        }
-    }
-
-    private static async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> OneAsync<TState, T>(
+    /// <summary>A loader of one, for those who call one of many.</summary>
+    public static async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> OneAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
