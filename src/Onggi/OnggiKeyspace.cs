@@ -2,16 +2,18 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Tokens;
 
 namespace Onggi;
 
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, RedisClient redis)
+    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiTokens tokens, OnggiEvents events, RedisClient redis)
     {
         Keys = keys;
         Cache = cache;
+        Tokens = tokens;
         Events = events;
         Redis = redis;
     }
@@ -21,6 +23,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>Values that can be had again from elsewhere, kept where everybody can read them.</summary>
     public OnggiCache Cache { get; }
+
+    /// <summary>Credentials: issued, checked, refreshed, taken back.</summary>
+    public OnggiTokens Tokens { get; }
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }

@@ -4,6 +4,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Tokens;
 
 namespace Onggi;
 
@@ -19,6 +20,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckService(options, result);
         CheckCatalog(options, result);
         CheckCache(options, result);
+        TokenOptionsValidator.Validate(options.Tokens, nameof(OnggiOptions.Tokens), result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();

@@ -9,6 +9,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Tokens;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -43,6 +44,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton<IEventSource>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton(MakeCache);
+            services.TryAddSingleton(MakeTokens);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -100,10 +102,23 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiTokens MakeTokens(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Tokens,
+            Options(provider).TokenKeys,
+            provider.GetRequiredService<IEventSink>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiTokens>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
             provider.GetRequiredService<OnggiCache>(),
+            provider.GetRequiredService<OnggiTokens>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<RedisClient>()
         );
