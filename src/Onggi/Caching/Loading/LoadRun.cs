@@ -383,10 +383,11 @@ internal sealed class LoadRun<T>(
         {
             return await running.WaitAsync(over).ConfigureAwait(Rt.Capture);
         }
-        finally
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
         {
-            if (!running.IsCompleted)
-                _ = IgnoreAsync(running);
+            // Whatever it ends with, somebody has looked at it.
+            _ = IgnoreAsync(running);
+            throw;
         }
     }
 
