@@ -76,7 +76,7 @@ public sealed class CacheFamilyOptions
     /// <value>Default: as long as it takes.</value>
     public TimeSpan? HardTimeout { get; set; }
 
-    /// <summary>After how long a loader is cancelled.</summary>
+    /// <summary>After how long a loader is cancelled. One that does not heed its token is waited for no longer, and what it makes then is stored nowhere.</summary>
     /// <value>Default 30 s.</value>
     public TimeSpan? LoaderTimeout { get; set; }
 

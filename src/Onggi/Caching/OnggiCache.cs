@@ -38,6 +38,7 @@ public sealed class OnggiCache : IAsyncDisposable
     private readonly Keyspace _keyspace;
     private readonly EntryReader _reader;
     private readonly EntryLoader _loader;
+    private readonly EntryRefresher _refresher;
     private readonly EntryWriter _writer;
     private readonly EntryWarmer _warmer;
     private readonly BackgroundWork _background = new();
@@ -99,6 +100,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
+        _refresher = new EntryRefresher(_loader);
         _clearer = new FamilyClearer(keyspace, _writer, store, time);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
@@ -112,6 +114,8 @@ public sealed class OnggiCache : IAsyncDisposable
     internal ProvenMemory Memory => _memory;
 
     internal StalenessProbe Probe => _probe;
+
+    internal LeaseWaits Waits => _loader.Waits;
 
     /// <summary>What memory or Redis has for the key; a miss when there is nothing, or when Redis could not be asked. At most one round trip.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
@@ -158,7 +162,7 @@ public sealed class OnggiCache : IAsyncDisposable
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
             return ValueOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
-            _loader.Refresh(key, state, loader);
+            _refresher.Refresh(key, state, loader);
         return new(result.Value);
     }
 
@@ -182,14 +186,15 @@ public sealed class OnggiCache : IAsyncDisposable
         if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
             return ResultOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
         if (shouldRefresh)
-            _loader.Refresh(key, state, loader);
+            _refresher.Refresh(key, state, loader);
         return new(result);
     }
 
     /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
     /// <remarks>
     /// A load that began before is not stored any more. Until this has returned, readers may get the old value; where that must not be, use <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/>.
-    /// When the new value cannot be stored (Redis is full, the key was invalidated meanwhile, <c>DontStore</c>), the old one is removed.
+    /// When the key is refreshed by another or invalidated meanwhile, it is loaded once more, after the other has ended: the loader is called twice then.
+    /// When the new value cannot be stored (Redis is full, it was overtaken twice, <c>DontStore</c>), the old one is removed.
     /// </remarks>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="loader">As in <see cref="GetOrLoadAsync{T}"/>. It is called at once, whatever is stored.</param>
@@ -204,7 +209,7 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
-        var (value, stored) = await _loader
+        var (value, stored) = await _refresher
             .RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken)
             .ConfigureAwait(Rt.Capture);
         // The source has changed: what could not be replaced must not stay.
@@ -351,10 +356,16 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(keys);
-        foreach (var family in keys.Distinct().GroupBy(static key => key.Family))
+        var families = keys.Distinct()
+            .GroupBy(static key => key.Family)
+            .Select(group => (Family: _families.Of(group.Key), Names: group.Select(key => _keyspace.WireName(key.Entry)).ToArray()))
+            .ToList();
+        var wait = families.Exists(one => (strength ?? one.Family.Policy.Invalidation) == Invalidation.Strict);
+        for (var i = 0; i < families.Count; i++)
         {
-            string[] names = [.. family.Select(key => _keyspace.WireName(key.Entry))];
-            await _writer.InvalidateAsync(_families.Of(family.Key), names, strength, cancellationToken).ConfigureAwait(Rt.Capture);
+            // The last wait begins when all have been removed, so it is enough for all.
+            var last = wait && i == families.Count - 1 ? Invalidation.Strict : Invalidation.Fast;
+            await _writer.InvalidateAsync(families[i].Family, families[i].Names, last, cancellationToken).ConfigureAwait(Rt.Capture);
         }
     }
 

@@ -286,6 +286,19 @@ public sealed class LoadFlightTests : IDisposable
     }
 
     [Fact]
+    public void A_load_that_stays_for_a_bound_and_was_made_void_keeps_no_other_on_the_table()
+    {
+        var flights = new LoadFlights();
+        flights.FinishLater(Join(flights, "void", new LoadBatch(), now: 1000));
+        flights.FinishLater(Join(flights, "old", new LoadBatch(), now: 1000));
+        flights.Void("void");
+
+        Join(flights, "new", new LoadBatch(), now: 5000);
+
+        Assert.Equal(1, flights.Running);
+    }
+
+    [Fact]
     public void What_was_made_void_is_not_confirmed_again()
     {
         var flights = new LoadFlights();

@@ -1,4 +1,5 @@
 using Onggi.Caching;
+using Onggi.Client;
 using Onggi.Keys;
 
 namespace Onggi.Tests.Caching;
@@ -256,6 +257,167 @@ public sealed class SharedLoadTests
             gate.Release("late");
             world.Settle();
             Assert.Equal("\"next\"", world.Server[Name]);
+        });
+
+    [Fact]
+    public void A_loader_that_does_not_heed_its_token_keeps_nobody_waiting_beyond_its_time() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options => options.Defaults.LoaderTimeout = TimeSpan.FromSeconds(5));
+            var other = world.AddNode();
+            var gate = new Gate<string?>();
+            var first = node.Load("a", gate.LoadAsync);
+            world.Pass(3000);
+            var joined = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            var waiting = other.Load("a", static _ => new("next"));
+            world.Pass(1980);
+            Assert.False(first.IsCompleted || joined.IsCompleted || waiting.IsCompleted);
+
+            world.Pass(40);
+            Assert.True(first.IsCompleted && joined.IsCompleted && waiting.IsCompleted);
+            Assert.IsType<LoadTimeoutException>(first.Exception!.InnerException);
+            Assert.IsType<LoadTimeoutException>(joined.Exception!.InnerException);
+            Assert.True(gate.Token.IsCancellationRequested);
+            Assert.Equal("next", waiting.Result);
+
+            // What it makes after all is stored nowhere, and its lease is lengthened no more.
+            gate.Release("late");
+            world.Pass(1000);
+            Assert.Equal("\"next\"", world.Server[Name]);
+            Assert.Null(world.Server["{test:text:a}:l"]);
+            var later = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            world.Settle();
+            Assert.Equal("next", later.Result);
+        });
+
+    [Fact]
+    public void A_load_is_not_joined_where_the_clock_s_own_error_could_make_it_older_than_the_bound() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var gate = new Gate<string?>();
+            _ = node.Load("a", gate.LoadAsync);
+            world.Settle();
+            node.IsPaused = true;
+            // The bound, by a clock that may be a millisecond behind.
+            world.Pass(500);
+
+            var second = node.Load("a", static _ => throw new InvalidOperationException("a second load"));
+            node.IsPaused = false;
+            world.Settle();
+            Assert.Equal(2, node.Store.Count("ASK"));
+
+            gate.Release("value");
+            world.Settle();
+            Assert.Equal("value", second.Result);
+        });
+
+    [Fact]
+    public void When_a_part_of_a_question_for_many_fails_nothing_stays_of_what_the_other_part_was_given() =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            var (held, gate) = (new Gate<string?>(), new Gate<string?>());
+            _ = other.Load("held", held.LoadAsync);
+            world.Settle();
+            node.Store.Refuse = static text =>
+                text.StartsWith("ASK test:graced", StringComparison.Ordinal) ? new RedisTimeoutException("No reply.", Sent.Maybe) : null;
+            var many = node
+                .Cache.GetOrLoadManyAsync(
+                    [TestKeys.Text("held"), TestKeys.Text("free"), CacheWorld.Graced("a")],
+                    async (keys, context) =>
+                    {
+                        var value = await gate.LoadAsync(context);
+                        return keys.ToDictionary(static key => key, _ => value);
+                    }
+                )
+                .AsTask();
+            world.Settle();
+            Assert.Equal(2, node.Store.Count("ASK"));
+            Assert.Equal(1, gate.Runs);
+
+            // Nobody waits for the entry that another holds, and nobody is kept from the one that was free.
+            Assert.Equal(0, node.Cache.Waits.Count);
+            var next = other.Load("free", static _ => new("of the other"));
+            world.Settle();
+            Assert.True(next.IsCompleted);
+            Assert.Equal("of the other", next.Result);
+
+            gate.Release("value");
+            world.Settle();
+            Assert.All(many.Result.Values, static result => Assert.Equal("value", result.Value));
+            Assert.Equal("\"of the other\"", world.Server["test:text:free"]);
+        });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Two_refreshes_of_a_key_leave_the_newest_value_there(bool laterEndsFirst) =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            world.Server[Name] = "\"old\"";
+            var (before, after) = (new Gate<string?>(), new Gate<string?>());
+            var loads = 0;
+            var first = node
+                .Cache.RefreshAsync(TestKeys.Text("a"), context => ++loads == 1 ? before.LoadAsync(context) : new("newest"))
+                .AsTask();
+            world.Settle();
+            var second = other.Cache.RefreshAsync(TestKeys.Text("a"), after.LoadAsync).AsTask();
+            world.Settle();
+
+            if (laterEndsFirst)
+            {
+                after.Release("newer");
+                world.Settle();
+                Assert.Equal("\"newer\"", world.Server[Name]);
+            }
+
+            before.Release("new");
+            world.Settle();
+            if (!laterEndsFirst)
+            {
+                // It waits for the other, and readers have what there is meanwhile.
+                Assert.False(first.IsCompleted);
+                Assert.Equal("\"old\"", world.Server[Name]);
+                after.Release("newer");
+                world.Settle();
+            }
+
+            Assert.True(first.IsCompleted && second.IsCompleted);
+            Assert.Equal(("newest", "newer"), (first.Result, second.Result));
+            Assert.Equal("\"newest\"", world.Server[Name]);
+            Assert.Equal(0, node.Store.Count("UNLINK") + other.Store.Count("UNLINK"));
+        });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_refresh_that_is_refused_twice_removes_the_old_value(bool fails) =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            world.Server[Name] = "\"old\"";
+            Gate<string?>[] gates = [new(), new()];
+            var loads = 0;
+            var refreshed = node.Cache.RefreshAsync(TestKeys.Text("a"), context => gates[loads++].LoadAsync(context)).AsTask();
+            world.Settle();
+            _ = other.Invalidate("a");
+            world.Settle();
+            gates[0].Release("first");
+            world.Settle();
+            Assert.Equal(2, loads);
+
+            world.Server[Name] = "\"foreign\"";
+            if (fails)
+                gates[1].Fail(new FormatException());
+            else
+                gates[1].Release("second");
+            world.Settle();
+
+            Assert.True(refreshed.IsCompleted);
+            Assert.Equal(fails ? "first" : "second", refreshed.Result);
+            Assert.Null(world.Server[Name]);
         });
 
     [Fact]

@@ -92,6 +92,93 @@ public sealed class StaleAndRefreshTests
             Assert.Equal("\"new\"", world.Server[Name]);
         });
 
+    [Fact]
+    public void The_soft_time_out_begins_with_the_call_however_often_another_lengthens_its_lease() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.SoftTimeout = TimeSpan.FromMilliseconds(400));
+            var other = world.AddNode();
+            var gate = new Gate<string?>();
+            _ = other.LoadGraced("a", gate.LoadAsync);
+            world.Settle();
+            var read = node.LoadGraced("a", static _ => throw new InvalidOperationException("a second load"));
+            world.Pass(380);
+            Assert.False(read.IsCompleted);
+            world.Pass(40);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+            Assert.True(other.Store.Count("RENEW") > 0);
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server[Name]);
+        });
+
+    [Fact]
+    public void The_soft_time_out_counts_the_wait_for_another_whose_loader_failed() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.SoftTimeout = TimeSpan.FromMilliseconds(400));
+            var other = world.AddNode();
+            var (failing, gate) = (new Gate<string?>(), new Gate<string?>());
+            _ = other.LoadGraced("a", failing.LoadAsync);
+            world.Settle();
+            var read = node.LoadGraced("a", gate.LoadAsync);
+            world.Pass(300);
+            failing.Fail(new FormatException());
+            world.Settle();
+            Assert.Equal(1, gate.Runs);
+            world.Pass(80);
+            Assert.False(read.IsCompleted);
+            world.Pass(40);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server[Name]);
+        });
+
+    [Fact]
+    public void A_loader_that_was_cancelled_by_a_time_out_of_its_own_has_failed() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world);
+            var read = node.LoadGraced("a", static _ => throw new TaskCanceledException("the source's own time-out"));
+            world.Settle();
+
+            Assert.True(read.IsCompletedSuccessfully);
+            Assert.Equal(("old", true), (read.Result.Value, read.Result.IsStale));
+        });
+
+    [Fact]
+    public void The_hard_time_out_of_a_call_for_many_is_one_for_all_its_keys() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithStale(world, static family => family.HardTimeout = TimeSpan.FromMilliseconds(200), "a", "b", "c");
+            var gate = new Gate<string?>();
+            var read = node
+                .Cache.GetOrLoadManyAsync(
+                    [CacheWorld.Graced("a"), CacheWorld.Graced("b"), CacheWorld.Graced("c")],
+                    async (keys, context) =>
+                    {
+                        var value = await gate.LoadAsync(context);
+                        return keys.ToDictionary(static key => key, _ => value);
+                    }
+                )
+                .AsTask();
+            world.Pass(190);
+            Assert.False(read.IsCompleted);
+            world.Pass(20);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal(3, read.Result.Count);
+            Assert.All(read.Result.Values, static result => Assert.Equal(("old", true), (result.Value, result.IsStale)));
+            gate.Release("new");
+            world.Settle();
+            Assert.Equal("\"new\"", world.Server["test:graced:c"]);
+        });
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -179,6 +266,30 @@ public sealed class StaleAndRefreshTests
         });
 
     [Fact]
+    public void A_refresh_ahead_of_the_end_whose_loader_hangs_is_given_up_and_begun_anew() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options =>
+            {
+                options.Defaults.RefreshAfter = 0.5;
+                options.Defaults.LoaderTimeout = TimeSpan.FromSeconds(5);
+            });
+            Read(world, node, static _ => new("1"));
+            Read(world, node, static _ => new("1"));
+            world.Pass(30_100);
+            var hanging = new Gate<string?>();
+            Assert.Equal("1", Read(world, node, hanging.LoadAsync));
+            Assert.Equal(1, hanging.Runs);
+            world.Pass(5_010);
+
+            // What is read from Redis anew may be refreshed anew.
+            node.Cache.Memory.Drop("test:text:a");
+            Assert.Equal("1", Read(world, node, static _ => throw new FormatException()));
+            Assert.Equal("1", Read(world, node, static _ => new("2")));
+            Assert.Equal("\"2\"", world.Server["test:text:a"]);
+        });
+
+    [Fact]
     public void That_something_does_not_exist_has_no_grace() =>
         CacheWorld.Run(world =>
         {
@@ -230,12 +341,18 @@ public sealed class StaleAndRefreshTests
     }
 
     // Stored for life and grace of a minute each; the life is over.
-    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure = null)
+    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure = null) => WithStale(world, configure, "a");
+
+    private static WorldNode WithStale(CacheWorld world, Action<CacheFamilyOptions>? configure, params string[] ids)
     {
         var node = world.AddNode(options => options.ForFamily("graced", configure ?? (static _ => { })));
-        var load = node.LoadGraced("a", static _ => new("old"));
-        world.Settle();
-        Assert.Equal("old", load.Result.Value);
+        foreach (var id in ids)
+        {
+            var load = node.LoadGraced(id, static _ => new("old"));
+            world.Settle();
+            Assert.Equal("old", load.Result.Value);
+        }
+
         Assert.Equal(TimeSpan.FromMinutes(2), world.Server.LastTimeToLive);
         world.Pass(61_000);
         return node;

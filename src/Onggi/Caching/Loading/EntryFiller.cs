@@ -84,7 +84,7 @@ internal sealed class EntryFiller(
                 var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
                 foreach (var code in codes)
                 {
-                    tally?.Count(code == FillCode.Stored);
+                    tally?.Count(code);
                     if (code == FillCode.Full)
                         NotStored(family, "Redis is full (OOM).");
                     else if (code != FillCode.Stored)

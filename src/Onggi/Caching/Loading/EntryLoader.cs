@@ -30,7 +30,6 @@ internal sealed class EntryLoader(
 
     private readonly EntryFiller _filler = new(keyspace, options, link, store, logger, time);
     private readonly LogThrottle _stale = new(time);
-    private readonly HashSet<string> _refreshing = new(StringComparer.Ordinal);
     private int _spread;
 
     public EntryReader Reader => reader;
@@ -71,7 +70,7 @@ internal sealed class EntryLoader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = reader.Resolve(key);
         link.Start();
-        var flight = flights.JoinOrStart<T>(entry.WireName, batch: null, Clock.Now, link.BoundMs, link.Generation, out var started);
+        var flight = JoinOrStart(entry, batch: null, out var started);
         var plain = !anew && ReadsPlain(entry.Family);
         // Where a wait has an end of its own, somebody else must ask.
         if (!started || !plain || entry.Family.Policy.HardTimeout is not null)
@@ -108,64 +107,13 @@ internal sealed class EntryLoader(
 
         if (result.Found)
         {
-            EntryReader.Count(entry.Family, found: true, failed: false);
-            if (flights.FinishAndLeave(flight))
-            {
-                flight.Claim();
-                flight.Complete(new Loaded<T>(true, result.Value, call![0].Answer.Json, CacheTier.Redis));
-            }
-
-            MemoryFill.Done(call!);
+            HandOut(flight, entry, call!, result);
             return result;
         }
 
         var unreadable = call is not null && call[0].Answer.Code == AskCode.Fresh;
         return await LoadAsync(flight, entry, started: true, plain: false, overwrite: unreadable, state, loader, cancellationToken)
             .ConfigureAwait(Rt.Capture);
-    }
-
-    /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
-    public void Refresh<TState, T>(CacheKey<T> key, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
-    {
-        var entry = reader.Resolve(key);
-        lock (_refreshing)
-        {
-            if (!_refreshing.Add(entry.WireName))
-                return;
-        }
-
-        using var flow = Rt.WithoutFlow();
-        _ = RefreshAsync(entry, state, loader);
-    }
-
-    /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
-    /// <returns>The value, and whether Redis has it.</returns>
-    public async ValueTask<(T? Value, bool Stored)> RefreshAsync<TState, T>(
-        CacheKey<T> key,
-        TState state,
-        Func<TState, LoadContext, ValueTask<T?>> loader,
-        CancellationToken cancellationToken
-    )
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        var entry = reader.Resolve(key);
-        link.Start();
-        // Whoever joined a load that runs would get what was before the change.
-        flights.Void(entry.WireName);
-        var batch = new LoadBatch();
-        var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
-        try
-        {
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true, Steal = true };
-            var tally = new StoreTally();
-            _ = new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally).RunAsync([item]);
-            var loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
-            return (loaded.Value, tally.Stored > 0);
-        }
-        finally
-        {
-            flights.Leave(flight);
-        }
     }
 
     /// <summary>Reads many entries from Redis, and loads those that are not there with one call of the loader; <paramref name="tally"/> counts what was stored.</summary>
@@ -177,6 +125,7 @@ internal sealed class EntryLoader(
     )
     {
         cancellationToken.ThrowIfCancellationRequested();
+        var began = time.GetTimestamp();
         var results = new Dictionary<CacheKey<T>, CacheResult<T>>(keys.Count);
         var missing = reader.MissingInMemory(keys, results);
         if (missing.Count == 0)
@@ -188,7 +137,7 @@ internal sealed class EntryLoader(
         var own = new List<LoadItem<T>>(missing.Count);
         foreach (var entry in missing)
         {
-            var flight = flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.BoundMs, link.Generation, out var started);
+            var flight = JoinOrStart(entry, batch, out var started);
             all.Add((entry, flight));
             if (started)
                 own.Add(new LoadItem<T>(flight, entry));
@@ -199,7 +148,7 @@ internal sealed class EntryLoader(
             if (own.Count > 0)
                 _ = new LoadRun<T>(this, batch, loader, tally).RunAsync(own);
             foreach (var (entry, flight) in all)
-                results[entry.Key] = await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+                results[entry.Key] = await WaitAsync(flight, entry, began, cancellationToken).ConfigureAwait(Rt.Capture);
             return results;
         }
         finally
@@ -324,7 +273,8 @@ internal sealed class EntryLoader(
     public void LoadFailed<T>(LoadItem<T> item, Exception error)
     {
         item.Entry.Family.CountLoadFailure();
-        if (!item.Stale.Found || error is OperationCanceledException)
+        // A cancellation that is not ours is the loader's own: a time-out of its source, for example.
+        if (!item.Stale.Found || (error is OperationCanceledException && item.Flight.Batch.Abandoned.IsCancellationRequested))
         {
             Fail(item, error);
             return;
@@ -343,11 +293,21 @@ internal sealed class EntryLoader(
         item.Flight.Fail(error);
     }
 
-    private async ValueTask<CacheResult<T>> WaitAsync<T>(LoadFlight<T> flight, CacheEntry<T> entry, CancellationToken cancellationToken)
+    // A flight can be older than the clock says by as much as that one lags behind.
+    private LoadFlight<T> JoinOrStart<T>(in CacheEntry<T> entry, LoadBatch? batch, out bool started) =>
+        flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.BoundMs - Clock.Resolution, link.Generation, out started);
+
+    // The call that waits began at the given time: one for many keys waits for them one after the other.
+    private async ValueTask<CacheResult<T>> WaitAsync<T>(
+        LoadFlight<T> flight,
+        CacheEntry<T> entry,
+        long began,
+        CancellationToken cancellationToken
+    )
     {
         Loaded<T> loaded;
         if (entry.Family.Policy.HardTimeout is { } most)
-            loaded = await WaitAtMostAsync(flight, entry, most, cancellationToken).ConfigureAwait(Rt.Capture);
+            loaded = await WaitAtMostAsync(flight, entry, most, began, cancellationToken).ConfigureAwait(Rt.Capture);
         else
             loaded = await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         EntryReader.Count(entry.Family, loaded.Found && loaded.Tier == CacheTier.Redis, loaded.RedisFailed);
@@ -358,10 +318,14 @@ internal sealed class EntryLoader(
         LoadFlight<T> flight,
         CacheEntry<T> entry,
         TimeSpan most,
+        long began,
         CancellationToken cancellationToken
     )
     {
-        await ((Task)flight.EndAsync()).WaitAsync(most, time, cancellationToken).ConfigureAwait(Rt.Quietly);
+        var left = most - time.GetElapsedTime(began);
+        await ((Task)flight.EndAsync())
+            .WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken)
+            .ConfigureAwait(Rt.Quietly);
         cancellationToken.ThrowIfCancellationRequested();
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
@@ -389,16 +353,30 @@ internal sealed class EntryLoader(
         CancellationToken cancellationToken
     )
     {
+        var began = entry.Family.Policy.HardTimeout is null ? 0 : time.GetTimestamp();
         try
         {
             if (started)
                 _ = RunAsync(flight, entry, plain, overwrite, state, loader);
-            return await WaitAsync(flight, entry, cancellationToken).ConfigureAwait(Rt.Capture);
+            return await WaitAsync(flight, entry, began, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         finally
         {
             flights.Leave(flight);
         }
+    }
+
+    // The one who started it has the answer of a plain read, and gives it to whoever has joined by now.
+    private void HandOut<T>(LoadFlight<T> flight, in CacheEntry<T> entry, EntryCall call, in CacheResult<T> result)
+    {
+        EntryReader.Count(entry.Family, found: true, failed: false);
+        if (flights.FinishAndLeave(flight))
+        {
+            flight.Claim();
+            flight.Complete(new Loaded<T>(true, result.Value, call[0].Answer.Json, CacheTier.Redis));
+        }
+
+        MemoryFill.Done(call);
     }
 
     // The one who started it was cancelled, or something went wrong that is nobody's fault but ours.
@@ -455,29 +433,8 @@ internal sealed class EntryLoader(
             .ConfigureAwait(Rt.Capture);
     }
 
-    private async Task RefreshAsync<TState, T>(CacheEntry<T> entry, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
-    {
-        try
-        {
-            var batch = new LoadBatch { IsDetached = true };
-            // It is in no table: who asks meanwhile gets the value that is still good.
-            var flight = flights.StartAlone<T>(entry.WireName, batch, Clock.Now, link.Generation);
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true };
-            await new LoadRun<T>(this, batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
-            {
-                IsRefresh = true,
-            }
-                .RunAsync([item])
-                .ConfigureAwait(Rt.Capture);
-        }
-        finally
-        {
-            lock (_refreshing)
-                _refreshing.Remove(entry.WireName);
-        }
-    }
-
-    private static async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> OneAsync<TState, T>(
+    /// <summary>A loader of one, for those who call one of many.</summary>
+    public static async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> OneAsync<TState, T>(
         CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,

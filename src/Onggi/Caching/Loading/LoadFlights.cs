@@ -333,7 +333,8 @@ internal sealed class LoadFlights
 
     private void Sweep(long now, long boundMs)
     {
-        while (_lingering.TryPeek(out var oldest) && now - oldest.Stamp > boundMs)
+        // What was made void has no age.
+        while (_lingering.TryPeek(out var oldest) && (oldest.Stamp is var stamp && (stamp == LoadFlight.Void || now - stamp > boundMs)))
             TakeOff(_lingering.Dequeue());
     }
 

@@ -81,7 +81,7 @@ internal sealed class LoadRun<T>(
         var held = new List<LoadItem<T>>();
         var again = new List<LoadItem<T>>();
         foreach (var item in items)
-            Sort(item, $"{_token}@{epoch.Id}", load, held, again);
+            Sort(item, LeaseOf(epoch), load, held, again);
         if (load.Count > 0)
             await LoadAsync(load, epoch, redisFailed: false).ConfigureAwait(Rt.Capture);
         foreach (var item in await WaitAllAsync(held).ConfigureAwait(Rt.Capture))
@@ -96,9 +96,10 @@ internal sealed class LoadRun<T>(
         if (!owner.Reader.MayAsk(first))
             return (null, true);
         var asked = owner.Time.GetTimestamp();
+        Epoch? epoch = null;
         try
         {
-            var epoch = await owner.Link.GreetedAsync().ConfigureAwait(Rt.Capture);
+            epoch = await owner.Link.GreetedAsync().ConfigureAwait(Rt.Capture);
             // Each family has its own rules, and what is overwritten is asked for apart; mostly that is one group.
             var groups = items.GroupBy(static item => (item.Entry.Family, item.Overwrite, item.Steal)).ToList();
             var answers = new List<Task>(groups.Count);
@@ -120,16 +121,39 @@ internal sealed class LoadRun<T>(
         catch (RedisServerException full) when (full.Code == "OOM")
         {
             // It answers, and cannot take anything.
+            LeaveAnswered(items, epoch);
             owner.Reader.Answered();
             owner.Filler.NotStored(first.Family, "Redis is full (OOM).");
             return (null, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
+            LeaveAnswered(items, epoch);
             owner.Reader.Failed(first.Family, error, asked);
             return (null, true);
         }
     }
+
+    // One part of the question failed, and everything is loaded and stored nowhere: what the other parts were given, others wait for.
+    private void LeaveAnswered(List<LoadItem<T>> items, Epoch? epoch)
+    {
+        if (epoch is null)
+            return;
+        var granted = new List<LoadItem<T>>();
+        foreach (var item in items)
+        {
+            Forget(item);
+            if (item.Ask?.Answer.Code is not (AskCode.Granted or AskCode.StaleGranted))
+                continue;
+            item.Lease = LeaseOf(epoch);
+            granted.Add(item);
+        }
+
+        // Not awaited: Redis may be gone.
+        _ = owner.GiveBackAsync(granted);
+    }
+
+    private string LeaseOf(Epoch epoch) => $"{_token}@{epoch.Id}";
 
     private void Sort(LoadItem<T> item, string lease, List<LoadItem<T>> load, List<LoadItem<T>> held, List<LoadItem<T>> again)
     {
@@ -219,9 +243,9 @@ internal sealed class LoadRun<T>(
 
             if (await OwnAsync(item).ConfigureAwait(Rt.Capture) is { } again)
                 return again;
-            var patience = TimeSpan.FromMilliseconds(Math.Max(0, _began + (long)policy.LeaseWait.TotalMilliseconds - owner.Clock.Now));
-            if (item.Stale.Found && policy.SoftTimeout is { } soft && soft < patience)
-                patience = soft;
+            var patience = LeftOf(policy.LeaseWait);
+            if (item.Stale.Found && policy.SoftTimeout is { } soft && LeftOf(soft) < patience)
+                patience = LeftOf(soft);
             // The push wakes us; the end of the lease does where its holder died, or where nobody pushes.
             var lease = TimeSpan.FromMilliseconds(Math.Max(0, ask.Answer.Left) + owner.Spread());
             if (!owner.Link.Epoch?.CanProve ?? true)
@@ -238,6 +262,13 @@ internal sealed class LoadRun<T>(
         {
             Forget(item);
         }
+    }
+
+    // Each lengthening of another's lease wakes the wait: what is left of a time counts from the beginning of the run.
+    private TimeSpan LeftOf(TimeSpan time)
+    {
+        var left = time - TimeSpan.FromMilliseconds(owner.Clock.Now - _began);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
     // The lease can be our own: of a flight whose place in the table this one took because it was too old to be joined. The answer has just said that it stands.
@@ -298,6 +329,8 @@ internal sealed class LoadRun<T>(
         var policy = items[0].Entry.Family.Policy;
         ServeStaleAtOnce(items);
         using var timeout = new CancellationTokenSource(policy.LoaderTimeout, owner.Time);
+        // Who registers first is told last: a loader that heeds its token ends in its own way before it is given up.
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, batch.Abandoned);
         using var soft = ServeStaleLater(items, policy);
         // A loader that does not heed its token must not keep those waiting who come after all have left.
@@ -309,7 +342,7 @@ internal sealed class LoadRun<T>(
             IReadOnlyDictionary<CacheKey<T>, T?>? values;
             try
             {
-                values = await loader(items.ConvertAll(static item => item.Entry.Key), context).ConfigureAwait(Rt.Capture);
+                values = await CallAsync(items.ConvertAll(static item => item.Entry.Key), context, over.Token).ConfigureAwait(Rt.Capture);
             }
             finally
             {
@@ -338,6 +371,28 @@ internal sealed class LoadRun<T>(
         }
     }
 
+    // A loader that does not heed its token must not hold the key for ever: its time over, it is let go on, and what it makes is nobody's.
+    private async ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>> CallAsync(
+        List<CacheKey<T>> keys,
+        LoadContext context,
+        CancellationToken over
+    )
+    {
+        var running = loader(keys, context).AsTask();
+        try
+        {
+            return await running.WaitAsync(over).ConfigureAwait(Rt.Capture);
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            // Whatever it ends with, somebody has looked at it.
+            _ = IgnoreAsync(running);
+            throw;
+        }
+    }
+
+    private static async Task IgnoreAsync(Task running) => await running.ConfigureAwait(Rt.Quietly);
+
     private void ServeStaleAtOnce(List<LoadItem<T>> items)
     {
         foreach (var item in items)
@@ -364,7 +419,7 @@ internal sealed class LoadRun<T>(
                 }
             },
             null,
-            soft,
+            LeftOf(soft),
             Timeout.InfiniteTimeSpan
         );
     }
