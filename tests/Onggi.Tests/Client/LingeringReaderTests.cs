@@ -8,6 +8,7 @@ using Onggi.Testing;
 namespace Onggi.Tests.Client;
 
 /// <summary>A reader that lets its callers go on before it begins the next wait: whatever they do there, others get their replies, and the end of the connection is seen.</summary>
+[Collection(MeasuredAlone.Name)]
 public sealed class LingeringReaderTests
 {
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);

@@ -205,8 +205,9 @@ internal sealed class EntryLoader(
                 unused.Add(item);
         }
 
-        await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
+        // The fill first: what was checked for it is true now, and may not be after a round trip.
         await _filler.FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
+        await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)

@@ -111,7 +111,7 @@ internal sealed class LoadRun<T>(
                     Overwrite = group.Key.Overwrite,
                     Steal = group.Key.Steal,
                 };
-                answers.Add(owner.Store.AskAsync(owner.Fill.Call(asks), terms).AsTask());
+                answers.Add(owner.Store.AskAsync(owner.Fill.Call(asks, epoch), terms).AsTask());
             }
 
             await Task.WhenAll(answers).ConfigureAwait(Rt.Capture);
