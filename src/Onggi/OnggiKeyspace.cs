@@ -2,17 +2,19 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Locks;
 
 namespace Onggi;
 
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, RedisClient redis)
+    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, OnggiLocks locks, RedisClient redis)
     {
         Keys = keys;
         Cache = cache;
         Events = events;
+        Locks = locks;
         Redis = redis;
     }
 
@@ -24,6 +26,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }
+
+    /// <summary>What only one may work on at a time.</summary>
+    public OnggiLocks Locks { get; }
 
     /// <summary>Redis itself, for commands that no part covers.</summary>
     public RedisClient Redis { get; }

@@ -3,6 +3,7 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
+using Onggi.Locks;
 
 namespace Onggi;
 
@@ -48,6 +49,9 @@ public sealed class OnggiOptions
 
     /// <summary>How events are published and handed to handlers.</summary>
     public EventOptions Events { get; set; } = new();
+
+    /// <summary>How locks are held and waited for.</summary>
+    public LockOptions Locks { get; set; } = new();
 
     /// <summary>From when on the service calls its Redis degraded.</summary>
     public HealthOptions Health { get; set; } = new();

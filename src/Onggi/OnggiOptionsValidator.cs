@@ -4,6 +4,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Locks;
 
 namespace Onggi;
 
@@ -20,6 +21,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckCatalog(options, result);
         CheckCache(options, result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
+        LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();
     }

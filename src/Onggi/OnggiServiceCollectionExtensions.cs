@@ -9,6 +9,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Locks;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -43,6 +44,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton<IEventSource>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton(MakeCache);
+            services.TryAddSingleton(MakeLocks);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -100,11 +102,22 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiLocks MakeLocks(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Locks,
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiLocks>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
             provider.GetRequiredService<OnggiCache>(),
             provider.GetRequiredService<OnggiEvents>(),
+            provider.GetRequiredService<OnggiLocks>(),
             provider.GetRequiredService<RedisClient>()
         );
 
