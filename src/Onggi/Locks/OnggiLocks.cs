@@ -304,7 +304,7 @@ public sealed class OnggiLocks : IAsyncDisposable
         await line.EnterAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         try
         {
-            await ListenAsync(line, cancellationToken).ConfigureAwait(Rt.Capture);
+            line.Listen(reason => LockLog.CannotBeWoken(Logger, line.Terms.Family, reason, Options.PollEvery));
             while (true)
             {
                 if (line.TakeWake() || Now >= line.AskAt)
@@ -318,30 +318,15 @@ public sealed class OnggiLocks : IAsyncDisposable
                     }
 
                     line.AskAt = Now + Ticks(PauseFor(turn));
-                    // Before the first message can arrive, and whenever that failed.
-                    await ListenAsync(line, cancellationToken).ConfigureAwait(Rt.Capture);
                 }
 
-                await line.WaitAsync(Span(Math.Max(0, line.AskAt - Now)), Time, cancellationToken).ConfigureAwait(Rt.Capture);
+                await line.WaitAsync(Span(Math.Max(0, line.AskAt - Now)), cancellationToken).ConfigureAwait(Rt.Capture);
             }
         }
         finally
         {
             line.Leave();
         }
-    }
-
-    private async ValueTask ListenAsync(WaitLine line, CancellationToken cancellationToken)
-    {
-        if (line.IsListening)
-            return;
-        var wasDeaf = line.Deaf is not null;
-        await line.ListenAsync(cancellationToken).ConfigureAwait(Rt.Capture);
-        if (line.Deaf is not { } reason)
-            // What was given back while nobody listened yet has woken nobody.
-            line.Wake();
-        else if (!wasDeaf)
-            LockLog.CannotBeWoken(Logger, line.Terms.Family, reason, Options.PollEvery);
     }
 
     private async ValueTask<LockLease?> AskInLineAsync(Turn turn, CancellationToken cancellationToken)
@@ -365,7 +350,7 @@ public sealed class OnggiLocks : IAsyncDisposable
             return PauseAfterFailure;
         // A millisecond more: the key is there until its time is over. A key without an end is a stranger's; it is looked at once in a lease.
         var held = turn.Claim.HeldForMs < 0 ? turn.Claim.Terms.Lease : TimeSpan.FromMilliseconds(turn.Claim.HeldForMs + 1);
-        return turn.Line.Deaf is not null && Options.PollEvery < held ? Options.PollEvery : held;
+        return !turn.Line.IsListening && Options.PollEvery < held ? Options.PollEvery : held;
     }
 
     private async Task GiveBackAsync(Claim claim)

@@ -4,18 +4,22 @@ using Onggi.Client;
 namespace Onggi.Locks;
 
 /// <summary>Those of this process who wait for one lock. Only the first of them asks Redis: when it is woken, and when the lease that was last seen must be over.</summary>
-[SuppressMessage("Design", "CA1001", Justification = "The semaphore has no handle: it is never asked for one.")]
+[SuppressMessage("Design", "CA1001", Justification = "Neither the semaphore nor the source has a handle: they are never asked for one.")]
 internal sealed class WaitLine
 {
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
+
     private readonly SemaphoreSlim _first = new(1, 1);
+    private readonly CancellationTokenSource _closed = new();
     private readonly RedisClient _redis;
+    private readonly TimeProvider _time;
     private readonly Lock _gate = new(); // Guards what follows.
     private TaskCompletionSource _woken = NewSignal();
     private bool _mayBeFree;
-    private RedisSubscription? _subscription;
-    private bool _closed;
+    private Task? _listening;
+    private volatile bool _isListening;
 
-    public WaitLine(RedisClient redis, LockTerms terms) => (_redis, Terms) = (redis, terms);
+    public WaitLine(RedisClient redis, LockTerms terms, TimeProvider time) => (_redis, Terms, _time) = (redis, terms, time);
 
     public LockTerms Terms { get; }
 
@@ -31,15 +35,9 @@ internal sealed class WaitLine
     /// <summary>Whether messages arrive.</summary>
     public bool IsListening
     {
-        get
-        {
-            lock (_gate)
-                return _subscription is not null;
-        }
+        get => _isListening;
+        private set => _isListening = value;
     }
-
-    /// <summary>Why nobody can be woken; <c>null</c> while all is well.</summary>
-    public string? Deaf { get; private set; }
 
     /// <summary>Waits until it is our turn to ask.</summary>
     public Task EnterAsync(CancellationToken cancellationToken) => _first.WaitAsync(cancellationToken);
@@ -60,7 +58,7 @@ internal sealed class WaitLine
     }
 
     /// <summary>Ends when somebody gives the lock back, when a message can have been missed, or after the time.</summary>
-    public async Task WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    public async Task WaitAsync(TimeSpan atMost, CancellationToken cancellationToken)
     {
         Task woken;
         lock (_gate)
@@ -72,7 +70,7 @@ internal sealed class WaitLine
 
         try
         {
-            await woken.WaitAsync(atMost, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            await woken.WaitAsync(atMost, _time, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         catch (TimeoutException)
         {
@@ -80,34 +78,15 @@ internal sealed class WaitLine
         }
     }
 
-    /// <summary>Begins to listen, if that was not done; returns when every message from now on arrives, or it is known that none does.</summary>
-    public async ValueTask ListenAsync(CancellationToken cancellationToken)
+    /// <summary>Begins to listen, if that was not done. Nobody waits for it: when messages arrive, the first is woken to ask again.</summary>
+    public void Listen(Action<string> refused)
     {
-        try
+        lock (_gate)
         {
-            // A channel of the lock's slot: in a cluster nobody hears of it but the nodes of that slot.
-            var subscription = await _redis.SubscribeShardedAsync(Terms.Wake, cancellationToken).ConfigureAwait(Rt.Capture);
-            bool isOurs;
-            lock (_gate)
-            {
-                isOurs = !_closed && _subscription is null;
-                if (isOurs)
-                    _subscription = subscription;
-            }
-
-            if (!isOurs)
-            {
-                await subscription.DisposeAsync().ConfigureAwait(Rt.Capture);
+            if (_listening is not null || _closed.IsCancellationRequested)
                 return;
-            }
-
-            Deaf = null;
             using var flow = Rt.WithoutFlow();
-            _ = ReadAsync(subscription);
-        }
-        catch (RedisException failure)
-        {
-            Deaf = failure.Message;
+            _listening = ListenAsync(refused);
         }
     }
 
@@ -125,24 +104,54 @@ internal sealed class WaitLine
 
     public async ValueTask CloseAsync()
     {
-        RedisSubscription? subscription;
+        Task? listening;
         lock (_gate)
         {
-            _closed = true;
-            subscription = _subscription;
+            listening = _listening;
+            _closed.Cancel();
         }
 
-        if (subscription is not null)
-            await subscription.DisposeAsync().ConfigureAwait(Rt.Capture);
+        if (listening is not null)
+            await listening.ConfigureAwait(Rt.Quietly);
     }
 
     private static TaskCompletionSource NewSignal() => new(Rt.Signals);
 
-    // A message, or the news that one can have been missed: either way it is worth a question.
-    private async Task ReadAsync(RedisSubscription subscription)
+    private async Task ListenAsync(Action<string> refused)
     {
-        await foreach (var _ in subscription.ReadAllAsync().ConfigureAwait(Rt.Capture))
+        while (!_closed.IsCancellationRequested)
+        {
+            try
+            {
+                await ReadAsync().ConfigureAwait(Rt.Capture);
+            }
+            catch (RedisException failure)
+            {
+                if (failure is RedisServerException)
+                    refused(failure.Message);
+                await Task.Delay(PauseAfterFailure, _time, _closed.Token).ConfigureAwait(Rt.Quietly);
+            }
+        }
+    }
+
+    private async Task ReadAsync()
+    {
+        // A channel of the lock's slot: in a cluster nobody hears of it but the nodes of that slot.
+        var subscription = await _redis.SubscribeShardedAsync(Terms.Wake, _closed.Token).ConfigureAwait(Rt.Capture);
+        try
+        {
+            IsListening = true;
+            // What was given back while nobody listened yet has woken nobody.
             Wake();
+            // A message, or the news that one can have been missed: either way it is worth a question.
+            await foreach (var _ in subscription.ReadAllAsync(_closed.Token).ConfigureAwait(Rt.Capture))
+                Wake();
+        }
+        finally
+        {
+            IsListening = false;
+            await subscription.DisposeAsync().ConfigureAwait(Rt.Capture);
+        }
     }
 }
 
@@ -172,7 +181,7 @@ internal sealed class WaitLines(RedisClient redis, TimeProvider time) : IAsyncDi
         {
             ObjectDisposedException.ThrowIf(_disposed, typeof(OnggiLocks));
             if (!_lines.TryGetValue(terms.Wire, out var line))
-                _lines[terms.Wire] = line = new WaitLine(redis, terms);
+                _lines[terms.Wire] = line = new WaitLine(redis, terms, time);
             line.Users++;
             return line;
         }
