@@ -2,6 +2,7 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
 using Onggi.Locks;
 
 namespace Onggi;
@@ -9,12 +10,13 @@ namespace Onggi;
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, OnggiLocks locks, RedisClient redis)
+    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, OnggiLocks locks, OnggiLimits limits, RedisClient redis)
     {
         Keys = keys;
         Cache = cache;
         Events = events;
         Locks = locks;
+        Limits = limits;
         Redis = redis;
     }
 
@@ -29,6 +31,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>What only one may work on at a time.</summary>
     public OnggiLocks Locks { get; }
+
+    /// <summary>How much may be done per time.</summary>
+    public OnggiLimits Limits { get; }
 
     /// <summary>Redis itself, for commands that no part covers.</summary>
     public RedisClient Redis { get; }

@@ -4,6 +4,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
 using Onggi.Locks;
 
 namespace Onggi;
@@ -22,6 +23,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckCache(options, result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
+        LimitOptionsValidator.Validate(options.Limits, nameof(OnggiOptions.Limits), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();
     }

@@ -9,6 +9,7 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
 using Onggi.Locks;
 
 namespace Microsoft.Extensions.DependencyInjection;
@@ -45,6 +46,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton(MakeCache);
             services.TryAddSingleton(MakeLocks);
+            services.TryAddSingleton(MakeLimits);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -112,12 +114,23 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiLimits MakeLimits(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Limits,
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiLimits>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
             provider.GetRequiredService<OnggiCache>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<OnggiLocks>(),
+            provider.GetRequiredService<OnggiLimits>(),
             provider.GetRequiredService<RedisClient>()
         );
 
