@@ -24,11 +24,12 @@ for i = 1, count do
   if kind == 'g' then
     local interval = period / limit
     local at = math.max(tonumber(states[i] or 0) or 0, now)
-    local after = math.ceil((at + interval * cost) * 4) / 4
-    wait = math.ceil(after - interval * burst - now)
-    left = math.floor((now + interval * burst - at) / interval + 1e-6)
+    -- Small numbers are compared, not times since 1970, which have no fractions to spare.
     fills = at - now
+    wait = math.ceil(fills + interval * (cost - burst) - 1e-6)
+    left = math.floor((interval * burst - fills) / interval + 1e-6)
     if wait <= 0 then
+      local after = math.ceil((at + interval * cost) * 4) / 4
       state, fills = string.format('%.2f', after), after - now
     end
   elseif kind == 'p' then
@@ -36,7 +37,7 @@ for i = 1, count do
     local ms = math.floor(now / 1000)
     left = limit - redis.call('ZCOUNT', KEYS[2], '(' .. ms, '+inf')
     if left < 1 then
-      local first = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ms, '+inf', 'WITHSCORES', 'LIMIT', -left, 1)
+      local first = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ms, '+inf', 'WITHSCORES', 'LIMIT', 0 - left, 1)
       wait = (tonumber(first[2] or ms) - ms) * 1000
     end
   else
@@ -58,12 +59,12 @@ for i = 1, count do
     if used + cost * period > limit * period then
       if current + cost <= limit then
         -- Later in this window, when enough of the previous one is out of sight.
-        wait = math.ceil(period - (limit - cost - current) * period / previous) - into
+        wait = math.ceil(period - (limit - cost - current) * period / previous + 1e-6) - into
       else
         -- In the next window, in which this one is the previous.
         wait = period - into
         if kind == 's' then
-          wait = wait + math.max(0, math.ceil(period - (limit - cost) * period / current))
+          wait = wait + math.max(0, math.ceil(period - (limit - cost) * period / current + 1e-6))
         end
       end
       wait = math.max(wait, 1)
