@@ -1,4 +1,5 @@
 using System.Globalization;
+using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
 using Spectre.Console;
@@ -17,6 +18,8 @@ internal static class Program
         new MemoryBench(),
         new L2Bench(),
         new CoherenceBench(),
+        new LockBench(),
+        new LimitBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -31,6 +34,12 @@ internal static class Program
 
         if (args is [HolderCommand.Name, var port, var id])
             return await HolderCommand.RunAsync(port, id);
+
+        if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
+            return await BlockWorker.ContendAsync(proxy, ledger, contenders);
+
+        if (args is [BlockWorker.Spend, var redis, var hours, var callers])
+            return await BlockWorker.SpendAsync(redis, hours, callers);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -131,8 +140,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, model: the rows whose names hold it; coherence: the scenarios
-              --seconds N    coherence: how long, start and end included (default 50)
+              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
 
