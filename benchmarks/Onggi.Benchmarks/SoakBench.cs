@@ -201,6 +201,7 @@ internal sealed class SoakBench : IBench
         private long _next = Duel.EndOf(Pause);
         private long _saidCommands;
         private TimeSpan _saidAt;
+        private bool _hasShown;
 
         public IProgress<TortureReport> Of(int line) => new OfLine(this, line);
 
@@ -221,6 +222,13 @@ internal sealed class SoakBench : IBench
                         $"{what} {sum.Elapsed:h\\:mm\\:ss}: {sum.Commands:#,0} commands ({pace:#,0}/s), {sum.Faults:#,0} faults, {sum.Different} different, {sum.Lost} lost; {new Memory(GC.GetTotalMemory(false), Environment.WorkingSet)}"
                     )
                 );
+
+                // Not only at the end: whoever watches need not wait for it.
+                if (sum.Different == 0 || _hasShown)
+                    return;
+                _hasShown = true;
+                foreach (var example in sum.Examples)
+                    BenchRun.Say(example);
             }
         }
 

@@ -1,6 +1,6 @@
 namespace Onggi.Client.Routing;
 
-/// <summary>What a link hears of where its server has moved to: the attempt under way, or the pause before the next one, ends then.</summary>
+/// <summary>What a link hears of where its server has moved to, or that it is back: the attempt under way, or the pause before the next one, ends then.</summary>
 internal sealed class MoveWatch
 {
     private readonly Lock _gate = new();
@@ -8,6 +8,7 @@ internal sealed class MoveWatch
     private RedisAddress? _movedTo;
     private CancellationTokenSource? _attempt;
     private TaskCompletionSource? _pause;
+    private bool _isBack;
 
     /// <summary>Since the attempt began that found the address, the server has moved elsewhere.</summary>
     public bool IsElsewhere
@@ -23,7 +24,7 @@ internal sealed class MoveWatch
     public void Begin(CancellationTokenSource attempt)
     {
         lock (_gate)
-            (_attempt, _movedTo) = (attempt, null);
+            (_attempt, _movedTo, _isBack) = (attempt, null, false);
     }
 
     /// <summary>The attempt leads there.</summary>
@@ -53,13 +54,23 @@ internal sealed class MoveWatch
         }
     }
 
+    /// <summary>Another connection to the same server stands: the next attempt need not wait.</summary>
+    public void OnBack()
+    {
+        lock (_gate)
+        {
+            _isBack = true;
+            _pause?.TrySetResult();
+        }
+    }
+
     /// <summary>Waits; true when there was news, so that the attempts before do not count.</summary>
     public async Task<bool> PauseAsync(TimeSpan pause, TimeProvider time, CancellationToken stop)
     {
         Task news;
         lock (_gate)
         {
-            if (_movedTo is not null)
+            if (_movedTo is not null || _isBack)
                 return true;
             _pause = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             news = _pause.Task;

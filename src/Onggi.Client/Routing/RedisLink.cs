@@ -105,6 +105,8 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             // The loop outlives the caller: it must not carry the caller's request or activity along.
             using var flow = Rt.WithoutFlow();
             _settings.Server.Moved += OnMoved;
+            if (_settings.Purpose != LinkPurpose.Commands)
+                _settings.Server.Back += _moves.OnBack;
             _running = _dialer.BeginsOnOwnThread ? OwnThread.BeginAsync("Onggi connect", () => RunAsync(here: true)) : RunAsync();
         }
     }
@@ -262,6 +264,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         }
 
         _settings.Server.Moved -= OnMoved;
+        _settings.Server.Back -= _moves.OnBack;
         _settings.Counters.Remove(this);
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
         _live.Pump?.Abort("The client was disposed.");
@@ -418,6 +421,9 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         lock (_gate)
             _connected.TrySetResult();
         Tell(true, "");
+        // Its own pauses stand: a server that hangs up on everybody must not be hammered by those who call each other.
+        if (_settings.Purpose == LinkPurpose.Commands)
+            _settings.Server.TellBack();
 
         var (reason, cause) = await reading.ConfigureAwait(Rt.Capture);
         live.Connection.EndReading();

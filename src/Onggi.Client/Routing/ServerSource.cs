@@ -19,6 +19,11 @@ internal abstract class ServerSource
     /// <summary>Runs when it has become known where the server is now: whoever is connected elsewhere is to come here. It must not block.</summary>
     public event Action<RedisAddress>? Moved;
 
+    /// <summary>Runs when the connection for the commands of all stands: whoever pauses before the next attempt need not any more. It must not block.</summary>
+    public event Action? Back;
+
+    public void TellBack() => Back?.Invoke();
+
     /// <summary>What messages call it.</summary>
     public abstract override string ToString();
 
@@ -35,6 +40,7 @@ internal sealed class AnyServer : ServerSource
     {
         _router = router;
         router().AnyServer.Moved += TellMoved;
+        router().AnyServer.Back += TellBack;
     }
 
     public override TimeSpan MostPause => Source.MostPause;

@@ -42,6 +42,7 @@ internal sealed class SocketPump : ConnectionPump
 
     // The turn of the pool's thread that reads: the same one again and again, until it is taken from it.
     private ReaderTurn _poolTurn = new();
+    private int _reading;
     private int _stuck;
     private int _replies;
     private int _seen;
@@ -51,13 +52,17 @@ internal sealed class SocketPump : ConnectionPump
     private int _stuckReady;
 
     public SocketPump(RespConnection connection, IReadinessTransport transport, TimeProvider time, PumpCounters counters)
-        : base(connection, transport, time, counters) =>
+        : base(connection, transport, time, counters)
+    {
         (_transport, _onReadable, _lingering, _look) = (
             transport,
             OnReadable,
             new Lingering(time),
             () => (_seenByLook = TryRead()) != Got.Nothing
         );
+        // From the beginning it is the turn of whoever starts: the keeper knows the pump before, and bytes can lie there already.
+        _turn = _poolTurn;
+    }
 
     /// <summary>Besides what is due: a reader in its callers' code cannot read, and bytes can lie there that nobody is told of.</summary>
     public override bool HasWork =>
@@ -73,7 +78,6 @@ internal sealed class SocketPump : ConnectionPump
 
     protected override void Start()
     {
-        _turn = _poolTurn;
         Read(lingering: null);
         ReleaseElsewhere();
     }
@@ -305,6 +309,13 @@ internal sealed class SocketPump : ConnectionPump
 
     private Got TryRead()
     {
+        // Two at a time would give replies to the wrong callers: whatever brought that about, the connection ends instead.
+        if (Interlocked.Exchange(ref _reading, 1) != 0)
+        {
+            Abort("Two threads were to read at a time.");
+            return Got.End;
+        }
+
         try
         {
             var room = Connection.GetReceiveMemory().Span;
@@ -326,6 +337,10 @@ internal sealed class SocketPump : ConnectionPump
         {
             End(error);
             return Got.End;
+        }
+        finally
+        {
+            Volatile.Write(ref _reading, 0);
         }
     }
 

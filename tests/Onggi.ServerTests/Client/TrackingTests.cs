@@ -38,17 +38,37 @@ public sealed class TrackingTests(RedisServerFixture fixture) : IClassFixture<Re
     }
 
     [Fact]
-    public async Task A_key_that_was_not_there_is_watched_too()
+    public async Task Where_all_reads_are_watched_a_plain_one_is_too()
     {
         await using var redis = await ConnectAsync();
         var told = new Told();
-        var link = redis.Track(told);
+        var link = redis.Track(told, reads: TrackedReads.All);
+        await Server.CommandAsync("MSET", "plain", "1", "tracked", "1", "unread", "1");
 
-        Assert.Null(await ReadAsync(link, told, "absent"));
-        await Server.CommandAsync("SET", "absent", "1");
+        Assert.Equal("1", await link.SendAsync(new Command(["GET", "plain"]), ReplyParsers.Text, CommandOptions.None, default).Within());
+        Assert.Equal("1", await ReadAsync(link, told, "tracked"));
+        await Server.CommandAsync("MSET", "plain", "2", "tracked", "2", "unread", "2");
         await PingAsync(link);
 
-        Assert.Equal(["established 1", "absent=", "gone absent"], told.Log);
+        Assert.Equal(["established 1", "gone plain", "gone tracked", "tracked=1"], told.Log.Order(StringComparer.Ordinal));
+        Assert.Equal(2, link.Invalidations);
+    }
+
+    [Theory]
+    [InlineData(TrackedReads.OptedIn)]
+    [InlineData(TrackedReads.All)]
+    public async Task A_key_that_was_not_there_is_watched_too(object reads)
+    {
+        await using var redis = await ConnectAsync();
+        var told = new Told();
+        var absent = $"absent:{reads}";
+        var link = redis.Track(told, reads: (TrackedReads)reads);
+
+        Assert.Null(await ReadAsync(link, told, absent));
+        await Server.CommandAsync("SET", absent, "1");
+        await PingAsync(link);
+
+        Assert.Equal(["established 1", $"{absent}=", $"gone {absent}"], told.Log);
     }
 
     [Fact]

@@ -60,6 +60,46 @@ public sealed class LingeringReaderTests
     }
 
     [Fact]
+    public async Task Nobody_reads_for_a_pump_that_is_about_to_start_reading_itself()
+    {
+        await using var link = new Link(starts: false);
+        var asked = link.Ask("PING");
+        Assert.True(link.Line.WaitReadable(TimeSpan.Zero));
+
+        // The link's thread stands still between sending its backlog and reading, and the keeper looks by.
+        for (var look = 0; look < 20; look++)
+            link.Pump.OnStuck();
+        Assert.Equal(0, link.Counters.TakeOvers);
+        link.Start();
+
+        Assert.Equal("PONG", await asked.WaitAsync(Bound));
+    }
+
+    [Fact]
+    public async Task Two_who_read_at_a_time_end_the_connection()
+    {
+        await using var link = new Link(starts: false);
+        var asked = link.Ask("PING");
+        using var reading = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        link.Line.OnReceive = () =>
+        {
+            link.Line.OnReceive = null;
+            reading.Set();
+            goOn.Wait(Bound);
+        };
+        var starting = Task.Factory.StartNew(link.Start, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Assert.True(reading.Wait(Bound));
+
+        // What no rule of turns allows.
+        var second = Task.Run(link.Start);
+
+        Assert.Equal("Two threads were to read at a time.", (await link.Running.WaitAsync(Bound)).Reason);
+        goOn.Set();
+        await Task.WhenAll(starting, second).WaitAsync(Bound);
+    }
+
+    [Fact]
     public async Task The_end_of_the_connection_is_seen_while_a_caller_blocks()
     {
         await using var link = new Link();
@@ -183,14 +223,18 @@ public sealed class LingeringReaderTests
     {
         private readonly RespConnection _connection = new(new ConnectionLimits());
         private readonly TaskCompletionSource _inCallersCode = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<(string, Exception?)> _running = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Link(TimeProvider? time = null)
+        public Link(TimeProvider? time = null, bool starts = true)
         {
             Pump = new SocketPump(_connection, Line, time ?? TimeProvider.System, Counters);
             _connection.Attach();
             Pump.Flush();
-            Running = Pump.RunAsync(CancellationToken.None);
+            if (starts)
+                Start();
         }
+
+        public void Start() => _ = RunAsync();
 
         public Line Line { get; } = new();
 
@@ -198,7 +242,7 @@ public sealed class LingeringReaderTests
 
         public SocketPump Pump { get; }
 
-        public Task<(string Reason, Exception? Cause)> Running { get; }
+        public Task<(string Reason, Exception? Cause)> Running => _running.Task;
 
         public Task InCallersCode => _inCallersCode.Task;
 
@@ -257,6 +301,8 @@ public sealed class LingeringReaderTests
             code();
         }
 
+        private async Task RunAsync() => _running.TrySetResult(await Pump.RunAsync(CancellationToken.None));
+
         public async ValueTask DisposeAsync()
         {
             Keeper.Remove(Pump);
@@ -277,6 +323,8 @@ public sealed class LingeringReaderTests
         public int Waits { get; private set; }
 
         public int Receives { get; private set; }
+
+        public Action? OnReceive { get; set; }
 
         public bool IsAwaited
         {
@@ -348,6 +396,7 @@ public sealed class LingeringReaderTests
 
         public int Receive(Span<byte> buffer)
         {
+            OnReceive?.Invoke();
             lock (_gate)
             {
                 Receives++;

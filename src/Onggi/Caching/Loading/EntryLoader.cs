@@ -78,12 +78,27 @@ internal sealed class EntryLoader(
             return await LoadAsync(flight, entry, started, plain, anew, state, loader, cancellationToken).ConfigureAwait(Rt.Capture);
 
         // Nothing else runs for the flight yet: who started it asks on its own account, and whoever has joined by then is given the answer, too.
-        EntryAsk? ask;
+        EntryCall? call = null;
         CacheResult<T> result;
         try
         {
-            (ask, _) = await reader.AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
-            result = ask is null ? default : reader.Take(entry, ask).Result;
+            if (reader.MayAsk(entry))
+            {
+                var asked = time.GetTimestamp();
+                call = reader.PlainCall(entry);
+                try
+                {
+                    await store.ReadAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
+                    reader.Answered();
+                }
+                catch (Exception error) when (error is RedisException or ObjectDisposedException)
+                {
+                    if (!reader.TryTakeError(call, entry.Family, error, asked))
+                        call = null;
+                }
+            }
+
+            result = call is null ? default : reader.Take(entry, call[0]).Result;
         }
         catch (Exception error)
         {
@@ -97,13 +112,14 @@ internal sealed class EntryLoader(
             if (flights.FinishAndLeave(flight))
             {
                 flight.Claim();
-                flight.Complete(new Loaded<T>(true, result.Value, ask!.Answer.Json, CacheTier.Redis));
+                flight.Complete(new Loaded<T>(true, result.Value, call![0].Answer.Json, CacheTier.Redis));
             }
 
+            MemoryFill.Done(call!);
             return result;
         }
 
-        var unreadable = ask is { Answer.Code: AskCode.Fresh };
+        var unreadable = call is not null && call[0].Answer.Code == AskCode.Fresh;
         return await LoadAsync(flight, entry, started: true, plain: false, overwrite: unreadable, state, loader, cancellationToken)
             .ConfigureAwait(Rt.Capture);
     }
@@ -417,7 +433,8 @@ internal sealed class EntryLoader(
         {
             try
             {
-                var (ask, _) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
+                var (call, _) = await reader.AskPlainAsync(entry, CancellationToken.None).ConfigureAwait(Rt.Capture);
+                var ask = call?[0];
                 if (ask is not null && reader.Take(entry, ask).Result is { Found: true } result)
                 {
                     Complete(flight, new Loaded<T>(true, result.Value, ask.Answer.Json, CacheTier.Redis));

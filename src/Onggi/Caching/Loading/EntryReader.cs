@@ -46,14 +46,16 @@ internal sealed class EntryReader(
     public EntryAsk Ask<T>(in CacheEntry<T> entry) => new(entry.Key.Entry, entry.WireName, entry.Family, LifeOf(entry));
 
     // The question of a plain read. The whole life matters only to what is refreshed ahead of its end, or is judged by its age.
-    private EntryAsk AskPlain<T>(in CacheEntry<T> entry, Epoch? epoch)
-    {
-        var policy = entry.Family.Policy;
-        var needsLife = policy.RefreshAfter is not null || policy.FailoverSafety == FailoverSafety.Strict;
-        return new EntryAsk(entry.Key.Entry, entry.WireName, entry.Family, needsLife ? LifeOf(entry) : 0)
+    private EntryAsk AskPlain<T>(in CacheEntry<T> entry, Epoch? epoch) =>
+        new(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry))
         {
             BelievedFrom = epoch?.BelievedFrom(entry.Family.Policy) ?? 0,
         };
+
+    private long PlainLifeOf<T>(in CacheEntry<T> entry)
+    {
+        var policy = entry.Family.Policy;
+        return policy.RefreshAfter is not null || policy.FailoverSafety == FailoverSafety.Strict ? LifeOf(entry) : 0;
     }
 
     private long LifeOf<T>(in CacheEntry<T> entry) => (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds;
@@ -74,48 +76,64 @@ internal sealed class EntryReader(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var entry = Resolve(key);
-        var (ask, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
-        var read = ask is null ? new EntryRead<T>(default, failed) : Take(entry, ask);
+        var (call, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        var read = new EntryRead<T>(default, failed);
+        if (call is not null)
+        {
+            read = Take(entry, call[0]);
+            MemoryFill.Done(call);
+        }
+
         Count(entry.Family, read.Result.Found, read.Failed);
         return read;
     }
 
-    /// <summary>Asks Redis for one entry by a plain read; the answer, or that it could not be asked.</summary>
+    /// <summary>Asks Redis for one entry by a plain read; the question with its answer, for <see cref="MemoryFill.Done"/>, or that it could not be asked.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<(EntryAsk? Ask, bool Failed)> AskPlainAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
+    public async ValueTask<(EntryCall? Call, bool Failed)> AskPlainAsync<T>(CacheEntry<T> entry, CancellationToken cancellationToken)
     {
         if (!MayAsk(entry))
             return (null, true);
         var asked = time.GetTimestamp();
-        var ask = default(EntryAsk);
+        var call = default(EntryCall);
         try
         {
             if (entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
             {
                 // How old a value is can be judged only where the clock is that dates it.
-                ask = AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture));
-                await store.ReadManyAsync(fill.Call([ask]), cancellationToken).ConfigureAwait(Rt.Capture);
+                call = fill.Call([AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture))]);
+                await store.ReadManyAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
             else
             {
-                ask = AskPlain(entry, epoch: null);
-                await store.ReadAsync(fill.Call(ask), cancellationToken).ConfigureAwait(Rt.Capture);
+                call = PlainCall(entry);
+                await store.ReadAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
 
             Answered();
-            return (ask, false);
-        }
-        catch (RedisServerException error) when (error.Code == "WRONGTYPE")
-        {
-            Answered();
-            ask!.Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
-            return (ask, false);
+            return (call, false);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
-            Failed(entry.Family, error, asked);
-            return (null, true);
+            return TryTakeError(call, entry.Family, error, asked) ? (call, false) : (null, true);
         }
+    }
+
+    /// <summary>The question of a plain read, where no epoch is needed to judge the answer.</summary>
+    public EntryCall PlainCall<T>(in CacheEntry<T> entry) => fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
+
+    /// <summary>Logs and weighs how a question ended; whether even that was an answer.</summary>
+    public bool TryTakeError(EntryCall? call, CacheFamily family, Exception error, long asked)
+    {
+        if (error is not RedisServerException { Code: "WRONGTYPE" })
+        {
+            Failed(family, error, asked);
+            return false;
+        }
+
+        Answered();
+        call![0].Answer = new Asked(AskCode.Fresh, null, false, WrongType, null);
+        return true;
     }
 
     /// <summary>What a plain read found; nothing where it is past its life.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Onggi.Caching;
@@ -108,20 +109,29 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
 /// <summary>One key's question or load, with those who wait for it.</summary>
 internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlight(wireName, batch)
 {
-    private readonly SharedEnd<Loaded<T>> _loaded = new();
+    // Both are made when they are needed: mostly Redis answers who asked, and nobody else has come.
+    private SharedEnd<Loaded<T>>? _loaded;
+    private StrongBox<Loaded<T>>? _stale;
     private int _claimed;
 
-    public bool IsCompleted => _loaded.HasCome;
+    public bool IsCompleted => Volatile.Read(ref _loaded) is { HasCome: true };
 
     /// <summary>What there is past its life, for who cannot wait any longer.</summary>
-    public Loaded<T>? Stale { get; set; }
+    public Loaded<T>? Stale
+    {
+        get => Volatile.Read(ref _stale)?.Value;
+        set => Volatile.Write(ref _stale, value is { } stale ? new StrongBox<Loaded<T>>(stale) : null);
+    }
+
+    private SharedEnd<Loaded<T>> End =>
+        Volatile.Read(ref _loaded) ?? Interlocked.CompareExchange(ref _loaded, new SharedEnd<Loaded<T>>(), null) ?? _loaded;
 
     /// <summary>The end, for one who waits.</summary>
-    public Task<Loaded<T>> EndAsync() => _loaded.WaitAsync();
+    public Task<Loaded<T>> EndAsync() => End.WaitAsync();
 
-    public void Complete(Loaded<T> loaded) => _loaded.Complete(loaded);
+    public void Complete(Loaded<T> loaded) => End.Complete(loaded);
 
-    public void Fail(Exception error) => _loaded.Fail(error);
+    public void Fail(Exception error) => End.Fail(error);
 
     /// <summary>The object itself is given away; who waits makes another from the JSON.</summary>
     public void Claim() => Volatile.Write(ref _claimed, 1);

@@ -7,15 +7,40 @@ namespace Onggi.Caching;
 /// </remarks>
 internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseWaits waits, IClock clock, int maxValueBytes)
 {
+    // Who goes on on the reading thread asks next on the same one.
+    [ThreadStatic]
+    private static FillingCall? _spare;
+
     public ProvenMemory Memory => memory;
 
     public IClock Clock => clock;
 
     public CoherenceLink Link => link;
 
-    public EntryCall Call(EntryAsk ask) => new FillingCall(this, ask, null, maxValueBytes, link.Generation, clock.Now);
-
     public EntryCall Call(EntryAsk[] asks) => new FillingCall(this, null, asks, maxValueBytes, link.Generation, clock.Now);
+
+    /// <summary>A question for one entry. Who has got its answer, and is through with it, gives it to <see cref="Done"/>.</summary>
+    public EntryCall Call(in Keys.EntryKey key, string wireName, CacheFamily family, long lifeMs)
+    {
+        if (_spare is { } spare && spare.IsOf(this))
+        {
+            _spare = null;
+            spare[0].Reuse(key, wireName, family, lifeMs);
+            spare.Begin(link.Generation, clock.Now);
+            return spare;
+        }
+
+        return new FillingCall(this, new EntryAsk(key, wireName, family, lifeMs), null, maxValueBytes, link.Generation, clock.Now);
+    }
+
+    /// <summary>The question can be used again. Not where it was given up, or failed: then an answer may still come.</summary>
+    public static void Done(EntryCall call)
+    {
+        if (call is not FillingCall { IsSingle: true } single)
+            return;
+        single[0].Forget();
+        _spare = single;
+    }
 
     /// <summary>What nobody but the mutant LateInsert does: keeps an answer after the reading loop has gone on.</summary>
     public void KeepLate(EntryAsk ask)
@@ -55,12 +80,19 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
     private sealed class FillingCall(MemoryFill fill, EntryAsk? only, EntryAsk[]? several, int maxValueBytes, long generation, long sentAt)
         : EntryCall(only, several, maxValueBytes)
     {
-        private bool IsOver => generation != fill.CurrentGeneration;
+        private long _generation = generation;
+        private long _sentAt = sentAt;
+
+        private bool IsOver => _generation != fill.CurrentGeneration;
+
+        public bool IsOf(MemoryFill other) => fill == other;
+
+        public void Begin(long generation, long sentAt) => (_generation, _sentAt) = (generation, sentAt);
 
         public override void Take(int index, in Asked answer)
         {
             var ask = this[index];
-            ask.SentAt = sentAt;
+            ask.SentAt = _sentAt;
             if (IsOver)
             {
                 ask.Answer = answer with { Code = AskCode.Again };
@@ -72,7 +104,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             {
                 // mutant: LateInsert
                 case AskCode.Fresh when answer.Json is not null && !CoherenceMutants.LateInsert:
-                    fill.Keep(ask, generation, sentAt, answer.Json, answer.Left);
+                    fill.Keep(ask, _generation, _sentAt, answer.Json, answer.Left);
                     break;
                 case AskCode.Held or AskCode.StaleHeld:
                     ask.Wait = fill.Wait(ask.WireName);
@@ -83,12 +115,12 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         public override void TakeValue(byte[]? json, bool isOversized)
         {
             var ask = this[0];
-            ask.SentAt = sentAt;
+            ask.SentAt = _sentAt;
             ask.Answer = new Asked(IsOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
             // A ticket: an invalidation that comes before the life does takes it away again.
             // mutant: LateInsert
             if (json is not null && !IsOver && !CoherenceMutants.LateInsert)
-                ask.Kept = fill.Memory.Keep(generation, ask.Key, ask.WireName, ask.Family, json, expires: 0, long.MaxValue);
+                ask.Kept = fill.Memory.Keep(_generation, ask.Key, ask.WireName, ask.Family, json, expires: 0, long.MaxValue);
         }
 
         public override void TakeLife(long leftMs)
@@ -101,7 +133,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
                 return;
             if (ask.Answer.Code == AskCode.Fresh)
             {
-                var (expires, refreshAt) = fill.EndOf(ask, sentAt, ticket.Json, leftMs);
+                var (expires, refreshAt) = fill.EndOf(ask, _sentAt, ticket.Json, leftMs);
                 fill.Memory.Close(ticket, expires, refreshAt);
             }
             else

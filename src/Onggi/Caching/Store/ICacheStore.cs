@@ -133,19 +133,21 @@ internal readonly record struct Asked(AskCode Code, byte[]? Json, bool IsOversiz
 /// <summary>One entry of a question: what is asked, and the answer.</summary>
 internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily family, long lifeMs)
 {
-    public Keys.EntryKey Key { get; } = key;
+    private static readonly Asked NoneYet = new(AskCode.Again, null, false, -2, null);
 
-    public string WireName { get; } = wireName;
+    public Keys.EntryKey Key { get; private set; } = key;
 
-    public CacheFamily Family { get; } = family;
+    public string WireName { get; private set; } = wireName;
+
+    public CacheFamily Family { get; private set; } = family;
 
     /// <summary>How long it would live if it were written now, with grace, in ms; 0 where nobody needs to know.</summary>
-    public long LifeMs { get; } = lifeMs;
+    public long LifeMs { get; private set; } = lifeMs;
 
     /// <summary>A plain read takes what was written before, in ms of the server's clock, for absent; 0 believes every value.</summary>
     public long BelievedFrom { get; init; }
 
-    public Asked Answer { get; set; } = new(AskCode.Again, null, false, -2, null);
+    public Asked Answer { get; set; } = NoneYet;
 
     /// <summary>When the question left, by the clock of memory.</summary>
     public long SentAt { get; set; }
@@ -155,6 +157,13 @@ internal sealed class EntryAsk(Keys.EntryKey key, string wireName, CacheFamily f
 
     /// <summary>Completed when the key or its lease changes; made where the lease is another's.</summary>
     public LeaseWait? Wait { get; set; }
+
+    /// <summary>Lets go of the answer; nobody may know the object any more.</summary>
+    public void Forget() => (Answer, SentAt, Kept, Wait) = (NoneYet, 0, null, null);
+
+    /// <summary>Asks for another entry, after <see cref="Forget"/>.</summary>
+    public void Reuse(in Keys.EntryKey key, string wireName, CacheFamily family, long lifeMs) =>
+        (Key, WireName, Family, LifeMs) = (key, wireName, family, lifeMs);
 }
 
 /// <summary>A question for entries. Its answers are taken in on the reading loop.</summary>
@@ -168,6 +177,8 @@ internal abstract class EntryCall(EntryAsk? only, EntryAsk[]? several, int maxVa
     public EntryAsk this[int index] => several?[index] ?? only!;
 
     public EntryAsk[] Asks => several ?? [only!];
+
+    public bool IsSingle => several is null;
 
     /// <summary>On the reading loop, for each entry in order.</summary>
     public abstract void Take(int index, in Asked answer);
