@@ -8,13 +8,15 @@ namespace Onggi.Limits;
 internal sealed class LimitTerms
 {
     private const int HeadLength = 4;
-    private const int RuleLength = 5;
 
     private readonly RedisArg[] _rules;
+    private readonly RedisArg[] _takeOne;
+    private readonly RedisArg[] _peekOne;
 
-    public LimitTerms(FamilySettings settings, LimitPolicy policy)
+    public LimitTerms(FamilySettings settings, LimitPolicy policy, TimeProvider time)
     {
         (Family, Policy) = (settings.Family.Name, policy);
+        Patience = new Patience(policy.Timeout, time);
         Rules = [.. policy.Rules];
         MostCost = Rules.Where(static rule => rule.Kind != 'p').Select(static rule => rule.Burst).DefaultIfEmpty(int.MaxValue).Min();
         CountsPlaces = Rules.Any(static rule => rule.Kind == 'p');
@@ -23,6 +25,7 @@ internal sealed class LimitTerms
         [
             .. Rules.SelectMany(static rule => new RedisArg[] { rule.Name, rule.Kind.ToString(), rule.Permits, rule.PeriodUs, rule.Burst }),
         ];
+        (_takeOne, _peekOne) = (ArgsOf("take", 1, ""), ArgsOf("peek", 1, ""));
     }
 
     public string Family { get; }
@@ -30,6 +33,9 @@ internal sealed class LimitTerms
     public LimitPolicy Policy { get; }
 
     public LimitRule[] Rules { get; }
+
+    /// <summary>For how long callers wait for Redis.</summary>
+    public Patience Patience { get; }
 
     /// <summary>What can be spent at once at the most.</summary>
     public int MostCost { get; }
@@ -45,16 +51,11 @@ internal sealed class LimitTerms
 
     public RedisArg[] KeysOf(string wire) => CountsPlaces ? [wire, PlacesOf(wire)] : [wire];
 
-    public RedisArg[] TakeArgs(string mode, int cost, string place)
-    {
-        var args = new RedisArg[HeadLength + _rules.Length];
-        args[0] = mode;
-        args[1] = cost;
-        args[2] = place;
-        args[3] = (long)PlaceLife.TotalMilliseconds;
-        _rules.CopyTo(args, HeadLength);
-        return args;
-    }
+    /// <summary>The arguments of the script; what is asked most is made once.</summary>
+    public RedisArg[] TakeArgs(bool spends, int cost, string place) =>
+        cost != 1 || place.Length > 0 ? ArgsOf(spends ? "take" : "peek", cost, place)
+        : spends ? _takeOne
+        : _peekOne;
 
     public RedisArg[] RefundArgs(in Decision decision) => [decision.Cost, decision.TakenAtUs, .. _rules];
 
@@ -71,6 +72,17 @@ internal sealed class LimitTerms
             Cost = cost,
             TakenAtUs = reply.NowUs,
         };
+
+    private RedisArg[] ArgsOf(string mode, int cost, string place)
+    {
+        var args = new RedisArg[HeadLength + _rules.Length];
+        args[0] = mode;
+        args[1] = cost;
+        args[2] = place;
+        args[3] = (long)PlaceLife.TotalMilliseconds;
+        _rules.CopyTo(args, HeadLength);
+        return args;
+    }
 }
 
 /// <summary>What the script answers to who wants to spend.</summary>

@@ -35,7 +35,7 @@ public sealed class OnggiLimits
         Metrics = new LimitMetrics(meters);
         _terms = options.Families.ToFrozenDictionary(
             static family => family.Key,
-            family => TermsOf(keyspace, family.Key, family.Value),
+            family => TermsOf(keyspace, family.Key, family.Value, time),
             StringComparer.Ordinal
         );
         _denied = new DeniedSubjects(time, options.LocalSubjects);
@@ -132,7 +132,7 @@ public sealed class OnggiLimits
         try
         {
             var reply = _redis.Router.Send(
-                new Command(LimitScripts.Take, terms.KeysOf(wire), terms.TakeArgs("take", cost, "")),
+                new Command(LimitScripts.Take, terms.KeysOf(wire), terms.TakeArgs(spends: true, cost, "")),
                 LimitScripts.TakeAnswer,
                 CommandOptions.None
             );
@@ -183,7 +183,7 @@ public sealed class OnggiLimits
         }
     }
 
-    private static LimitTerms TermsOf(Keyspace keyspace, string family, LimitPolicy policy)
+    private static LimitTerms TermsOf(Keyspace keyspace, string family, LimitPolicy policy, TimeProvider time)
     {
         var settings =
             keyspace.Families.FirstOrDefault(known => known.Family.Name == family)
@@ -199,7 +199,7 @@ public sealed class OnggiLimits
             throw new InvalidOperationException(
                 $"The policy of \"{family}\" needs {longest} until it is full again, and the catalog says that its keys live for {settings.Ttl}. Write a \"ttl\" of at least {longest}."
             );
-        return new LimitTerms(settings, policy);
+        return new LimitTerms(settings, policy, time);
     }
 
     private LimitTerms TermsOf(LimitKey key, int cost)
@@ -232,20 +232,19 @@ public sealed class OnggiLimits
         if (!_watch.MayAsk())
             return Told(terms, Without(terms, wire, cost, place, spends, "it is away.", hung: false));
         var asked = Time.GetTimestamp();
-        // mutant: NoTimeout
-        using var late = LimitMutants.NoTimeout ? new CancellationTokenSource() : new CancellationTokenSource(terms.Policy.Timeout, Time);
+        var late = terms.Patience.Begin();
         using var either = cancellationToken.CanBeCanceled
-            ? CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken)
+            ? CancellationTokenSource.CreateLinkedTokenSource(late, cancellationToken)
             : null;
         try
         {
             var reply = await _redis
                 .Router.SendAsync(
-                    new Command(LimitScripts.Take, terms.KeysOf(wire), terms.TakeArgs(spends ? "take" : "peek", cost, place ?? "")),
+                    new Command(LimitScripts.Take, terms.KeysOf(wire), terms.TakeArgs(spends, cost, place ?? "")),
                     LimitScripts.TakeAnswer,
                     // Twice is twice: what may have been charged is not asked for again.
                     CommandOptions.None,
-                    either?.Token ?? late.Token
+                    either?.Token ?? late
                 )
                 .ConfigureAwait(Rt.Capture);
             Metrics.Asked(terms.Family, Time.GetElapsedTime(asked));

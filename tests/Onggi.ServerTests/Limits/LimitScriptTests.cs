@@ -193,7 +193,8 @@ public sealed class LimitScriptTests(RedisServerFixture fixture) : IClassFixture
                 Ttl = TimeSpan.FromMinutes(1),
                 ScanPatterns = [],
             },
-            policy
+            policy,
+            TimeProvider.System
         );
     }
 
@@ -218,7 +219,9 @@ public sealed class LimitScriptTests(RedisServerFixture fixture) : IClassFixture
         public async Task<TakeReply> TakeAsync(LimitTerms terms, string mode, int cost)
         {
             await SetClockAsync();
-            return await redis.EvalAsync(take, terms.KeysOf(_wire), terms.TakeArgs(mode, cost, ""), LimitScripts.TakeAnswer).Within();
+            return await redis
+                .EvalAsync(take, terms.KeysOf(_wire), terms.TakeArgs(mode == "take", cost, ""), LimitScripts.TakeAnswer)
+                .Within();
         }
 
         public async Task RefundAsync(LimitTerms terms, Decision decision)

@@ -1,21 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
 using Onggi.Limits;
-using Onggi.ServerTests.Caching;
 using Onggi.ServerTests.Client;
-using Onggi.ServerTests.Client.Sentinel;
 using Onggi.ServerTests.Locks;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.Limits;
 
 /// <summary>Limits as callers see them, on a real server.</summary>
-[Collection(CoherenceScriptTests.Name)]
-public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>, IDisposable
+public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private RedisServerProcess Server => fixture.Server;
-
-    public void Dispose() => LimitMutants.DenyTooLong = LimitMutants.NoTimeout = false;
 
     [Fact]
     public async Task Five_hundred_callers_of_four_nodes_with_clocks_an_hour_apart_never_exceed_the_policy()
@@ -108,33 +103,6 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
         Assert.InRange(second.Remaining, 0, 3);
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Who_is_denied_is_denied_here_and_no_longer_than_there(bool tooLong)
-    {
-        LimitMutants.DenyTooLong = tooLong;
-        await using var server = await RedisServerProcess.StartAsync();
-        await using var node = await LimitNode.StartAsync(
-            server.ConnectionString,
-            options => options.Limits.ForFamily("calls", policy => policy.DenyCache = TimeSpan.FromSeconds(10))
-        );
-        while ((await node.TakeAsync("d")).Allowed) { }
-
-        var before = await server.ScriptsRunAsync();
-        var last = await node.TakeAsync("d");
-        for (var i = 0; i < 1000 && last is { Allowed: false }; i++)
-            last = await node.TakeAsync("d");
-        var asked = await server.ScriptsRunAsync() - before;
-        // A tenth of a second is enough for one more.
-        var allowed = last.Allowed;
-        for (var end = Stopwatch.StartNew(); !allowed && end.Elapsed < TimeSpan.FromSeconds(2); await Task.Delay(10))
-            allowed = (await node.TakeAsync("d")).Allowed;
-
-        Assert.InRange(asked, 0, 50);
-        Assert.Equal(!tooLong, allowed);
-    }
-
     [Fact]
     public async Task Places_are_given_back_kept_while_they_are_used_and_end_with_their_process()
     {
@@ -187,42 +155,6 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
             var decision = await node.Limits.TakeAsync(LimitNode.Key(family, "a")).Within();
             Assert.Equal((allowed, DecisionSource.FailMode), (decision.Allowed, decision.Source));
         }
-    }
-
-    [Theory]
-    [InlineData("open", true, false)]
-    [InlineData("closed", false, false)]
-    [InlineData("open", true, true)]
-    public async Task When_Redis_hangs_the_policy_decides_within_its_time_out(string family, bool allowed, bool noTimeout)
-    {
-        LimitMutants.NoTimeout = noTimeout;
-        await using var server = await RedisServerProcess.StartAsync();
-        await using var node = await LimitNode.StartAsync(
-            server.ConnectionString,
-            options => options.CommandTimeout = TimeSpan.FromSeconds(noTimeout ? 4 : 15)
-        );
-        server.Pause();
-
-        var first = Stopwatch.StartNew();
-        var decision = await node.Limits.TakeAsync(LimitNode.Key(family, "a")).Within();
-        first.Stop();
-        Assert.Equal((allowed, DecisionSource.FailMode), (decision.Allowed, decision.Source));
-        // Ten times the time-out, for machines that are busy; the client alone would wait for longer.
-        Assert.Equal(noTimeout, first.Elapsed > 10 * LimitNode.Timeout);
-        // The others do not wait each for itself.
-        if (!noTimeout)
-        {
-            var rest = Stopwatch.StartNew();
-            for (var i = 0; i < 50; i++)
-                await node.Limits.TakeAsync(LimitNode.Key(family, "a")).Within();
-            Assert.True(rest.Elapsed < 10 * LimitNode.Timeout, $"{rest.Elapsed}");
-        }
-
-        server.Resume();
-        await Until.TrueAsync(
-            async () => (await node.Limits.TakeAsync(LimitNode.Key(family, "b"))).Source == DecisionSource.Redis,
-            "Redis decides again"
-        );
     }
 
     [Fact]
