@@ -4,16 +4,26 @@ using Onggi.Events;
 using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.Locks;
+using Onggi.Tokens;
 
 namespace Onggi;
 
 /// <summary>The entry: hands out the parts of the team's one Redis. Each part can be injected by itself too.</summary>
 public sealed class OnggiKeyspace
 {
-    internal OnggiKeyspace(Keyspace keys, OnggiCache cache, OnggiEvents events, OnggiLocks locks, OnggiLimits limits, RedisClient redis)
+    internal OnggiKeyspace(
+        Keyspace keys,
+        OnggiCache cache,
+        OnggiTokens tokens,
+        OnggiEvents events,
+        OnggiLocks locks,
+        OnggiLimits limits,
+        RedisClient redis
+    )
     {
         Keys = keys;
         Cache = cache;
+        Tokens = tokens;
         Events = events;
         Locks = locks;
         Limits = limits;
@@ -25,6 +35,9 @@ public sealed class OnggiKeyspace
 
     /// <summary>Values that can be had again from elsewhere, kept where everybody can read them.</summary>
     public OnggiCache Cache { get; }
+
+    /// <summary>Credentials: issued, checked, refreshed, taken back.</summary>
+    public OnggiTokens Tokens { get; }
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }

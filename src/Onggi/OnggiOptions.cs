@@ -5,6 +5,7 @@ using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Limits;
 using Onggi.Locks;
+using Onggi.Tokens;
 
 namespace Onggi;
 
@@ -48,6 +49,9 @@ public sealed class OnggiOptions
     /// <summary>How this process caches.</summary>
     public CacheOptions Cache { get; set; } = new();
 
+    /// <summary>How tokens are issued and judged. Off while <see cref="TokenOptions.Issuer"/> is empty.</summary>
+    public TokenOptions Tokens { get; set; } = new();
+
     /// <summary>How events are published and handed to handlers.</summary>
     public EventOptions Events { get; set; } = new();
 
@@ -61,6 +65,8 @@ public sealed class OnggiOptions
     public HealthOptions Health { get; set; } = new();
 
     internal IJsonTypeInfoResolver? JsonResolver; // A field: see OnggiJsonOption.
+
+    internal TokenKeyRing? TokenKeyRing; // The same: see OnggiTokenKeysOption.
 
     internal Action<RedisClientOptions>? ClientConfiguration; // The same: see OnggiClientOption.
 }
@@ -78,6 +84,22 @@ public static class OnggiJsonOption
         {
             get => options.JsonResolver;
             set => options.JsonResolver = value;
+        }
+    }
+}
+
+/// <summary>The keys of tokens, which configuration does not hold.</summary>
+/// <remarks>It stands apart for the same reason as <see cref="OnggiJsonOption"/>.</remarks>
+public static class OnggiTokenKeysOption
+{
+    extension(OnggiOptions options)
+    {
+        /// <summary>The keys that our tokens are signed and checked with; of a service that only checks, the public ones (<see cref="TokenKeyRing.FromJwks"/>). Later ones: <see cref="OnggiTokens.UseKeys"/>.</summary>
+        /// <value>Default <c>null</c>.</value>
+        public TokenKeyRing? TokenKeys
+        {
+            get => options.TokenKeyRing;
+            set => options.TokenKeyRing = value;
         }
     }
 }

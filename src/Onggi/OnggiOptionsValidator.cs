@@ -6,6 +6,7 @@ using Onggi.Events;
 using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.Locks;
+using Onggi.Tokens;
 
 namespace Onggi;
 
@@ -21,6 +22,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         CheckService(options, result);
         CheckCatalog(options, result);
         CheckCache(options, result);
+        TokenOptionsValidator.Validate(options.Tokens, nameof(OnggiOptions.Tokens), result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
         LimitOptionsValidator.Validate(options.Limits, nameof(OnggiOptions.Limits), result);

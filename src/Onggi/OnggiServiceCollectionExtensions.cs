@@ -11,6 +11,7 @@ using Onggi.Events;
 using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.Locks;
+using Onggi.Tokens;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -47,6 +48,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton(MakeCache);
             services.TryAddSingleton(MakeLocks);
             services.TryAddSingleton(MakeLimits);
+            services.TryAddSingleton(MakeTokens);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -124,10 +126,23 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiTokens MakeTokens(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Tokens,
+            Options(provider).TokenKeys,
+            provider.GetRequiredService<IEventSink>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiTokens>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
             provider.GetRequiredService<OnggiCache>(),
+            provider.GetRequiredService<OnggiTokens>(),
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<OnggiLocks>(),
             provider.GetRequiredService<OnggiLimits>(),

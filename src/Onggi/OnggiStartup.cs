@@ -35,6 +35,7 @@ internal sealed class OnggiStartup : IHostedService, IAsyncDisposable
         StartupLog.Starting(_logger, _options.Service, keys.System, keys.Environment, keys.Families.Count, Endpoint);
         _keyspace.Cache.VerifyTypes();
         _keyspace.Events.VerifyTypes();
+        _keyspace.Tokens.VerifySetup();
         _keyspace.Events.Listen();
         _keyspace.Cache.Start();
         try

@@ -6,17 +6,17 @@ namespace Onggi.Events;
 /// <summary>The events that Onggi itself publishes; every catalog has them.</summary>
 public static class OnggiEventTypes
 {
-    /// <summary>The name of the event that tells of a token that was issued. Reserved: nothing publishes it yet.</summary>
-    public const string AuthTokenIssued = "auth.token_issued";
-
-    /// <summary>The name of the event that tells of a token that was revoked. Reserved: nothing publishes it yet.</summary>
-    public const string AuthTokenRevoked = "auth.token_revoked";
-
     /// <summary>The name of the event that tells of a session that began. Reserved: nothing publishes it yet.</summary>
     public const string AuthSessionCreated = "auth.session_created";
 
     /// <summary>The name of the event that tells of a session that ended by time. Reserved: nothing publishes it yet.</summary>
     public const string AuthSessionExpired = "auth.session_expired";
+
+    /// <summary>An access token was issued.</summary>
+    public static EventType<TokenIssued> AuthTokenIssued { get; } = new("auth.token_issued");
+
+    /// <summary>A token, a family of them, or all of a user's were revoked.</summary>
+    public static EventType<TokenRevoked> AuthTokenRevoked { get; } = new("auth.token_revoked");
 
     /// <summary>Entries of a cache family were removed: whoever keeps copies in memory drops them.</summary>
     public static EventType<CacheInvalidated> CacheInvalidated { get; } = new("cache.invalidated");
@@ -41,5 +41,7 @@ public sealed record CacheWarmed(string Name, IReadOnlyList<string> Families, lo
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]
 [JsonSerializable(typeof(CacheInvalidated))]
 [JsonSerializable(typeof(CacheWarmed))]
+[JsonSerializable(typeof(TokenIssued))]
+[JsonSerializable(typeof(TokenRevoked))]
 [JsonSerializable(typeof(JsonElement))]
 internal sealed partial class BuiltInEventsJson : JsonSerializerContext;

@@ -256,6 +256,109 @@ public sealed class CoherenceLinkTests
             Assert.Null(node.Peek("a"));
         });
 
+    [Fact]
+    public void A_load_that_ends_between_the_two_walks_of_a_clearing_leaves_nothing() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithInMemory(world);
+            var gate = new Gate<string?>();
+            var loading = node.Load("b", gate.LoadAsync);
+            world.Settle();
+            var walks = new List<string>();
+            node.Store.BeforeWalk = pattern =>
+            {
+                walks.Add(pattern);
+                if (walks.Count == 2)
+                {
+                    gate.Release("of before");
+                    world.Settle();
+                }
+
+                return Task.CompletedTask;
+            };
+
+            var clearing = node.Cache.ClearAsync("text").AsTask();
+            world.Settle();
+            world.Pass(1000);
+
+            Assert.True(clearing.IsCompletedSuccessfully);
+            Assert.Equal(2, walks.Count);
+            Assert.Equal("of before", loading.Result);
+            Assert.Equal((null, null), (world.Server[Name], world.Server["test:text:b"]));
+        });
+
+    [Fact]
+    public void While_the_server_loads_nothing_is_believed_where_a_failover_must_bring_nothing_back() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options => options.Defaults.FailoverSafety = FailoverSafety.Strict);
+            world.Pass(10);
+            _ = node.Load("a", _ => new("old"));
+            world.Settle();
+            Assert.Equal("\"old\"", world.Server[Name]);
+            var snapshot = world.Server.Snapshot();
+            _ = node.Invalidate("a");
+            world.Settle();
+            Assert.Null(world.Server[Name]);
+
+            node.Store.Break();
+            world.Server.RefusesHello = "LOADING Redis is loading the dataset in memory";
+            world.Server.BeginNewLife(snapshot);
+            node.Store.Connect();
+            world.Settle();
+            var read = node.Get("a");
+            world.Pass(500);
+            Assert.False(read.IsCompleted && read.Result.Found);
+            world.Server.RefusesHello = null;
+            world.Pass(1100);
+
+            Assert.True(read.IsCompleted);
+            Assert.False(read.Result.Found);
+            Assert.Null(node.Peek("a"));
+        });
+
+    [Fact]
+    public void Where_the_server_never_greets_nothing_is_believed_where_a_failover_must_bring_nothing_back() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options => options.Defaults.FailoverSafety = FailoverSafety.Strict);
+            world.Server.RefusesHello = "NOPERM this user has no permissions to run the 'eval' command";
+            world.Server[Name] = "\"of whenever\"";
+            world.Settle();
+
+            var read = node.Get("a");
+            world.Pass(100);
+
+            Assert.False(read.Result.Found);
+            Assert.Null(node.Peek("a"));
+        });
+
+    [Fact]
+    public void Who_was_heard_of_is_waited_for_although_Redis_has_lost_it() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var patient = world.AddNode(static options => options.MaxStaleness = TimeSpan.FromSeconds(2));
+            world.Server[Name] = "\"old\"";
+            _ = node.Get("b");
+            _ = patient.Get("a");
+            world.Pass(300);
+            _ = patient.Get("a");
+            world.Settle();
+            Assert.Equal("old", patient.Peek("a"));
+            patient.Store.Stall();
+            world.Server.FlushAll();
+            world.Settle();
+
+            var invalidated = node.Invalidate("a", Invalidation.Strict);
+            world.Pass(1900);
+            Assert.False(invalidated.IsCompleted);
+            world.Pass(200);
+
+            Assert.True(invalidated.IsCompletedSuccessfully);
+            Assert.Null(patient.Peek("a"));
+        });
+
     private static WorldNode WithInMemory(CacheWorld world)
     {
         var node = world.AddNode();

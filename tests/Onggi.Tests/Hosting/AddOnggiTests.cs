@@ -9,6 +9,7 @@ using Onggi.Events;
 using Onggi.Keys;
 using Onggi.Testing;
 using Onggi.Tests.Events;
+using Onggi.Tokens;
 
 namespace Onggi.Tests.Hosting;
 
@@ -27,6 +28,8 @@ public sealed class AddOnggiTests
         Assert.Same(services.GetRequiredService<RedisClient>(), keyspace.Redis);
         Assert.Same(services.GetRequiredService<OnggiEvents>(), keyspace.Events);
         Assert.Same(services.GetRequiredService<OnggiCache>(), keyspace.Cache);
+        Assert.Same(services.GetRequiredService<OnggiTokens>(), keyspace.Tokens);
+        Assert.False(keyspace.Tokens.IsConfigured);
         Assert.Same(services.GetRequiredService<IEventSource>(), keyspace.Events);
         Assert.Same(services.GetRequiredService<IEventSink>(), keyspace.Events);
         Assert.NotNull(services.GetRequiredService<OnggiHealth>());

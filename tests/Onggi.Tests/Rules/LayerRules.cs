@@ -38,6 +38,8 @@ public class LayerRules
         "Onggi.Events.OnggiEventTypes",
         "Onggi.Events.CacheInvalidated",
         "Onggi.Events.CacheWarmed",
+        "Onggi.Events.TokenIssued",
+        "Onggi.Events.TokenRevoked",
     ];
 
     [Fact]

@@ -13,6 +13,7 @@ public class ProjectRules
             "Microsoft.Extensions.Diagnostics",
             "Microsoft.Extensions.Hosting.Abstractions",
             "Microsoft.Extensions.Options.ConfigurationExtensions",
+            "Microsoft.IdentityModel.JsonWebTokens",
         ],
         ["Onggi.Generators"] = ["Microsoft.CodeAnalysis.CSharp"],
         ["Onggi.AspNetCore"] = [],

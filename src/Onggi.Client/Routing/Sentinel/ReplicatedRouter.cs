@@ -54,6 +54,9 @@ internal sealed class ReplicatedRouter : Router
     public override TrackedLink Track(ITrackingSink sink, TimeSpan? deadAfter, TrackedReads reads) =>
         _primary.Track(sink, deadAfter, reads, _completions);
 
+    /// <summary>Of the primary. A connection ends when the primary is another one; who needs one then takes a new one.</summary>
+    public override LeasePool LeasesFor(int slot) => _primary.Leases;
+
     protected override async ValueTask EndAsync()
     {
         if (_replicas.IsValueCreated)

@@ -77,6 +77,9 @@ internal sealed class EntryReader(
         cancellationToken.ThrowIfCancellationRequested();
         var entry = Resolve(key);
         var (call, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
+        // The answer came over another connection than the one that was asked: on this one it can be judged.
+        if (call?[0].Answer.Code == AskCode.Again)
+            (call, failed) = await AskPlainAsync(entry, cancellationToken).ConfigureAwait(Rt.Capture);
         var read = new EntryRead<T>(default, failed);
         if (call is not null)
         {
@@ -101,7 +104,8 @@ internal sealed class EntryReader(
             if (entry.Family.Policy.FailoverSafety == FailoverSafety.Strict)
             {
                 // How old a value is can be judged only where the clock is that dates it.
-                call = fill.Call([AskPlain(entry, await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture))]);
+                var epoch = await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+                call = fill.Call([AskPlain(entry, epoch)], epoch);
                 await store.ReadManyAsync(call, cancellationToken).ConfigureAwait(Rt.Capture);
             }
             else
@@ -180,9 +184,9 @@ internal sealed class EntryReader(
             try
             {
                 var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
-                var epoch = judges ? await fill.Link.GreetedAsync().ConfigureAwait(Rt.Capture) : null;
+                var epoch = judges ? await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture) : null;
                 asks = entries.ConvertAll(entry => AskPlain(entry, epoch)).ToArray();
-                await store.ReadManyAsync(fill.Call(asks), cancellationToken).ConfigureAwait(Rt.Capture);
+                await store.ReadManyAsync(fill.Call(asks, epoch), cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)

@@ -111,7 +111,7 @@ internal sealed class EntryWriter(
 
     /// <summary>Waits until nobody's memory can answer with what was removed. No message is sent: memory that has not heard falls silent by itself.</summary>
     /// <remarks>
-    /// The bound is read after the removal was executed. A process that asked for a larger one before is in it; one that does so later reads nothing that was removed.
+    /// The bound is read after the removal was executed. A process that asked for a larger one before is in it, or was heard of before Redis lost it; one that does so later reads nothing that was removed.
     /// The two thousandths are for clocks that run at different rates.
     /// </remarks>
     private async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
@@ -124,7 +124,7 @@ internal sealed class EntryWriter(
             var began = clock.Now;
             var call = new BoundCall();
             await store.BeatAsync(call).ConfigureAwait(Rt.Capture);
-            var bound = Math.Max(link.BoundMs, call.BoundMs);
+            var bound = Math.Max(link.LargestBoundMs, call.BoundMs);
             var most = (long)Math.Ceiling(bound * 1.002) + 1 + clock.Resolution;
             while (clock.Now - began < most)
                 await Task.Delay(TimeSpan.FromMilliseconds(most - (clock.Now - began)), time, cancellationToken).ConfigureAwait(Rt.Capture);

@@ -10,11 +10,13 @@ public readonly record struct ClearProgress(string Family, long Removed);
 /// <summary>Removes all entries of a family at a pace.</summary>
 /// <remarks>
 /// Correct by what SCAN promises: a key that stands during the whole walk comes at least once. So every value and every lease that stood when it began is removed before it
-/// ends, and a load that began before cannot be stored. Memory needs no mark of its own: it holds nothing that Redis does not watch for it, and Redis tells of each removal.
+/// ends, and a load that began before cannot be stored. Leases come first: one that is used up while they are walked leaves a value that stands during the whole of the next walk. Memory needs no mark of its own: it holds nothing that Redis does not watch for it, and Redis tells of each removal.
 /// </remarks>
 internal sealed class FamilyClearer(Keyspace keyspace, EntryWriter writer, ICacheStore store, TimeProvider time)
 {
     private const int Step = 256;
+
+    private static bool IsOfAuxiliaries(string pattern) => pattern.StartsWith('{');
 
     public async ValueTask<long> ClearAsync(
         CacheFamily family,
@@ -26,22 +28,37 @@ internal sealed class FamilyClearer(Keyspace keyspace, EntryWriter writer, ICach
         var started = time.GetTimestamp();
         var removed = 0L;
         var names = new HashSet<string>(Step, StringComparer.Ordinal);
-        foreach (var pattern in family.Settings.ScanPatterns)
+        var patterns = family.Settings.ScanPatterns;
+        foreach (var pattern in patterns.Where(IsOfAuxiliaries))
+            await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
+        foreach (var pattern in patterns.Where(static pattern => !IsOfAuxiliaries(pattern)))
         {
+            // Where keys have a tag of their own, their leases stand beside them: what is used up in this walk is met in another.
+            if (await WalkAsync(pattern).ConfigureAwait(Rt.Capture))
+                await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
+        }
+
+        return removed;
+
+        // Whether there were leases.
+        async ValueTask<bool> WalkAsync(string pattern)
+        {
+            var leases = false;
             await foreach (var name in store.ScanAsync(pattern, cancellationToken).ConfigureAwait(Rt.Capture))
             {
                 // A star also matches colons: what it finds may be another family's.
                 if (keyspace.FamilyOf(name)?.Family.Equals(family.Settings.Family) != true)
                     continue;
-                names.Add(LeaseName.EntryOf(name).ToString());
+                var entry = LeaseName.EntryOf(name);
+                leases |= entry.Length < name.Length;
+                names.Add(entry.ToString());
                 if (names.Count >= Step)
                     await RemoveAsync().ConfigureAwait(Rt.Capture);
             }
 
             await RemoveAsync().ConfigureAwait(Rt.Capture);
+            return leases;
         }
-
-        return removed;
 
         async ValueTask RemoveAsync()
         {

@@ -17,7 +17,11 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
     public CoherenceLink Link => link;
 
-    public EntryCall Call(EntryAsk[] asks) => new FillingCall(this, null, asks, maxValueBytes, link.Generation, clock.Now);
+    /// <summary>A question for entries.</summary>
+    /// <param name="asks">Those.</param>
+    /// <param name="epoch">What the question says of the epoch: answers are believed on the connection on which that was learnt; <c>null</c> when it says nothing.</param>
+    public EntryCall Call(EntryAsk[] asks, Epoch? epoch = null) =>
+        new FillingCall(this, null, asks, maxValueBytes, epoch?.Generation ?? link.Generation, clock.Now);
 
     /// <summary>A question for one entry. Who has got its answer, and is through with it, gives it to <see cref="Done"/>.</summary>
     public EntryCall Call(in Keys.EntryKey key, string wireName, CacheFamily family, long lifeMs)
@@ -85,6 +89,9 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
 
         private bool IsOver => _generation != fill.CurrentGeneration;
 
+        // What no memory keeps is read over the common connection, and says nothing of any epoch.
+        private bool IsPlainOver => IsOver && this[0].Family.KeepsInMemory;
+
         public bool IsOf(MemoryFill other) => fill == other;
 
         public void Begin(long generation, long sentAt) => (_generation, _sentAt) = (generation, sentAt);
@@ -116,7 +123,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         {
             var ask = this[0];
             ask.SentAt = _sentAt;
-            ask.Answer = new Asked(IsOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
+            ask.Answer = new Asked(IsPlainOver ? AskCode.Again : AskCode.Absent, json, isOversized, -2, null);
             // A ticket: an invalidation that comes before the life does takes it away again.
             // mutant: LateInsert
             if (json is not null && !IsOver && !CoherenceMutants.LateInsert)
@@ -126,7 +133,7 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         public override void TakeLife(long leftMs)
         {
             var ask = this[0];
-            if (IsOver || ask.Answer.Code == AskCode.Again)
+            if (IsPlainOver || ask.Answer.Code == AskCode.Again)
                 return;
             ask.Answer = Judge(ask, ask.Answer with { Left = leftMs });
             if (ask.Kept is not { } ticket)

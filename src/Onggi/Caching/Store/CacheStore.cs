@@ -12,6 +12,9 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     /// <summary>The most entries in one script, so that one call of ours does not hold up everybody else's on the server.</summary>
     private const int MostPerScript = 64;
 
+    // A replica may not have heard yet of what was confirmed to have been removed.
+    private const CommandOptions OfPrimary = CommandOptions.Idempotent | CommandOptions.Primary;
+
     private static readonly RedisScript HelloScript = LuaScript.Load("hello.lua");
     private static readonly RedisScript AskScript = LuaScript.Load("ask.lua");
     private static readonly RedisScript ReadScript = LuaScript.Load("read.lua");
@@ -156,11 +159,11 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             var life = new Command(["PTTL", name]);
             return call[0].Family.KeepsInMemory
                 ? link.SendTrackedPairAsync(in get, in life, call, Life, CommandOptions.Idempotent, cancellationToken)
-                : redis.Router.SendPairAsync(in get, in life, call, Life, CommandOptions.Idempotent, cancellationToken);
+                : redis.Router.SendPairAsync(in get, in life, call, Life, OfPrimary, cancellationToken);
         }
 
-        var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, CommandOptions.Idempotent, cancellationToken);
-        var left = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, CommandOptions.Idempotent, cancellationToken);
+        var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, OfPrimary, cancellationToken);
+        var left = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, OfPrimary, cancellationToken);
         return BothAsync(value, left);
     }
 

@@ -13,7 +13,10 @@ namespace Onggi.Caching;
 /// <param name="BoundMs">The bound that the fleet has agreed on: how long somebody's memory may answer without having heard.</param>
 internal sealed record Epoch(long Generation, string Id, long BeganMs, long BoundMs)
 {
-    /// <summary>Where no server watches for us: nothing is proven, and values are believed whenever they were written.</summary>
+    // In ms, far in the future, and exact as a number of Lua.
+    private const long Never = 1L << 52;
+
+    /// <summary>Where no server watches for us: nothing is proven, and values are believed whenever they were written, but none where a failover must not bring back old ones.</summary>
     public static readonly Epoch None = new(0, "-", 0, 0);
 
     public bool CanProve => Id != "-";
@@ -21,11 +24,12 @@ internal sealed record Epoch(long Generation, string Id, long BeganMs, long Boun
     /// <summary>From when on, in ms of the server's clock, what was written is believed; 0 for whenever.</summary>
     public long BelievedFrom(FamilyPolicy policy) =>
         // mutants: FailoverValue, FailoverLease
-        policy.FailoverSafety == FailoverSafety.Strict
-        && CanProve
-        && !CoherenceMutants.FailoverValue
-            ? BeganMs + (long)policy.ClockSkew.TotalMilliseconds
-            : 0;
+        policy.FailoverSafety != FailoverSafety.Strict
+        || CoherenceMutants.FailoverValue
+            ? 0
+        : CanProve ? BeganMs + (long)policy.ClockSkew.TotalMilliseconds
+        // Nobody can say when it began: nothing is believed.
+        : Never;
 
     public string Text => string.Create(CultureInfo.InvariantCulture, $"{Id} {BeganMs} {BoundMs}");
 }
@@ -49,6 +53,9 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     private static readonly TimeSpan GreetAgain = TimeSpan.FromSeconds(1);
 
+    // It is on its way: who asks meanwhile waits.
+    private static readonly TimeSpan GreetAgainSoon = TimeSpan.FromMilliseconds(50);
+
     private readonly ICacheStore _store;
     private readonly ProvenMemory _memory;
     private readonly LeaseWaits _waits;
@@ -66,6 +73,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private long _generation;
     private volatile bool _connected;
     private int _beats;
+    private long _largestBoundMs;
 
     public CoherenceLink(
         ICacheStore store,
@@ -96,15 +104,19 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
     public long BoundMs => _epoch is { CanProve: true } epoch ? Math.Min(OwnBoundMs, epoch.BoundMs) : OwnBoundMs;
 
+    /// <summary>The largest bound of anybody that was ever heard of, in ms: who has not heard of a FLUSHALL or of a restart still keeps to it.</summary>
+    public long LargestBoundMs => Math.Max(OwnBoundMs, Volatile.Read(ref _largestBoundMs));
+
     /// <summary>Begins, if that has not been done.</summary>
     public void Start() => _loop.Start();
 
     /// <summary>The epoch, once the connection is greeted.</summary>
     /// <exception cref="RedisTimeoutException">It is not within the command time-out. Nothing was sent.</exception>
-    public ValueTask<Epoch> GreetedAsync()
+    /// <exception cref="OperationCanceledException">The caller's own token.</exception>
+    public ValueTask<Epoch> GreetedAsync(CancellationToken cancellationToken = default)
     {
         Start();
-        return _epoch is { } epoch ? new(epoch) : WaitAsync();
+        return _epoch is { } epoch ? new(epoch) : WaitAsync(cancellationToken);
     }
 
     public void Established(long generation)
@@ -140,9 +152,10 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         _waits.WakeAll();
     }
 
-    private async ValueTask<Epoch> WaitAsync()
+    private async ValueTask<Epoch> WaitAsync(CancellationToken cancellationToken)
     {
         var waited = _store.CommandTimeout;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _loop.Stopping);
         while (true)
         {
             Task greeted;
@@ -152,7 +165,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
                 return epoch;
             try
             {
-                await greeted.WaitAsync(waited, _time, _loop.Stopping).ConfigureAwait(Rt.Capture);
+                await greeted.WaitAsync(waited, _time, either.Token).ConfigureAwait(Rt.Capture);
             }
             catch (TimeoutException late)
             {
@@ -164,6 +177,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             }
             catch (OperationCanceledException stopped)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 throw new ObjectDisposedException("The cache has ended.", stopped);
             }
         }
@@ -194,8 +208,11 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
                 }
                 else
                 {
-                    await GreetAsync().ConfigureAwait(Rt.Capture);
-                    pause = _epoch is { CanProve: true } ? TimeSpan.Zero : GreetAgain;
+                    var comes = await GreetAsync().ConfigureAwait(Rt.Capture);
+                    pause =
+                        _epoch is { CanProve: true } ? TimeSpan.Zero
+                        : comes ? GreetAgainSoon
+                        : GreetAgain;
                 }
             }
 
@@ -230,22 +247,32 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         return false;
     }
 
-    private async ValueTask GreetAsync()
+    // True when the server will be able to answer in a moment.
+    private async ValueTask<bool> GreetAsync()
     {
+        var generation = Generation;
         try
         {
-            await _store.HelloAsync(new Call(this, Generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+            await _store.HelloAsync(new Call(this, generation, _clock.Now)).ConfigureAwait(Rt.Capture);
+        }
+        catch (RedisServerException loading) when (loading.Code is "LOADING" or "BUSY" or "TRYAGAIN")
+        {
+            // Which life of the server this is, is not known yet: nothing is read as if it were of any.
+            return true;
         }
         catch (RedisServerException refused)
         {
             // What may not be proven is not served from memory; everything else goes on.
             CacheLog.MemoryIsOff(_logger, refused.Message);
-            Learn(Epoch.None with { Generation = Generation });
+            if (generation == Generation && _connected)
+                Learn(Epoch.None with { Generation = generation });
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             // The connection says by itself what is wrong with it.
         }
+
+        return false;
     }
 
     private async Task BeatAsync(Epoch epoch)
@@ -276,6 +303,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             return;
         }
 
+        if (epoch.BoundMs > _largestBoundMs)
+            Volatile.Write(ref _largestBoundMs, epoch.BoundMs);
         _epochText = Encoding.UTF8.GetBytes(epoch.Text);
         var changed = _last is not null ? _last.Id != epoch.Id || wasEmpty : wasEmpty;
         _last = epoch;

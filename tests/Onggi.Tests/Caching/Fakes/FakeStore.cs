@@ -459,8 +459,12 @@ internal sealed class FakeStore : ICacheStore
             return new(_server.Get(wireName));
     }
 
+    /// <summary>Runs before each walk over the keys.</summary>
+    public Func<string, Task>? BeforeWalk { get; set; }
+
     public async IAsyncEnumerable<string> ScanAsync(string pattern, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        await (BeforeWalk?.Invoke(pattern) ?? Task.CompletedTask);
         foreach (var name in _server.Scan(pattern))
         {
             cancellationToken.ThrowIfCancellationRequested();

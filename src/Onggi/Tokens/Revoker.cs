@@ -1,0 +1,196 @@
+using Onggi.Client;
+using Onggi.Client.Resp;
+using Onggi.Events;
+
+namespace Onggi.Tokens;
+
+/// <summary>Ends tokens: remembers each revocation before Redis is asked, asks once, and takes along what is to go with it.</summary>
+internal sealed class Revoker(
+    RedisClient redis,
+    RecentRevocations recent,
+    TokenNotices notices,
+    TokensMetrics metrics,
+    ServerClock clock,
+    Func<TokenSetup> setup
+)
+{
+    private const int MaxReason = 64;
+    private const string OneToken = "token";
+    private const string OneFamily = "family";
+    private const string Everything = "user";
+
+    private static readonly ReplyParser<(int Ended, long Epoch)> Count = static (ref reader) => ((int)reader.ReadInt64(), 0);
+
+    private static readonly ReplyParser<(int Ended, long Epoch)> SignedOut = static (ref reader) =>
+    {
+        reader.Read();
+        var epoch = long.Parse(reader.ReadString()!, System.Globalization.CultureInfo.InvariantCulture);
+        reader.Read();
+        var ended = (int)reader.ReadInt64();
+        reader.Read();
+        return (ended, epoch);
+    };
+
+    public async ValueTask<Revocation> RevokeAsync(VerifiedToken token, RevocationOptions options, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        var reason = Reason(options);
+        // As long as anybody may take it: whoever judges it may allow more skew than we do.
+        var skew = TokenMutants.DeniedUntilExpiry ? TimeSpan.Zero : TokenOptionsValidator.MaxSkew;
+        var until = token.ExpiresAt + skew;
+        var left = until - DateTimeOffset.FromUnixTimeMilliseconds(clock.NowMs);
+        var note = new RevocationNote(
+            TokenStore.DenyScript,
+            [setup().Names.Denied(token.DeniedId)],
+            (_, _) => [reason, until.ToUnixTimeMilliseconds()],
+            left > TimeSpan.Zero ? left : TimeSpan.FromSeconds(1)
+        );
+        var done = await RunAsync(note, Count, options, cancellationToken).ConfigureAwait(Rt.Capture);
+        Tell(OneToken, new TokenRevoked(token.Subject, token.TokenId, token.FamilyId, token.SessionId, OneToken, reason));
+        return done;
+    }
+
+    public async ValueTask<Revocation> RevokeFamilyAsync(
+        string subject,
+        string family,
+        string? sessionId,
+        RevocationOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        var reason = Reason(options);
+        var done = await RunAsync(FamilyNote(subject, family, reason), Count, options, cancellationToken).ConfigureAwait(Rt.Capture);
+        Tell(OneFamily, new TokenRevoked(subject, null, family, sessionId, OneFamily, reason));
+        return done;
+    }
+
+    public async ValueTask<Revocation> SignOutEverywhereAsync(
+        string subject,
+        RevocationOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(subject);
+        var reason = Reason(options);
+        var names = setup().Names.Of(subject);
+        var note = new RevocationNote(
+            TokenStore.SignOutScript,
+            [names.Families, names.Deadlines, names.Epoch],
+            static (note, left) => [TokenMutants.SignOutAnew ? 0 : note.Epoch, left],
+            setup().Kept
+        );
+        // Asked for the first time it makes a new epoch; asserted again, before its answer is known, it ends what was issued before this call.
+        note.Epoch = clock.NowMs;
+        var done = await RunAsync(note, SignedOut, options, cancellationToken, [0, Ms(setup().Kept)]).ConfigureAwait(Rt.Capture);
+        Tell(Everything, new TokenRevoked(subject, null, null, null, Everything, reason));
+        return done;
+    }
+
+    /// <summary>Redis has just revoked a family itself.</summary>
+    public void Reused(RefreshToken token)
+    {
+        recent.Add(FamilyNote(token.Subject, token.Family, "reuse"));
+        Tell(OneFamily, new TokenRevoked(token.Subject, null, token.Family, token.SessionId, OneFamily, "reuse"));
+    }
+
+    private RevocationNote FamilyNote(string subject, string family, string reason)
+    {
+        var names = setup().Names.Of(subject);
+        return new RevocationNote(
+            TokenStore.RevokeScript,
+            [
+                names.Families,
+                names.Deadlines,
+                names.Sealed(family),
+                TokenMutants.FamilyNotDenied ? names.Sealed(family) : names.Denied(family),
+            ],
+            (_, left) => [family, reason, left],
+            setup().Kept
+        );
+    }
+
+    private async ValueTask<Revocation> RunAsync(
+        RevocationNote note,
+        ReplyParser<(int Ended, long Epoch)> parser,
+        RevocationOptions options,
+        CancellationToken cancellationToken,
+        RedisArg[]? args = null
+    )
+    {
+        recent.Add(note);
+        args ??= note.Args(Ms(note.KeptFor));
+        var asking = options.Replicas > 0 ? WithReplicasAsync(note, args, parser, options, cancellationToken) : PlainAsync();
+        var unlink = redis.CreateBatch();
+        // A key each: they can be of several slots.
+        foreach (var key in options.Unlink)
+            unlink.Add(["UNLINK", key], ReplyParsers.Int64, CommandOptions.Idempotent);
+        var unlinking = unlink.Count > 0 ? unlink.SendAsync(cancellationToken: cancellationToken) : Task.CompletedTask;
+        await Task.WhenAll(asking, unlinking).ConfigureAwait(Rt.Quietly);
+        var (answer, replicas) = await asking.ConfigureAwait(Rt.Capture);
+        if (answer.Epoch > 0)
+            note.Epoch = answer.Epoch;
+        await unlinking.ConfigureAwait(Rt.Capture);
+        return new Revocation(
+            answer.Ended,
+            replicas,
+            unlink.Items.Sum(item => item.Outcome == BatchOutcome.Answered ? ((BatchItem<long>)item).Value : 0),
+            unlink.Items.FirstOrDefault(item => item.Error is not null)?.Error
+        );
+
+        async Task<((int Ended, long Epoch) Answer, int Replicas)> PlainAsync() =>
+            (
+                await redis
+                    .Router.SendAsync(new Command(note.Script, note.Keys, args), parser, CommandOptions.Idempotent, cancellationToken)
+                    .ConfigureAwait(Rt.Capture),
+                0
+            );
+    }
+
+    // WAIT counts what its own connection wrote, so both go over one of our own; sent together, they are one round trip.
+    private async Task<((int Ended, long Epoch) Answer, int Replicas)> WithReplicasAsync(
+        RevocationNote note,
+        RedisArg[] args,
+        ReplyParser<(int Ended, long Epoch)> parser,
+        RevocationOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        var lease = await redis.LeaseAsync(note.Keys[0], cancellationToken).ConfigureAwait(Rt.Capture);
+        await using (lease.ConfigureAwait(Rt.Capture))
+        {
+            var timeout = Ms(options.ReplicaTimeout);
+            var asked = lease
+                .SendAsync(["EVAL", note.Script.SourceBytes, note.Keys.Length, .. note.Keys, .. args], parser, cancellationToken)
+                .AsTask();
+            var waited = lease
+                .SendAsync(
+                    ["WAIT", options.Replicas, timeout],
+                    ReplyParsers.Int64,
+                    options.ReplicaTimeout + redis.Options.CommandTimeout,
+                    cancellationToken
+                )
+                .AsTask();
+            await Task.WhenAll(asked, waited).ConfigureAwait(Rt.Capture);
+            return (await asked.ConfigureAwait(Rt.Capture), (int)await waited.ConfigureAwait(Rt.Capture));
+        }
+    }
+
+    private void Tell(string scope, TokenRevoked revoked)
+    {
+        metrics.Revoked(scope);
+        notices.Tell(OnggiEventTypes.AuthTokenRevoked, revoked);
+    }
+
+    private static string Reason(RevocationOptions options)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(options.Reason, "options.Reason");
+        return options.Reason.Length <= MaxReason
+            ? options.Reason
+            : throw new ArgumentException(
+                $"The reason has {options.Reason.Length} characters, more than {MaxReason}: a word is meant.",
+                nameof(options)
+            );
+    }
+
+    private static long Ms(TimeSpan span) => (long)span.TotalMilliseconds;
+}

@@ -1,0 +1,67 @@
+using Onggi.Client;
+
+namespace Onggi.Tokens;
+
+/// <summary>The time of the Redis server, as far as this process knows it: tokens are issued and judged by one clock, not by those of many machines.</summary>
+/// <remarks>
+/// Every reply that carries the server's time corrects it. A reading is the server's time when it answered plus what has passed here since the question left, so it is late by less than a round trip, never early.
+/// It is asked for anew when it is a minute old, or when the machine's clock and its timer disagree: somebody set the clock, or the machine slept.
+/// </remarks>
+internal sealed class ServerClock(TimeProvider time)
+{
+    private static readonly TimeSpan GoodFor = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Jump = TimeSpan.FromSeconds(1);
+
+    private static readonly ReplyParser<long> TimeReply = static (ref reader) =>
+    {
+        var parts = ReplyParsers.ReadArray(
+            ref reader,
+            static (ref part) => long.Parse(part.ReadString()!, System.Globalization.CultureInfo.InvariantCulture)
+        );
+        return (parts[0] * 1000) + (parts[1] / 1000);
+    };
+
+    private sealed record Reading(long ServerMs, long Asked, DateTimeOffset Local);
+
+    private Reading? _reading;
+
+    /// <summary>Whether the server should be asked along with what is asked anyway.</summary>
+    public bool IsDue =>
+        Volatile.Read(ref _reading) is not { } last
+        || time.GetElapsedTime(last.Asked) is var passed
+            && (passed > GoodFor || (time.GetUtcNow() - last.Local - passed).Duration() > Jump);
+
+    /// <summary>Milliseconds since 1970 by the server's clock; by ours while the server has never answered.</summary>
+    public long NowMs =>
+        TokenMutants.LocalClock || Volatile.Read(ref _reading) is not { } last
+            ? time.GetUtcNow().ToUnixTimeMilliseconds()
+            : last.ServerMs + (long)time.GetElapsedTime(last.Asked).TotalMilliseconds;
+
+    /// <summary>A moment to hand to <see cref="Learn"/> with the reply to a question that leaves now.</summary>
+    public long Asking() => time.GetTimestamp();
+
+    /// <summary>The server said its time in reply to a question that left at <paramref name="asked"/>.</summary>
+    public void Learn(long serverMs, long asked)
+    {
+        // From before the question left, so that our reading is never ahead of the server by the way there and back.
+        var passed = time.GetElapsedTime(asked);
+        Volatile.Write(ref _reading, new Reading(serverMs - (long)passed.TotalMilliseconds, asked, time.GetUtcNow() - passed));
+    }
+
+    /// <summary>Asks the server; it stays as it was when that fails.</summary>
+    public async ValueTask AskAsync(RedisClient redis, CancellationToken cancellationToken)
+    {
+        var asked = Asking();
+        try
+        {
+            Learn(
+                await redis.SendAsync(["TIME"], TimeReply, CommandOptions.Idempotent, cancellationToken).ConfigureAwait(Rt.Capture),
+                asked
+            );
+        }
+        catch (RedisException)
+        {
+            // Whoever asks for more than the time is told of it there.
+        }
+    }
+}
