@@ -18,7 +18,7 @@ internal sealed class LimitNode : IAsyncDisposable
             "both": { "key": "rate_limit:both:{who}", "kind": "limit", "ttl": "1d" },
             "open": { "key": "rate_limit:open:{who}", "kind": "limit", "ttl": "1m" },
             "closed": { "key": "rate_limit:closed:{who}", "kind": "limit", "ttl": "1m" },
-            "jobs": { "key": "rate_limit:jobs:{who}", "kind": "limit", "ttl": "1s" },
+            "jobs": { "key": "rate_limit:jobs:{who}", "kind": "limit", "ttl": "3s" },
             "lock": { "key": "locks:x:{who}", "kind": "lock", "ttl": "1s" }
           }
         }

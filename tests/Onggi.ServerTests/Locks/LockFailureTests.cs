@@ -72,13 +72,12 @@ public sealed class LockFailureTests
     {
         await using var server = await RedisServerProcess.StartAsync();
         await using var node = await LockNode.StartAsync(server.ConnectionString);
-        await using var lease = await node.Locks.AcquireAsync(LockNode.Brief("a"));
+        await using var lease = await node.Locks.AcquireAsync(LockNode.Middle("a"));
         await server.CommandAsync("CONFIG", "SET", "maxmemory", "1");
 
         var full = await node.Locks.TryAcquireAsync(LockNode.Run("b")).FailsWith<Onggi.Locks.LockLease?, RedisServerException>();
         Assert.Equal("OOM", full.Code);
-        // Without a renewal it would be over after a second.
-        await Task.Delay(TimeSpan.FromSeconds(1.5));
+        await server.RenewedAsync("test:locks:middle:a", 1);
         Assert.True(lease.IsHeld);
         Assert.True(await lease.ReleaseAsync());
     }

@@ -20,6 +20,7 @@ internal sealed class LockNode : IAsyncDisposable
           "families": {
             "run": { "key": "locks:run:{id}", "kind": "lock", "ttl": "30s" },
             "brief": { "key": "locks:brief:{id}", "kind": "lock", "ttl": "1s" },
+            "middle": { "key": "locks:middle:{id}", "kind": "lock", "ttl": "3s" },
             "state": { "key": "cache:state:{id}", "kind": "cache", "ttl": "10m" }
           }
         }
@@ -38,6 +39,9 @@ internal sealed class LockNode : IAsyncDisposable
 
     /// <summary>A lock with a lease of one second.</summary>
     public static LockKey Brief(string id) => new(new EntryKey(new KeyFamily("brief", "id"), id));
+
+    /// <summary>A lock with a lease of three seconds: short enough to be waited for, long enough for a machine that is busy.</summary>
+    public static LockKey Middle(string id) => new(new EntryKey(new KeyFamily("middle", "id"), id));
 
     public static EntryKey State(string id) => new(new KeyFamily("state", "id"), id);
 
@@ -72,6 +76,22 @@ internal static class LockAsking
         var lost = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var registration = lease.Lost.Register(() => lost.TrySetResult(Stopwatch.GetTimestamp()));
         return await lost.Task.Within();
+    }
+
+    /// <summary>Ends when the server has seen the lease renewed so often: its time to live has grown.</summary>
+    public static async Task RenewedAsync(this RedisServerProcess server, string wire, int times)
+    {
+        var left = long.MaxValue;
+        await Client.Sentinel.Until.TrueAsync(
+            async () =>
+            {
+                var now = long.Parse((await server.CommandAsync("PTTL", wire))!, CultureInfo.InvariantCulture);
+                times -= now > left ? 1 : 0;
+                left = now;
+                return times <= 0;
+            },
+            $"{wire} was renewed"
+        );
     }
 
     /// <summary>How often the server has run scripts.</summary>
