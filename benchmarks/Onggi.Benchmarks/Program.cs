@@ -1,4 +1,5 @@
 using System.Globalization;
+using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Sessions;
@@ -19,6 +20,8 @@ internal static class Program
         new L2Bench(),
         new SessionBench(),
         new CoherenceBench(),
+        new LockBench(),
+        new LimitBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -36,6 +39,12 @@ internal static class Program
 
         if (args is [SweeperCommand.Name, var server])
             return await SweeperCommand.RunAsync(server);
+
+        if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
+            return await BlockWorker.ContendAsync(proxy, ledger, contenders);
+
+        if (args is [BlockWorker.Spend, var redis, var hours, var callers])
+            return await BlockWorker.SpendAsync(redis, hours, callers);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -136,8 +145,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, model: the rows whose names hold it; coherence: the scenarios
-              --seconds N    coherence: how long, start and end included (default 50)
+              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
 

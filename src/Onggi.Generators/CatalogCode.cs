@@ -24,7 +24,7 @@ internal static class CatalogCode
         yield return ("Catalog.g.cs", Header + inNamespace + Catalog(catalogText));
     }
 
-    /// <summary>A method for each family of a kind that has a typed key at run time. So far these are the caches; another kind gets its branch here.</summary>
+    /// <summary>A method for each family of a kind that has a typed key at run time. Another kind gets its branch here.</summary>
     private static string Keys(CatalogModel model)
     {
         var keys = new StringBuilder();
@@ -33,6 +33,8 @@ internal static class CatalogCode
         {
             if (family.KindWord == KindRules.Cache)
                 CacheKey(model, family, member, keys, families);
+            else if (family.KindWord is KindRules.Lock or KindRules.Limit)
+                BareKey(model, family, member, keys, families);
         }
 
         return $$"""
@@ -53,7 +55,33 @@ internal static class CatalogCode
     {
         if (family.Key is null || family.Value is null || !ClrTypeName.TryParse(family.Value.Value, out var type))
             return;
-        var pattern = family.Key.Value;
+        TypedKey(model, family, member, $"global::Onggi.Keys.CacheKey<{type!.InCode}>", keys, families);
+    }
+
+    /// <summary>A key that says what it is for, and has no value of a type.</summary>
+    private static void BareKey(CatalogModel model, FamilyModel family, string member, StringBuilder keys, StringBuilder families)
+    {
+        if (family.Key is not null)
+            TypedKey(
+                model,
+                family,
+                member,
+                $"global::Onggi.Keys.{(family.KindWord == KindRules.Lock ? "LockKey" : "LimitKey")}",
+                keys,
+                families
+            );
+    }
+
+    private static void TypedKey(
+        CatalogModel model,
+        FamilyModel family,
+        string member,
+        string keyType,
+        StringBuilder keys,
+        StringBuilder families
+    )
+    {
+        var pattern = family.Key!.Value;
         var parameters = string.Join(", ", pattern.Identifiers.Select(name => "string " + Escaped(name)));
         var arguments = string.Join(", ", pattern.Identifiers.Select(Escaped));
         var names = string.Join(", ", pattern.Identifiers.Select(Literal));
@@ -65,7 +93,7 @@ internal static class CatalogCode
                 $"    /// <param name=\"{name}\">Any text but an empty one{(family.Personal.Exists(personal => personal.Value == name) ? "; personal, so it is hashed where the environment says so" : "")}.</param>\n"
             );
         keys.Append(
-            $"    public static global::Onggi.Keys.CacheKey<{type!.InCode}> {member}({parameters}) => new(new global::Onggi.Keys.EntryKey(KeyFamilies.{member}, {arguments}));\n\n"
+            $"    public static {keyType} {member}({parameters}) => new(new global::Onggi.Keys.EntryKey(KeyFamilies.{member}, {arguments}));\n\n"
         );
         families.Append($"    /// <summary>{summary}</summary>\n");
         families.Append(

@@ -2,6 +2,8 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
+using Onggi.Locks;
 using Onggi.Sessions;
 using Onggi.Tokens;
 
@@ -16,6 +18,8 @@ public sealed class OnggiKeyspace
         OnggiSessions sessions,
         OnggiTokens tokens,
         OnggiEvents events,
+        OnggiLocks locks,
+        OnggiLimits limits,
         RedisClient redis
     )
     {
@@ -24,6 +28,8 @@ public sealed class OnggiKeyspace
         Sessions = sessions;
         Tokens = tokens;
         Events = events;
+        Locks = locks;
+        Limits = limits;
         Redis = redis;
     }
 
@@ -41,6 +47,12 @@ public sealed class OnggiKeyspace
 
     /// <summary>What happened, to and from other services.</summary>
     public OnggiEvents Events { get; }
+
+    /// <summary>What only one may work on at a time.</summary>
+    public OnggiLocks Locks { get; }
+
+    /// <summary>How much may be done per time.</summary>
+    public OnggiLimits Limits { get; }
 
     /// <summary>Redis itself, for commands that no part covers.</summary>
     public RedisClient Redis { get; }

@@ -3,6 +3,8 @@ using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
+using Onggi.Limits;
+using Onggi.Locks;
 using Onggi.Sessions;
 using Onggi.Tokens;
 
@@ -56,6 +58,12 @@ public sealed class OnggiOptions
 
     /// <summary>How events are published and handed to handlers.</summary>
     public EventOptions Events { get; set; } = new();
+
+    /// <summary>How locks are held and waited for.</summary>
+    public LockOptions Locks { get; set; } = new();
+
+    /// <summary>How much may be done per time, by family.</summary>
+    public LimitOptions Limits { get; set; } = new();
 
     /// <summary>From when on the service calls its Redis degraded.</summary>
     public HealthOptions Health { get; set; } = new();

@@ -4,6 +4,8 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
+using Onggi.Locks;
 using Onggi.Sessions;
 using Onggi.Tokens;
 
@@ -24,6 +26,8 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         SessionOptionsValidator.Validate(options.Sessions, nameof(OnggiOptions.Sessions), result);
         TokenOptionsValidator.Validate(options.Tokens, nameof(OnggiOptions.Tokens), result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
+        LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
+        LimitOptionsValidator.Validate(options.Limits, nameof(OnggiOptions.Limits), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();
     }

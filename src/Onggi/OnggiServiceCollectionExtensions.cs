@@ -9,6 +9,8 @@ using Onggi.Client;
 using Onggi.Diagnostics;
 using Onggi.Events;
 using Onggi.Keys;
+using Onggi.Limits;
+using Onggi.Locks;
 using Onggi.Sessions;
 using Onggi.Tokens;
 
@@ -46,6 +48,8 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton<IEventSink>(static provider => provider.GetRequiredService<OnggiEvents>());
             services.TryAddSingleton(MakeCache);
             services.TryAddSingleton(MakeSessions);
+            services.TryAddSingleton(MakeLocks);
+            services.TryAddSingleton(MakeLimits);
             services.TryAddSingleton(MakeTokens);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
@@ -115,6 +119,26 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiLocks MakeLocks(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Locks,
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiLocks>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
+    private static OnggiLimits MakeLimits(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<RedisClient>(),
+            provider.GetRequiredService<Keyspace>(),
+            Options(provider).Limits,
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILogger<OnggiLimits>>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiTokens MakeTokens(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<RedisClient>(),
@@ -134,6 +158,8 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<OnggiSessions>(),
             provider.GetRequiredService<OnggiTokens>(),
             provider.GetRequiredService<OnggiEvents>(),
+            provider.GetRequiredService<OnggiLocks>(),
+            provider.GetRequiredService<OnggiLimits>(),
             provider.GetRequiredService<RedisClient>()
         );
 

@@ -41,6 +41,8 @@ public class KeyspaceGeneratorTests
             "bill_of_month": { "key": "bill:{lineNumber}:{month}", "value": "System.Collections.Generic.IReadOnlyList<Shop.Bill>" },
             "event": { "key": "event:{class}:{event}:{Id}", "value": "int[]" },
             "nested": { "key": "nested:{id}", "value": "Shop.Outer.Inner?" },
+            "invoice_run": { "kind": "lock", "key": "locks:invoice_run:{month}", "ttl": "30s" },
+            "login": { "kind": "limit", "key": "rate_limit:login:{user}", "ttl": "1d" },
             "session": { "kind": "session", "key": "billing:session:{id}", "owner": "billing", "idle": "30m", "absolute": "24h" }
           },
           "environments": { "production": { "families": { "customer": { "ttl": "2h" } } } }
@@ -56,6 +58,8 @@ public class KeyspaceGeneratorTests
                 public static Onggi.Keys.CacheKey<System.Collections.Generic.IReadOnlyList<Shop.Bill>> Bill => Keys.BillOfMonth("010", month: "2026-11");
                 public static Onggi.Keys.CacheKey<int[]> Event => Keys.Event(@class: "a", @event: "b", Id: "c");
                 public static Onggi.Keys.CacheKey<Shop.Outer.Inner> Nested => Keys.Nested("a");
+                public static Onggi.Keys.LockKey Run => Keys.InvoiceRun("2026-11");
+                public static Onggi.Keys.LimitKey Login => Keys.Login(user: "7");
                 public static Onggi.Events.EventType<Shop.CustomerUpdated> Updated => EventTypes.CustomerUpdated;
                 public static Onggi.Events.EventType<System.Text.Json.JsonElement> Raw => EventTypes.RawThingSeen;
                 public static Onggi.Keys.KeyFamily Family => KeyFamilies.BillOfMonth;
@@ -86,6 +90,8 @@ public class KeyspaceGeneratorTests
 
         Assert.Equal("dev:bill:010:2026-11", keyspace.WireName(entry));
         Assert.Equal("dev:event:a:b:c", keyspace.WireName(Get<CacheKey<int[]>>("Event").Entry));
+        Assert.Equal("dev:locks:invoice_run:2026-11", keyspace.WireName(Get<LockKey>("Run").Entry));
+        Assert.Equal("dev:rate_limit:login:7", keyspace.WireName(Get<LimitKey>("Login").Entry));
         Assert.Same(entry.Family, Get<KeyFamily>("Family"));
         Assert.Equal(["lineNumber", "month"], entry.Family.Identifiers);
         Assert.Equal("raw.thing_seen", Get<EventType<JsonElement>>("Raw").Name);
@@ -98,6 +104,7 @@ public class KeyspaceGeneratorTests
     [InlineData("Keys.Customer(lineNo: \"010\")", "CS1739")]
     [InlineData("(Onggi.Keys.CacheKey<Shop.Bill>)Keys.Customer(\"010\")", "CS0030")]
     [InlineData("EventTypes.CustomerUpdate", "CS0117")]
+    [InlineData("(Onggi.Keys.LockKey)Keys.Login(\"7\")", "CS0030")]
     [InlineData("Keys.Session(\"a\")", "CS0117")]
     public void Wrong_names_do_not_compile(string expression, string error)
     {

@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using System.Globalization;
+using Onggi.Benchmarks.Coherence;
+using Onggi.Client;
+using Onggi.Limits;
+using Onggi.Locks;
+
+namespace Onggi.Benchmarks.Blocks;
+
+/// <summary>The processes behind <c>contend</c> and <c>spend</c>, which only <c>./bench locks</c> and <c>./bench limits</c> start. They end when their input ends.</summary>
+internal static class BlockWorker
+{
+    public const string Contend = "contend";
+    public const string Spend = "spend";
+
+    /// <summary>Contenders for one lock, who act on a resource that keeps a ledger: it compares fences.</summary>
+    public static async Task<int> ContendAsync(string port, string ledgerPort, string contenders)
+    {
+        await using var node = await BlockNode.StartAsync(Number(port), commandTimeout: TimeSpan.FromSeconds(3));
+        await using var ledger = await RedisClient.ConnectAsync($"127.0.0.1:{ledgerPort}");
+        Console.WriteLine("ready");
+        using var stop = new CancellationTokenSource();
+        var working = Enumerable
+            .Range(0, Number(contenders))
+            .Select(_ => Task.Run(() => ContendAsync(node.Locks, ledger, stop.Token)))
+            .ToArray();
+        await Task.Run(Console.In.ReadToEnd);
+        await stop.CancelAsync();
+        await Task.WhenAll(working);
+        return 0;
+    }
+
+    /// <summary>Callers of one limit, by a clock that goes wrong; says at the end how often they were let in.</summary>
+    public static async Task<int> SpendAsync(string port, string hours, string callers)
+    {
+        await using var node = await BlockNode.StartAsync(Number(port), TimeSpan.FromHours(Number(hours)));
+        await node.Limits.TakeAsync(BlockNode.Limit("tight", 1));
+        Console.WriteLine("ready");
+        await Task.Run(Console.In.ReadLine);
+        using var stop = new CancellationTokenSource();
+        var spending = Enumerable.Range(0, Number(callers)).Select(_ => Task.Run(() => SpendAsync(node.Limits, stop.Token))).ToArray();
+        await Task.Run(Console.In.ReadLine);
+        await stop.CancelAsync();
+        var counts = await Task.WhenAll(spending);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{counts.Sum(one => one.Allowed)} {counts.Sum(one => one.Asked)}"));
+        return 0;
+    }
+
+    private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
+
+    private static async Task ContendAsync(OnggiLocks locks, RedisClient ledger, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            try
+            {
+                if (await locks.TryAcquireAsync(BlockNode.Brief(0), TimeSpan.FromSeconds(10), stop) is not { } lease)
+                    continue;
+                await using (lease)
+                {
+                    await LockTorture.ActAsync(ledger, lease);
+                    // Every tenth works for longer, so that a pause falls into its work, and does not look whether it may go on.
+                    var careless = lease.Fence.Value % 10 == 0;
+                    await Task.Delay(TimeSpan.FromMilliseconds(careless ? 200 : 2), CancellationToken.None);
+                    if (careless || lease.IsHeld)
+                        await LockTorture.ActAsync(ledger, lease);
+                }
+            }
+            catch (Exception failure) when (failure is RedisException or OperationCanceledException)
+            {
+                // Connections are cut while we ask.
+            }
+        }
+    }
+
+    private static async Task<(long Allowed, long Asked)> SpendAsync(OnggiLimits limits, CancellationToken stop)
+    {
+        var (allowed, asked) = (0L, 0L);
+        while (!stop.IsCancellationRequested)
+        {
+            var decision = await limits.TakeAsync(BlockNode.Limit("tight", 0), cancellationToken: CancellationToken.None);
+            asked++;
+            if (decision.Allowed)
+                allowed++;
+            else
+                await Task.Delay(decision.RetryAfter, CancellationToken.None);
+        }
+
+        return (allowed, asked);
+    }
+
+    /// <summary>One of these processes.</summary>
+    internal sealed class Handle : IAsyncDisposable
+    {
+        private readonly Process _process;
+
+        private Handle(Process process) => _process = process;
+
+        public static async Task<Handle> StartAsync(params string[] arguments)
+        {
+            var start = new ProcessStartInfo(Environment.ProcessPath!)
+            {
+                UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+            };
+            // Under `dotnet` the program is the first argument; a program of its own needs none.
+            if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+                start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, $"{typeof(BlockWorker).Assembly.GetName().Name}.dll"));
+            foreach (var argument in arguments)
+                start.ArgumentList.Add(argument);
+            start.Environment["DOTNET_gcConcurrent"] = "0";
+            var handle = new Handle(Process.Start(start) ?? throw new InvalidOperationException("A worker's process did not start."));
+            if (await handle.HearAsync() != "ready")
+                throw new InvalidOperationException("A worker's process did not get ready; what it said stands above.");
+            return handle;
+        }
+
+        public Task<string?> HearAsync() => _process.StandardOutput.ReadLineAsync();
+
+        public async Task SayAsync(string line)
+        {
+            await _process.StandardInput.WriteLineAsync(line);
+            await _process.StandardInput.FlushAsync();
+        }
+
+        /// <summary>Stops the process (SIGSTOP) until the result is disposed.</summary>
+        public Pause Pause() => Coherence.Pause.Begin(_process.Id);
+
+        public async Task KillAsync()
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (!_process.HasExited)
+            {
+                try
+                {
+                    _process.StandardInput.Close();
+                    using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+                    await _process.WaitForExitAsync(patience.Token);
+                }
+                catch (Exception late) when (late is OperationCanceledException or IOException)
+                {
+                    await KillAsync();
+                }
+            }
+
+            _process.Dispose();
+        }
+    }
+}
