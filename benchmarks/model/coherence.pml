@@ -26,12 +26,12 @@
  *   val                  the key <prefix><pattern>, e.g. dev:cache:user:42; its value is the version of the database
  *   lease, tok           its fill lease {<key>}:l, or <key>:~l where the key has a hash tag of its own; and the token in it
  *   epoch, cep           <prefix>onggi:epoch, and what a node learnt of it in `hello`
- *   trk, open            the server's tracking table and its end of the connection (CLIENT TRACKING, OPTIN, never NOLOOP)
- *   IO, toN, conn, cgen  CacheLink: its reading loop, the bytes on their way to it, and its generation
+ *   trk, open            the server's tracking table and its end of the connection (CLIENT TRACKING, every read watched, never NOLOOP)
+ *   IO, toN, conn, cgen  CoherenceLink: its reading loop, the bytes on their way to it, and its generation
  *   PONG, lastping       the heartbeat (GET of the epoch key) and its reply
  *   proof, proofok       Proof: proof + B is its `until`; proofok = false is Unprove
- *   l1                   the MemoryEntry of the key in MemoryTier; l1 = 0 is Drop, or Begin at a new connection
- *   Getter               OnggiCache.GetOrLoadAsync: MemoryTier.Find, EntryReader (script gol), EntryLoader (script fill)
+ *   l1                   the ProvenEntry of the key in ProvenMemory; l1 = 0 is Drop, or Begin at a new connection
+ *   Getter               OnggiCache.GetOrLoadAsync: ProvenMemory.Find, LoadRun (script ask), EntryFiller (script fill)
  *   fl, flproof, flid    LoadFlights: a running load of this process, its stamp (last sending that confirmed the lease)
  *   Writer, delk         a commit, then EntryWriter's invalidation: UNLINK <key> {<key>}:l
  *   STRICT               InvalidateAsync with Strict: returns when B has passed since the acknowledgement
