@@ -64,9 +64,11 @@ internal abstract class PrimarySource : ServerSource, IAsyncDisposable
             if (_started)
                 return;
             _started = true;
+
+            // Under the gate: another link that comes meanwhile must not find that nobody is there to be asked, and wait for them.
+            Begin();
         }
 
-        Begin();
         _timer.Change(_rhythm, _rhythm);
     }
 
