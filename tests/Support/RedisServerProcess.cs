@@ -59,14 +59,14 @@ public sealed class RedisServerProcess : IAsyncDisposable
     // shell that waits for a child cannot read; background commands get no standard input, hence the copy under number 3.
     // Ctrl-C goes to everybody in front of the terminal, and the server heeds it: in a session of its own it lives until we end it.
     private const string Watchdog = """
-        trap '' INT; dir=$1; shift
+        trap '' INT TERM; dir=$1; shift
         exec 3<&0 2>/dev/null
         if command -v setsid >/dev/null; then set -- setsid "$@"; fi
         "$@" </dev/null >>"$dir/output" 2>&1 3<&- & server=$!
         (cat <&3 >/dev/null; : >"$dir/abandoned"; kill -KILL $server) >/dev/null 2>&1 & reader=$!
         echo $server
         wait $server; code=$?
-        if [ -e "$dir/abandoned" ]; then rm -rf "$dir"; else kill $reader; fi
+        if [ -e "$dir/abandoned" ]; then rm -rf "$dir"; else kill -KILL $reader; fi
         exit $code
         """;
 

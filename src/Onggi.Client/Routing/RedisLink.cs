@@ -267,16 +267,16 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         _settings.Server.Back -= _moves.OnBack;
         _settings.Counters.Remove(this);
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
-        _live.Pump?.Abort("The client was disposed.");
+        _live.Pump?.Abort(WaitingLine.Ended);
         if (_running is { } running)
             await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _ticker.DisposeAsync().ConfigureAwait(Rt.Capture);
-        _live.Connection.Close("The client was disposed.", null);
+        _live.Connection.Close(WaitingLine.Ended, null);
         _line.EndAll(WaitingLine.Ended);
         lock (_gate)
         {
             // Those who wait to be connected learn that it will not be.
-            _connected.TrySetException(new RedisConnectionException("The client was disposed.", Sent.No, isTransient: false));
+            _connected.TrySetException(new RedisConnectionException(WaitingLine.Ended, Sent.No, isTransient: false));
             _ = _connected.Task.Exception;
         }
 
@@ -417,7 +417,7 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
         // Disposing looks for the pump once, after it has said so: one that came after that look ends itself.
         Interlocked.MemoryBarrier();
         if (_stop.IsCancellationRequested)
-            pump.Abort("The client was disposed.");
+            pump.Abort(WaitingLine.Ended);
         lock (_gate)
             _connected.TrySetResult();
         Tell(true, "");

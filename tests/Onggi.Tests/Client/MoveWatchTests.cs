@@ -1,4 +1,7 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Onggi.Client;
 using Onggi.Client.Routing;
+using Onggi.Client.Transport;
 using Onggi.Testing;
 
 namespace Onggi.Tests.Client;
@@ -21,6 +24,49 @@ public sealed class MoveWatchTests
         watch.OnBack();
 
         Assert.True(await pause.WaitAsync(Bound));
+    }
+
+    [Theory]
+    [InlineData(false, 2)]
+    [InlineData(true, 1)]
+    public async Task Links_other_than_the_one_for_the_commands_of_all_try_again_when_that_is_back(bool isThatOne, int attempts)
+    {
+        var network = new Refusing();
+        var server = new FixedServer(new RedisAddress("nowhere", 1));
+        var hour = TimeSpan.FromHours(1);
+        var options = new RedisClientOptions
+        {
+            Transports = network,
+            ReconnectPause = hour,
+            MaxReconnectPause = hour,
+        };
+        var settings = new LinkSettings(server, isThatOne ? LinkPurpose.Commands : LinkPurpose.Bulk) { Counters = new PumpCounters() };
+        await using var link = new RedisLink(options, settings, NullLogger.Instance, new ManualTimeProvider());
+        link.Start();
+        await network.Attempted(1).WaitAsync(Bound);
+
+        server.TellBack();
+
+        await network.Attempted(attempts).WaitAsync(Bound);
+        Assert.Equal(attempts, network.Attempts);
+    }
+
+    private sealed class Refusing : ITransportFactory
+    {
+        private readonly TaskCompletionSource[] _attempted = [NewSignal(), NewSignal(), NewSignal()];
+        private int _attempts;
+
+        public int Attempts => Volatile.Read(ref _attempts);
+
+        public Task Attempted(int times) => _attempted[times - 1].Task;
+
+        public ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken)
+        {
+            _attempted[Interlocked.Increment(ref _attempts) - 1].TrySetResult();
+            return ValueTask.FromException<ITransport>(new IOException("refused"));
+        }
+
+        private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     [Fact]

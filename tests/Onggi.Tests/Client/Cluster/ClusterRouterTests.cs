@@ -1,6 +1,11 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Client.Routing.Cluster;
+using Onggi.Keys;
 using Onggi.Testing;
 
 namespace Onggi.Tests.Client.Cluster;
@@ -278,6 +283,37 @@ public sealed class ClusterRouterTests
         Assert.Equal("1", await redis.GetStringAsync("a").AsTask().WaitAsync(Bound));
         Assert.Equal((1, 1), (cluster.Asked("GET a", 0), cluster.Asked("GET a", 1)));
         Assert.Equal((0, 1), (cluster.Asked("READONLY", 0), cluster.Asked("READONLY", 1)));
+    }
+
+    [Fact]
+    public async Task What_the_cache_reads_is_asked_of_the_primary_whatever_the_client_prefers()
+    {
+        await using var cluster = new FakeCluster(2);
+        cluster.Slots = () => FakeCluster.Array(cluster.Range(0, 16_383, 0, 1));
+        cluster.Answer = (_, command) => command[0] == "PTTL" ? ":1000\r\n" : "$3\r\n\"1\"\r\n";
+        var options = cluster.Options;
+        options.ReadFrom = ReadFrom.PreferReplica;
+        await using var redis = await ConnectAsync(options);
+        var keyspace = Keyspace.Load(
+            """{ "system": "t", "environment": "dev", "families": { "a": { "key": "a:{id}", "kind": "cache", "ttl": "1h", "value": "string" } } }"""
+        );
+        await using var cache = new OnggiCache(
+            new CacheStore(redis, OnggiCache.EpochName(keyspace)),
+            keyspace,
+            new CacheOptions(),
+            Caching.CacheTestJson.Default,
+            new Caching.FakeEvents(),
+            new Caching.FakeEvents(),
+            new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>(),
+            NullLogger<OnggiCache>.Instance,
+            TimeProvider.System,
+            new CoarseClock()
+        );
+
+        var read = await cache.GetAsync(new CacheKey<string>(new EntryKey(new KeyFamily("a", "id"), "1"))).AsTask().WaitAsync(Bound);
+
+        Assert.Equal("1", read.Value);
+        Assert.Equal((1, 0), (cluster.Asked("GET dev:a:1", 0), cluster.Asked("GET dev:a:1", 1)));
     }
 
     [Fact]
