@@ -50,7 +50,7 @@ internal sealed class LockBench : IBench
             "`waiting.1` … `waiting.3`: commands that the server executed in each of three seconds while 100 callers of two nodes waited for one lock (all others of the nodes included; the one that counts left out).",
             "`trips`: by the time; a proxy holds back what passes by 50 ms either way.",
             "`lost.early`: leases of a second whose link swallows everything: how much earlier than the end, by the server's own clock, `Lost` fired; the least of all. The margin is 100 ms.",
-            "`torture`: 200 contenders in four processes; one of these is stopped for longer than the lease, or killed and started anew, or cut off, all the time. A resource on another server compares fences and writes down every act. `overlaps`: acts let through of a holder after a later one had acted. `refused`: acts of holders that were too late; without the fence they would have been made.",
+            "`torture`: 200 contenders in four processes; one of these is stopped for longer than the lease, or killed and started anew, or cut off, all the time. A resource on another server compares fences and writes down every act. `overlaps`: acts let through of a holder under whose fence another has acted, or after a later one had acted; `control`: what the same judge finds in a made-up ledger with two such acts. `refused`: acts of holders that were too late; without the fence they would have been made.",
         ];
 
     private static IEnumerable<Duel> Duels(BlockNode node)

@@ -20,13 +20,13 @@ internal static class LockTorture
         local seen = tonumber(redis.call('GET', KEYS[1] .. ':seen') or 0)
         local through = tonumber(ARGV[1]) >= seen and 1 or 0
         if through == 1 then redis.call('SET', KEYS[1] .. ':seen', ARGV[1]) end
-        redis.call('RPUSH', KEYS[1], ARGV[1] .. ':' .. through)
+        redis.call('RPUSH', KEYS[1], ARGV[1] .. ':' .. through .. ':' .. ARGV[2])
         return through
         """
     );
 
     public static ValueTask<long> ActAsync(RedisClient ledger, LockLease lease) =>
-        ledger.EvalAsync(Act, [Ledger], [lease.Fence.Value], ReplyParsers.Int64);
+        ledger.EvalAsync(Act, [Ledger], [lease.Fence.Value, lease.Owner], ReplyParsers.Int64);
 
     public static async Task<IReadOnlyList<Row>> MeasureAsync(TimeSpan duration, CancellationToken stop)
     {
@@ -79,7 +79,7 @@ internal static class LockTorture
     private static Task<BlockWorker.Handle> StartAsync(FaultProxy proxy, RedisServerProcess ledger) =>
         BlockWorker.Handle.StartAsync(BlockWorker.Contend, Text(proxy.Port), Text(ledger.Port), Text(Contenders));
 
-    private static async Task<(long Fence, bool Through)[]> ReadAsync(RedisServerProcess server)
+    private static async Task<Acted[]> ReadAsync(RedisServerProcess server)
     {
         await using var redis = await RedisClient.ConnectAsync(server.ConnectionString);
         var lines = await redis.SendAsync(["LRANGE", Ledger, 0, -1], ReplyParsers.TextArray, CommandOptions.Bulk);
@@ -87,36 +87,47 @@ internal static class LockTorture
         [
             .. lines.Select(static line =>
             {
-                var parts = line!.Split(':');
-                return (long.Parse(parts[0], CultureInfo.InvariantCulture), parts[1] == "1");
+                var parts = line!.Split(':', 3);
+                return new Acted(long.Parse(parts[0], CultureInfo.InvariantCulture), parts[1] == "1", parts[2]);
             }),
         ];
     }
 
-    private static Row[] Judge((long Fence, bool Through)[] acts, int faults)
+    // A second owner of one fence, and an old fence that comes again: so that the judge is seen to see.
+    private static readonly Acted[] TwoAtATime = [new(1, true, "a"), new(1, true, "b"), new(2, true, "c"), new(1, true, "a")];
+
+    /// <summary>Acts that were let through under a fence with which another holder has acted, or after a later one: two who act at a time.</summary>
+    internal static int Overlaps(IEnumerable<Acted> acts)
     {
-        var through = acts.Where(static act => act.Through).Select(static act => act.Fence).ToArray();
-        var overlaps = 0;
-        // A fence that comes again after another came is a holder who acts while another does.
-        var over = new HashSet<long>();
-        for (var i = 1; i < through.Length; i++)
+        var (overlaps, last) = (0, long.MinValue);
+        var owners = new Dictionary<long, string>();
+        foreach (var act in acts.Where(static act => act.Through))
         {
-            if (through[i] == through[i - 1])
-                continue;
-            over.Add(through[i - 1]);
-            if (over.Contains(through[i]) || through[i] < through[i - 1])
+            owners.TryAdd(act.Fence, act.Owner);
+            if (act.Fence < last || owners[act.Fence] != act.Owner)
                 overlaps++;
+            last = Math.Max(last, act.Fence);
         }
 
+        return overlaps;
+    }
+
+    private static Row[] Judge(Acted[] acts, int faults)
+    {
+        var through = acts.Where(static act => act.Through).Select(static act => act.Fence).ToArray();
         return
         [
             new Row("torture.faults", "faults", faults),
             new Row("torture.acts", "acts", acts.Length),
             Row.AtLeast("torture.holders", "holders", through.Distinct().Count(), 20),
-            Row.AtMost("torture.overlaps", "acts", overlaps, 0),
+            Row.AtMost("torture.overlaps", "acts", Overlaps(acts), 0),
+            Row.AtLeast("torture.control", "acts", Overlaps(TwoAtATime), 2),
             new Row("torture.refused", "acts", acts.Length - through.Length),
         ];
     }
+
+    /// <summary>A line of the ledger.</summary>
+    internal sealed record Acted(long Fence, bool Through, string Owner);
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -27,7 +27,7 @@ internal sealed class WarmUpService(
         var started = Task.Delay(Timeout.InfiniteTimeSpan, time, lifetime.ApplicationStarted);
         await started.WaitAsync(stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-        var marks = new WarmMarks(keyspace.Redis, keyspace.Keys);
+        var marks = new WarmMarks(keyspace.Redis, keyspace.Keys, () => keyspace.Cache.IsKnownDown);
         var all = automatic.ConvertAll(one => new WarmUpRounds(one, keyspace.Keys.Service ?? "", warmUps, marks, time, logger));
         void Wake(Epoch epoch, bool wasEmpty)
         {

@@ -111,6 +111,9 @@ public sealed class OnggiCache : IAsyncDisposable
 
     internal CoherenceLink Link => _link;
 
+    /// <summary>As <see cref="ICacheStore.IsKnownDown"/>.</summary>
+    internal bool IsKnownDown => _loader.Store.IsKnownDown;
+
     internal ProvenMemory Memory => _memory;
 
     internal StalenessProbe Probe => _probe;

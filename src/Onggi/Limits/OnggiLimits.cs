@@ -136,6 +136,7 @@ public sealed class OnggiLimits
                 LimitScripts.TakeAnswer,
                 CommandOptions.None
             );
+            Metrics.Asked(terms.Family, Time.GetElapsedTime(asked));
             return Told(terms, Answered(terms, wire, terms.DecisionOf(reply, cost), cost, asked));
         }
         catch (RedisException failure)

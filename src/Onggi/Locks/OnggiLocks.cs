@@ -305,6 +305,9 @@ public sealed class OnggiLocks : IAsyncDisposable
         try
         {
             line.Listen(reason => LockLog.CannotBeWoken(Logger, line.Terms.Family, reason, Options.PollEvery));
+            // It has just been asked, by who comes first.
+            if (line.AskAt == 0)
+                line.AskAt = Now + Ticks(PauseFor(turn));
             while (true)
             {
                 if (line.TakeWake() || Now >= line.AskAt)

@@ -29,7 +29,7 @@ internal static partial class SessionLog
     )]
     public static partial void CameBack(ILogger logger, int count);
 
-    [LoggerMessage(6004, LogLevel.Warning, "{Count} revocations could not be said again: {Reason} It is tried with the next connection.")]
+    [LoggerMessage(6004, LogLevel.Warning, "{Count} revocations could not be said again: {Reason} It is tried again.")]
     public static partial void NotRepeated(ILogger logger, int count, string reason);
 
     [LoggerMessage(6005, LogLevel.Debug, "Session {Handle} began.")]
@@ -44,7 +44,4 @@ internal static partial class SessionLog
         "Session {Handle} is changed, but only {Replicas} of {Wanted} replicas have confirmed it in time: a failover now could lose it."
     )]
     public static partial void NotReplicated(ILogger logger, string handle, int replicas, int wanted);
-
-    [LoggerMessage(6008, LogLevel.Debug, "Keys of sessions that are revoked could not be removed yet: {Reason}")]
-    public static partial void NotUnlinked(ILogger logger, string reason);
 }

@@ -64,6 +64,10 @@ internal static class SessionOptionsValidator
     private static readonly TimeSpan LeastRepublish = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRepublish = TimeSpan.FromMinutes(5);
 
+    // WAIT counts milliseconds, and takes 0 for without end.
+    private static readonly TimeSpan LeastReplicaTimeout = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan LongestReplicaTimeout = TimeSpan.FromMinutes(1);
+
     public static void Validate(SessionOptions options, string path, ValidateOptionsResultBuilder result)
     {
         void Error(string what, string option) => result.AddError(what, $"{path}:{option}");
@@ -100,9 +104,9 @@ internal static class SessionOptionsValidator
                 $"is {options.Replicas}. Write 0 to ask no replica, or how many of them must know, for example 1.",
                 nameof(SessionOptions.Replicas)
             );
-        if (options.ReplicaTimeout <= TimeSpan.Zero || options.ReplicaTimeout > LongestRepublish)
+        if (options.ReplicaTimeout < LeastReplicaTimeout || options.ReplicaTimeout > LongestReplicaTimeout)
             Error(
-                $"is {options.ReplicaTimeout}, but a login waits for it. Write a time above 00:00:00, for example 00:00:01.",
+                $"is {options.ReplicaTimeout}, but a login waits for it. Write a time from {LeastReplicaTimeout} to {LongestReplicaTimeout}, for example 00:00:01.",
                 nameof(SessionOptions.ReplicaTimeout)
             );
     }

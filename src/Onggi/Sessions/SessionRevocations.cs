@@ -12,6 +12,7 @@ internal sealed class SessionRevocations : IAsyncDisposable
 
     /// <summary>Longer than a replica that is elected can lag behind.</summary>
     private static readonly TimeSpan Memory = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     private readonly RedisClient _redis;
     private readonly SessionStore _store;
@@ -101,8 +102,14 @@ internal sealed class SessionRevocations : IAsyncDisposable
             }
             catch (Exception failure) when (failure is RedisException or OperationCanceledException or ObjectDisposedException)
             {
-                // The connection is gone again: its successor brings us back here.
+                if (_stop.IsCancellationRequested)
+                    return;
+
+                // A server that has just been promoted can be slow, or refuse, over a connection that stays.
                 SessionLog.NotRepeated(_logger, recent.Count, failure.Message);
+                lock (_gate)
+                    _again = true;
+                await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
             }
         }
     }

@@ -47,14 +47,14 @@ internal sealed class RecentRevocations : IAsyncDisposable
     }
 
     /// <summary>Remembers one, before Redis is asked: whatever becomes of that call.</summary>
-    public RevocationNote Add(RevocationNote note)
+    public void Add(RevocationNote note)
     {
         note.Since = _time.GetTimestamp();
         note.Next = After(First);
         lock (_gate)
         {
             if (_disposed)
-                return note;
+                return;
             _notes.Enqueue(note);
             if (_notes.Count > _capacity)
             {
@@ -72,8 +72,6 @@ internal sealed class RecentRevocations : IAsyncDisposable
             else if (_notes.Count == 1)
                 Wake();
         }
-
-        return note;
     }
 
     public async ValueTask DisposeAsync()

@@ -34,7 +34,7 @@ internal sealed class Revoker(
     public async ValueTask<Revocation> RevokeAsync(VerifiedToken token, RevocationOptions options, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(token);
-        var reason = Reason(options);
+        var reason = Checked(options);
         // As long as anybody may take it: whoever judges it may allow more skew than we do.
         var skew = TokenMutants.DeniedUntilExpiry ? TimeSpan.Zero : TokenOptionsValidator.MaxSkew;
         var until = token.ExpiresAt + skew;
@@ -58,7 +58,7 @@ internal sealed class Revoker(
         CancellationToken cancellationToken
     )
     {
-        var reason = Reason(options);
+        var reason = Checked(options);
         var done = await RunAsync(FamilyNote(subject, family, reason), Count, options, cancellationToken).ConfigureAwait(Rt.Capture);
         Tell(OneFamily, new TokenRevoked(subject, null, family, sessionId, OneFamily, reason));
         return done;
@@ -71,7 +71,7 @@ internal sealed class Revoker(
     )
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(subject);
-        var reason = Reason(options);
+        var reason = Checked(options);
         var names = setup().Names.Of(subject);
         var note = new RevocationNote(
             TokenStore.SignOutScript,
@@ -181,8 +181,11 @@ internal sealed class Revoker(
         notices.Tell(OnggiEventTypes.AuthTokenRevoked, revoked);
     }
 
-    private static string Reason(RevocationOptions options)
+    private static string Checked(RevocationOptions options)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(options.Replicas, "options.Replicas");
+        // WAIT counts milliseconds, and takes 0 for without end.
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.ReplicaTimeout, TimeSpan.FromMilliseconds(1), "options.ReplicaTimeout");
         ArgumentException.ThrowIfNullOrWhiteSpace(options.Reason, "options.Reason");
         return options.Reason.Length <= MaxReason
             ? options.Reason

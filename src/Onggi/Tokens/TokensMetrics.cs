@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using System.Text.Json;
 
 namespace Onggi.Tokens;
 
@@ -78,8 +79,5 @@ internal sealed class TokensMetrics
     private static KeyValuePair<string, object?> Outcome(string word) => new(OutcomeTag, word);
 
     // WrongAudience → wrong_audience
-    private static string Word(string name) =>
-        string.Concat(
-            name.Select((letter, i) => char.IsUpper(letter) ? $"{(i > 0 ? "_" : "")}{char.ToLowerInvariant(letter)}" : $"{letter}")
-        );
+    private static string Word(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 }

@@ -145,7 +145,7 @@ public sealed class LockTests(RedisServerFixture fixture) : IClassFixture<RedisS
         var lease = await holder.Locks.AcquireAsync(LockNode.Run("g"));
         var before = await server.ScriptsRunAsync();
         var waiting = Enumerable.Range(0, 100).Select(_ => WaitAndReleaseAsync(waiters, "g")).ToArray();
-        // All have asked once, and the first of them again when it was subscribed.
+        // All have asked once, and the first of them again when it could be woken.
         await UntilAsync(async () => await server.ScriptsRunAsync() >= before + 101);
         before = await server.ScriptsRunAsync();
 

@@ -44,8 +44,30 @@ public sealed class SessionFailoverTests
         var out_ = ended.Select(one => one.Handle).ToHashSet(StringComparer.Ordinal);
         foreach (var one in confirmed.Where(one => !out_.Contains(one.Handle)))
             Assert.True(await node.Sessions.ValidateAsync(one.Id) is not null, $"{one.Handle} was confirmed and is lost.");
+        Assert.NotEmpty(ended);
         foreach (var one in ended)
             Assert.True(await node.Sessions.ValidateAsync(one.Id) is null, $"{one.Handle} was ended and is back.");
+    }
+
+    [Fact]
+    public async Task What_could_not_be_said_again_is_tried_again_over_the_connection_that_stands()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var node = await SessionNode.QuietAsync(server.ConnectionString);
+        var session = await node.Sessions.CreateAsync("kim");
+        await node.Sessions.RevokeAsync(session.Id!);
+
+        // The server that is connected to again refuses at first.
+        await server.CommandAsync("ACL", "SETUSER", "default", "-evalsha", "-eval");
+        await server.CommandAsync("CLIENT", "KILL", "TYPE", "normal");
+        await SessionNode.UntilAsync(() => node.Log.Any(static line => line.Id == 6004), "the repeat is refused");
+        await server.CommandAsync("CONFIG", "RESETSTAT");
+        await server.CommandAsync("ACL", "SETUSER", "default", "+evalsha", "+eval");
+
+        await SessionNode.UntilAsync(
+            async () => (await server.CommandAsync("INFO", "commandstats"))!.Contains("cmdstat_evalsha", StringComparison.Ordinal),
+            "it is said again"
+        );
     }
 
     [Fact]

@@ -85,7 +85,6 @@ public sealed class TokenFailoverTests : IDisposable
         var back = auth.Redis.Change(connected: true);
         await server.CommandAsync("CLIENT", "KILL", "TYPE", "normal");
         await back;
-        var asserted = auth.Log.All.Count;
         await Until.TrueAsync(() => Task.FromResult(auth.Log.All.Any(line => line.Id == 5003)), "it was asserted again");
 
         Assert.Equal(TokenRefusal.SignedOut, await other.RefusalAsync(before.AccessToken));

@@ -160,9 +160,23 @@ public sealed class WarmUpServerTests
         Assert.True(left > TimeSpan.FromDays(6).TotalMilliseconds);
     }
 
+    [Fact]
+    public async Task Who_cannot_store_does_not_claim()
+    {
+        await using var redis = await RedisServerProcess.StartAsync();
+        await using var client = await RedisClient.ConnectAsync(redis.ConnectionString);
+
+        await Assert.ThrowsAsync<RedisConnectionException>(() =>
+            Marks(client, cacheIsAway: true).ClaimAsync("texts", "a", TimeSpan.FromSeconds(30), 0, default).AsTask()
+        );
+
+        Assert.Equal(WarmState.Claimed, (await Marks(client).ClaimAsync("texts", "b", TimeSpan.FromSeconds(30), 0, default)).State);
+    }
+
     private int Runs => Volatile.Read(ref _runs);
 
-    private static WarmMarks Marks(RedisClient client) => new(client, Keyspace.Load(CatalogJson, service: "web"));
+    private static WarmMarks Marks(RedisClient client, bool cacheIsAway = false) =>
+        new(client, Keyspace.Load(CatalogJson, service: "web"), () => cacheIsAway);
 
     private static async Task WarmedAsync(RedisServerProcess redis) =>
         await UntilAsync(async () => await redis.CommandAsync("GET", Mark) == "0");

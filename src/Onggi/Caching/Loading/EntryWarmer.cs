@@ -127,7 +127,8 @@ internal sealed class EntryWarmer(
             return;
         await pace.WaitAsync(batch.Count, cancellationToken).ConfigureAwait(Rt.Capture);
         var failed = batch.Count;
-        if (!watch.MayAsk())
+        // Whether Redis is silent, the first batch finds out: the one question that is allowed meanwhile is the readers'.
+        if (loader.Store.IsKnownDown || (watch.IsSilent && run.Failed > 0))
             CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, "Redis does not answer.");
         else
         {
@@ -135,6 +136,8 @@ internal sealed class EntryWarmer(
             failed = failures.Count(static failure => failure is not null);
             if (Array.Find(failures, static failure => failure is not null) is { } first)
                 CacheLog.WarmFailed(logger, run.Name, failed, run.FamilyNames, first.Message);
+            else
+                reader.Answered();
         }
 
         run.Stored += batch.Count - failed;

@@ -37,7 +37,7 @@ internal sealed record WarmMark(WarmState State, TimeSpan Left, long Round);
 /// When Redis comes back empty the marks are gone, and that is how it is noticed; data that survived a restart or a failover brings them along. A mark lives for a week from when
 /// somebody last asked for it: a fleet that was away for longer finds nothing in the cache that could still be warm.
 /// </remarks>
-internal sealed class WarmMarks(RedisClient redis, Keyspace keyspace) : IWarmMarks
+internal sealed class WarmMarks(RedisClient redis, Keyspace keyspace, Func<bool> cacheIsAway) : IWarmMarks
 {
     public static readonly TimeSpan Life = TimeSpan.FromDays(7);
 
@@ -63,6 +63,9 @@ internal sealed class WarmMarks(RedisClient redis, Keyspace keyspace) : IWarmMar
 
     public ValueTask<WarmMark> ClaimAsync(string warmUp, string holder, TimeSpan claim, long round, CancellationToken cancellationToken)
     {
+        // Values go over a connection of the cache's own: who cannot store must not keep the others from it for as long as a claim stands.
+        if (cacheIsAway())
+            return ValueTask.FromException<WarmMark>(new RedisConnectionException("The cache has no connection to Redis.", Sent.No));
         var mark = NameOf(keyspace, warmUp);
         return redis.EvalAsync(
             ClaimScript,
