@@ -180,19 +180,13 @@ internal sealed class ClientBench : IBench
             TaskScheduler.Default
         );
 
-    private static async Task<double> ThroughputAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var began = Stopwatch.GetTimestamp();
-        var asked = await AskAsync(callers, ask, Duel.EndOf(slice));
-        return asked / Stopwatch.GetElapsedTime(began).TotalSeconds;
-    }
+    private static Func<int, long, ValueTask<T>> Spread<T>(Func<int, ValueTask<T>> ask) => (caller, turn) => ask((caller * 17) + (int)turn);
 
-    private static async Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        var asked = await AskAsync(64, ask, Duel.EndOf(slice));
-        return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)asked;
-    }
+    private static Task<double> ThroughputAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.RateAsync(callers, Spread(ask), slice);
+
+    private static Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.BytesAsync(64, Spread(ask), slice);
 
     /// <summary>What one array of that length takes on the heap of this machine.</summary>
     private static double ArrayBytes(int length)
@@ -205,22 +199,6 @@ internal sealed class ClientBench : IBench
         var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
         GC.KeepAlive(kept);
         return bytes / (double)kept.Length;
-    }
-
-    private static async Task<long> AskAsync<T>(int callers, Func<int, ValueTask<T>> ask, long end)
-    {
-        var asking = Enumerable
-            .Range(0, callers)
-            .Select(caller =>
-                Task.Run(async () =>
-                {
-                    var asked = 0;
-                    for (; Stopwatch.GetTimestamp() < end; asked++)
-                        await ask((caller * 17) + asked);
-                    return (long)asked;
-                })
-            );
-        return (await Task.WhenAll(asking)).Sum();
     }
 
     private static async Task<double> RoundTripAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice)

@@ -6,6 +6,7 @@ using Onggi.Client;
 using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.Locks;
+using Onggi.Testing;
 
 namespace Onggi.Benchmarks.Blocks;
 
@@ -58,7 +59,7 @@ internal sealed class BlockNode : IAsyncDisposable
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         if (clock != TimeSpan.Zero)
-            builder.Services.AddSingleton<TimeProvider>(new MovedClock(clock));
+            builder.Services.AddSingleton<TimeProvider>(new MovedTime(clock));
         builder.Services.AddOnggi(options =>
         {
             options.ConnectionString = $"127.0.0.1:{port}";
@@ -100,12 +101,5 @@ internal sealed class BlockNode : IAsyncDisposable
     {
         policy.Timeout = TimeSpan.FromSeconds(30);
         return policy;
-    }
-
-    private sealed class MovedClock(TimeSpan by) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + by;
-
-        public override long GetTimestamp() => Stopwatch.GetTimestamp() + (long)(by.TotalSeconds * Stopwatch.Frequency);
     }
 }

@@ -109,26 +109,15 @@ internal sealed class LockBench : IBench
         Func<int, ValueTask> ours,
         Func<int, ValueTask> theirs,
         Goal? goal
-    ) => new(name, "ns/op", baseline, slice => TimeAsync(callers, ours, slice), slice => TimeAsync(callers, theirs, slice), goal);
-
-    internal static async Task<double> TimeAsync(int callers, Func<int, ValueTask> ask, TimeSpan slice)
-    {
-        var began = Stopwatch.GetTimestamp();
-        var end = Duel.EndOf(slice);
-        var asking = Enumerable
-            .Range(0, callers)
-            .Select(caller =>
-                Task.Run(async () =>
-                {
-                    var asked = 0L;
-                    for (; Stopwatch.GetTimestamp() < end; asked++)
-                        await ask(caller);
-                    return asked;
-                })
-            );
-        var all = (await Task.WhenAll(asking)).Sum();
-        return Stopwatch.GetElapsedTime(began).TotalNanoseconds / all;
-    }
+    ) =>
+        new(
+            name,
+            "ns/op",
+            baseline,
+            slice => CallerLoops.TimeAsync(callers, ours, slice),
+            slice => CallerLoops.TimeAsync(callers, theirs, slice),
+            goal
+        );
 
     private static async Task<Row> HandOverAsync(BlockNode one, BlockNode other, int turns, CancellationToken stop)
     {

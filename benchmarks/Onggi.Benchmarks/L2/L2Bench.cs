@@ -101,33 +101,13 @@ internal sealed class L2Bench : IBench
             throw new InvalidOperationException("Memory has answered.");
     }
 
-    private static async Task<double> TimeAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var began = Stopwatch.GetTimestamp();
-        var asked = await AskAsync(callers, ask, Duel.EndOf(slice));
-        return Stopwatch.GetElapsedTime(began).TotalNanoseconds / asked;
-    }
+    // A key of the caller's own.
+    private static Func<int, long, ValueTask<T>> Own<T>(Func<int, ValueTask<T>> ask) =>
+        (caller, turn) => ask((caller * KeysPerCaller) + (int)(turn % KeysPerCaller));
 
-    private static async Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        var asked = await AskAsync(Callers, ask, Duel.EndOf(slice));
-        return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)asked;
-    }
+    private static Task<double> TimeAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.TimeAsync(callers, Own(ask), slice);
 
-    private static async Task<long> AskAsync<T>(int callers, Func<int, ValueTask<T>> ask, long end)
-    {
-        var asking = Enumerable
-            .Range(0, callers)
-            .Select(caller =>
-                Task.Run(async () =>
-                {
-                    var asked = 0L;
-                    for (; Stopwatch.GetTimestamp() < end; asked++)
-                        await ask((caller * KeysPerCaller) + (int)(asked % KeysPerCaller));
-                    return asked;
-                })
-            );
-        return (await Task.WhenAll(asking)).Sum();
-    }
+    private static Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.BytesAsync(Callers, Own(ask), slice);
 }

@@ -121,35 +121,15 @@ internal sealed class SessionBench : IBench
         ];
     }
 
-    private static async Task<double> RateAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var began = Stopwatch.GetTimestamp();
-        var asked = await AskAsync(callers, ask, Duel.EndOf(slice));
-        return asked / Stopwatch.GetElapsedTime(began).TotalSeconds;
-    }
+    // A user of the caller's own.
+    private static Func<int, long, ValueTask<T>> Own<T>(Func<int, ValueTask<T>> ask) =>
+        (caller, turn) => ask((caller * (Users / Callers)) + (int)(turn % (Users / Callers)));
 
-    private static async Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice)
-    {
-        var before = GC.GetTotalAllocatedBytes(precise: true);
-        var asked = await AskAsync(Callers, ask, Duel.EndOf(slice));
-        return (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)asked;
-    }
+    private static Task<double> RateAsync<T>(int callers, Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.RateAsync(callers, Own(ask), slice);
 
-    private static async Task<long> AskAsync<T>(int callers, Func<int, ValueTask<T>> ask, long end)
-    {
-        var asking = Enumerable
-            .Range(0, callers)
-            .Select(caller =>
-                Task.Run(async () =>
-                {
-                    var asked = 0L;
-                    for (; Stopwatch.GetTimestamp() < end; asked++)
-                        await ask((caller * (Users / Callers)) + (int)(asked % (Users / Callers)));
-                    return asked;
-                })
-            );
-        return (await Task.WhenAll(asking)).Sum();
-    }
+    private static Task<double> BytesAsync<T>(Func<int, ValueTask<T>> ask, TimeSpan slice) =>
+        CallerLoops.BytesAsync(Callers, Own(ask), slice);
 
     /// <summary>The same script with the same names and arguments, made once.</summary>
     private sealed class RawTouch

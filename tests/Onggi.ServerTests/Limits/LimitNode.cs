@@ -91,11 +91,3 @@ internal sealed class LimitNode : IAsyncDisposable
         policy.With(LimitRule.Even(2, TimeSpan.FromSeconds(1)));
     }
 }
-
-/// <summary>The system's time, moved.</summary>
-internal sealed class MovedTime(TimeSpan by) : TimeProvider
-{
-    public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + by;
-
-    public override long GetTimestamp() => Stopwatch.GetTimestamp() + (long)(by.TotalSeconds * Stopwatch.Frequency);
-}
