@@ -175,6 +175,16 @@ internal sealed class WaitLines(RedisClient redis, TimeProvider time) : IAsyncDi
         }
     }
 
+    /// <summary>How many wait.</summary>
+    public int Users
+    {
+        get
+        {
+            lock (_gate)
+                return _lines.Values.Sum(static line => line.Users);
+        }
+    }
+
     public WaitLine Join(LockTerms terms)
     {
         lock (_gate)

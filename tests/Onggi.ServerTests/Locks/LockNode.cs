@@ -19,6 +19,7 @@ internal sealed class LockNode : IAsyncDisposable
           "services": { "billing": {} },
           "families": {
             "run": { "key": "locks:run:{id}", "kind": "lock", "ttl": "30s" },
+            "long": { "key": "locks:long:{id}", "kind": "lock", "ttl": "10m" },
             "brief": { "key": "locks:brief:{id}", "kind": "lock", "ttl": "1s" },
             "middle": { "key": "locks:middle:{id}", "kind": "lock", "ttl": "3s" },
             "state": { "key": "cache:state:{id}", "kind": "cache", "ttl": "10m" }
@@ -32,10 +33,20 @@ internal sealed class LockNode : IAsyncDisposable
 
     public OnggiLocks Locks => _host.Services.GetRequiredService<OnggiKeyspace>().Locks;
 
+    /// <summary>Ends when nothing more is asked of the server by the node's start.</summary>
+    public Task SettledAsync() =>
+        Client.Sentinel.Until.TrueAsync(
+            () => Task.FromResult(_host.Services.GetRequiredService<OnggiKeyspace>().Cache.Link.Epoch is not null),
+            "the cache has greeted the server"
+        );
+
     public RedisClient Redis => _host.Services.GetRequiredService<RedisClient>();
 
     /// <summary>A lock with a lease of 30 s.</summary>
     public static LockKey Run(string id) => new(new EntryKey(new KeyFamily("run", "id"), id));
+
+    /// <summary>A lock with a lease of ten minutes: longer than any test lasts, its renewals included.</summary>
+    public static LockKey Long(string id) => new(new EntryKey(new KeyFamily("long", "id"), id));
 
     /// <summary>A lock with a lease of one second.</summary>
     public static LockKey Brief(string id) => new(new EntryKey(new KeyFamily("brief", "id"), id));
