@@ -133,8 +133,9 @@ internal sealed class LockBench : IBench
             stop.ThrowIfCancellationRequested();
             var lease = await one.Locks.AcquireAsync(key, cancellationToken: stop);
             var waiting = other.Locks.AcquireAsync(key, cancellationToken: stop).AsTask();
-            // It has asked, and knows how long to wait.
-            await Task.Delay(2, stop);
+            // It has asked, and waits: what it still does until it is woken is as good as nothing.
+            while (other.Locks.Waiting == 0)
+                await Task.Yield();
             var began = Stopwatch.GetTimestamp();
             var releasing = lease.DisposeAsync();
             var next = await waiting;
