@@ -9,7 +9,7 @@ namespace Onggi.Batches;
 /// <list type="number">
 /// <item>What is about to be changed is dropped here, so that nobody begins with it.</item>
 /// <item>What memory has is answered; the rest goes out together. Where a change is answered, it is dropped once more, on the reading loop.</item>
-/// <item>When all have an end, each takes its result; what was changed is dropped a last time, whatever has become of it.</item>
+/// <item>When all have an end, each takes its result; where a change was not answered, it may be made all the same, so it is dropped a last time.</item>
 /// <item>What was removed is told, and waited for where its family says so.</item>
 /// </list>
 /// </remarks>
@@ -204,7 +204,7 @@ internal sealed class BatchRun(EntryCommands commands, List<BatchEntry> entries,
     private void Forget()
     {
         foreach (var entry in entries)
-            if (entry.IsChange)
+            if (entry.IsChange && entry.Outcome != BatchOutcome.Answered)
                 commands.Forget(entry.WireName);
     }
 
