@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Onggi.Cli.Output;
 using Onggi.Keys;
 using Onggi.Keys.Catalog;
 using Spectre.Console;
