@@ -96,7 +96,15 @@ internal static class Inputs
     /// <summary>Connects to the Redis that was named, or to the environment's, or to the local one.</summary>
     /// <exception cref="ToolException">The connection string is none.</exception>
     /// <exception cref="RedisException">Redis cannot be reached or refuses.</exception>
-    public static async Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken)
+    public static Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken) =>
+        ConnectAsync(connection, static _ => { }, cancellationToken);
+
+    /// <summary>The same with something changed, the user say.</summary>
+    public static async Task<RedisClient> ConnectAsync(
+        string? connection,
+        Action<RedisClientOptions> change,
+        CancellationToken cancellationToken
+    )
     {
         RedisClientOptions options;
         try
@@ -109,6 +117,7 @@ internal static class Inputs
         }
 
         options.ClientName ??= "onggi-cli";
+        change(options);
         return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }
