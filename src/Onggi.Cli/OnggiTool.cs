@@ -75,6 +75,7 @@ internal static class OnggiTool
             KeysCommand.Create(output),
             PingCommand.Create(output),
             AclCommands.Create(output),
+            ConfCommands.Create(output),
         };
 
     private static string NameOf(Command command)

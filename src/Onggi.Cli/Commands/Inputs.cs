@@ -51,9 +51,13 @@ internal static class Inputs
             }
         });
 
-    /// <summary>The file's text.</summary>
+    /// <summary>The catalog's text.</summary>
     /// <exception cref="ToolException">It cannot be read.</exception>
-    public static string ReadCatalog(string file)
+    public static string ReadCatalog(string file) => Read(file, $"Name the catalog, usually {DefaultCatalog}.");
+
+    /// <summary>A file's text.</summary>
+    /// <exception cref="ToolException">It cannot be read.</exception>
+    public static string Read(string file, string advice)
     {
         try
         {
@@ -61,7 +65,7 @@ internal static class Inputs
         }
         catch (Exception problem) when (problem is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new ToolException($"there is no file {file}. Name the catalog, usually {DefaultCatalog}.");
+            throw new ToolException($"there is no file {file}. {advice}");
         }
     }
 
