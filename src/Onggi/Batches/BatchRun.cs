@@ -121,26 +121,11 @@ internal sealed class BatchRun(EntryCommands commands, List<BatchEntry> entries,
 
     private async ValueTask SendAtomicAsync(CancellationToken cancellationToken)
     {
-        var keys = new RedisArg[2 * entries.Count];
-        var args = BatchScript.NewArgs(entries.Count);
-        for (var i = 0; i < entries.Count; i++)
-        {
-            BatchScript.KeysOf(entries[i].WireName).CopyTo(keys, 2 * i);
-            entries[i].WriteArgs(BatchScript.ArgsOf(args, i));
-        }
-
         var batch = commands.NewBatch();
-        var changes = entries.Exists(static entry => entry.IsChange);
         BatchItem<bool> all;
         try
         {
-            all = batch.Add(
-                BatchScript.Script,
-                keys,
-                args,
-                ReadAll,
-                changes ? CommandOptions.None : CommandOptions.Idempotent | CommandOptions.Primary
-            );
+            all = entries.Exists(static entry => entry.IsChange) ? AddScript(batch) : AddReads(batch);
         }
         catch (RedisBusyException error)
         {
@@ -165,6 +150,29 @@ internal sealed class BatchRun(EntryCommands commands, List<BatchEntry> entries,
             }
         }
     }
+
+    private BatchItem<bool> AddScript(RedisBatch batch)
+    {
+        var keys = new RedisArg[2 * entries.Count];
+        var args = BatchScript.NewArgs(entries.Count);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            BatchScript.KeysOf(entries[i].WireName).CopyTo(keys, 2 * i);
+            entries[i].WriteArgs(BatchScript.ArgsOf(args, i));
+        }
+
+        return batch.Add(BatchScript.Script, keys, args, ReadAll);
+    }
+
+    // Who may only read the keys may do that in one step, too.
+    private BatchItem<bool> AddReads(RedisBatch batch) =>
+        batch.Add(
+            CacheStore.ReadScript,
+            entries.ConvertAll(static entry => (RedisArg)entry.WireName).ToArray(),
+            [],
+            ReadAll,
+            CommandOptions.Idempotent | CommandOptions.Primary
+        );
 
     private bool ReadAll(ref RespReader reader)
     {

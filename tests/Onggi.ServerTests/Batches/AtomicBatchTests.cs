@@ -43,6 +43,39 @@ public sealed class AtomicBatchTests(RedisServerFixture fixture) : IClassFixture
     }
 
     [Fact]
+    public async Task Who_may_only_read_reads_in_one_step_too()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using (var writer = await CacheNode.StartAsync(server.ConnectionString))
+            await writer.Cache.SetAsync(CacheNode.Text("read"), "value").Within();
+        await server.CommandAsync(
+            "ACL",
+            "SETUSER",
+            "reader",
+            "on",
+            ">secret",
+            "+@all",
+            "&*",
+            "%R~test:text:*",
+            "~test:onggi:*",
+            "~{test:onggi:*"
+        );
+        await using var node = await CacheNode.StartAsync($"{server.ConnectionString},user=reader,password=secret");
+        var batch = node.Keyspace.AtomicBatch();
+        var read = batch.Get(CacheNode.Text("read"));
+
+        (await batch.SendAsync().Within()).ThrowIfFailed();
+
+        Assert.Equal("value", read.Value.Value);
+        var refused = node.Keyspace.Batch();
+        var set = refused.Set(CacheNode.Text("read"), "other");
+        var get = refused.Get(CacheNode.Text("other"));
+        await refused.SendAsync().Within();
+        Assert.Equal(("NOPERM", Sent.No), (((RedisServerException)set.Error!).Code, set.Sent));
+        Assert.False(get.Value.Found);
+    }
+
+    [Fact]
     public async Task Across_slots_it_is_refused_in_words_that_name_the_families()
     {
         await using var node = await CacheNode.StartAsync(Server.ConnectionString);
