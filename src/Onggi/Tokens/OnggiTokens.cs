@@ -149,10 +149,22 @@ public sealed class OnggiTokens : IAsyncDisposable
     /// <exception cref="InvalidOperationException">Tokens are not configured here.</exception>
     public async ValueTask<TokenVerdict> VerifyAsync(string? token, CancellationToken cancellationToken = default)
     {
-        var setup = Setup;
-        var read = await setup.Access.InspectAsync(token, Now).ConfigureAwait(Rt.Capture);
+        var read = await ReadAsync(token).ConfigureAwait(Rt.Capture);
+        return await ConfirmAsync(read, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>The first half of <see cref="VerifyAsync"/>: all but time and revocation. For who has more to ask about a token, in the flush of the second half.</summary>
+    internal ValueTask<TokenVerdict> ReadAsync(string? token) => Setup.Access.InspectAsync(token, Now);
+
+    /// <summary>Whether it is the token's time, as far as is known here.</summary>
+    internal bool IsTimely(VerifiedToken token) => Setup.Access.Judge(token, Now) == TokenRefusal.None;
+
+    /// <summary>The second half. What it asks of Redis is on its way when it returns.</summary>
+    internal async ValueTask<TokenVerdict> ConfirmAsync(TokenVerdict read, CancellationToken cancellationToken)
+    {
         if (read.Token is not { } verified)
             return Judged(read);
+        var setup = Setup;
         // A clock that is known well refuses without asking; one that is not is asked for in the same flush.
         var isDue = _clock.IsDue;
         if (!isDue && setup.Access.Judge(verified, Now) is not TokenRefusal.None and var early)
@@ -308,6 +320,15 @@ public sealed class OnggiTokens : IAsyncDisposable
             ? _revoker.RevokeFamilyAsync(token.Subject, family, token.SessionId, options ?? RevocationOptions.Default, cancellationToken)
             : RevokeAsync(token, options, cancellationToken);
     }
+
+    /// <summary>The same by the name of the family, for who has kept it.</summary>
+    internal ValueTask<Revocation> RevokeFamilyAsync(
+        string subject,
+        string family,
+        string? sessionId,
+        RevocationOptions options,
+        CancellationToken cancellationToken
+    ) => _revoker.RevokeFamilyAsync(subject, family, sessionId, options, cancellationToken);
 
     /// <summary>Signs one device out by its refresh token. One round trip, none for what is not ours.</summary>
     /// <param name="refreshToken">The refresh token as it came, current or old.</param>
