@@ -157,7 +157,9 @@ internal sealed class BearerHandler(
     {
         var text = new StringBuilder(Bearer);
         if (Options.Realm is { } realm)
-            text.Append($" realm=\"{realm.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"");
+            text.Append(
+                $" realm=\"{realm.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\""
+            );
         if (error is not null)
             text.Append($"{(text.Length > Bearer.Length ? "," : "")} error=\"{error}\"");
         return text.ToString();

@@ -74,11 +74,7 @@ public sealed class OnggiSignIn
     /// <param name="reason">For the events, a word of yours.</param>
     /// <param name="cancellationToken">Ends the wait; it may be done all the same.</param>
     /// <exception cref="RedisException">It is not known to be done: say it again.</exception>
-    public async ValueTask SignOutAsync(
-        VerifiedToken token,
-        string reason = "signed_out",
-        CancellationToken cancellationToken = default
-    )
+    public async ValueTask SignOutAsync(VerifiedToken token, string reason = "signed_out", CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(token);
         await _tokens.RevokeFamilyAsync(token, new RevocationOptions { Reason = reason }, cancellationToken);
@@ -141,13 +137,7 @@ public sealed class OnggiSignIn
                 : 0;
     }
 
-    private async ValueTask EndTokensAsync(
-        string user,
-        string? family,
-        string handle,
-        string reason,
-        CancellationToken cancellationToken
-    )
+    private async ValueTask EndTokensAsync(string user, string? family, string handle, string reason, CancellationToken cancellationToken)
     {
         if (family is not null)
             await _tokens.RevokeFamilyAsync(user, family, handle, new RevocationOptions { Reason = reason }, cancellationToken);

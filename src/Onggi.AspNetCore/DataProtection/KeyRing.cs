@@ -189,7 +189,11 @@ internal sealed class KeyRing : IXmlRepository
 /// <summary>What the key ring says. Names of elements only: the elements are keys.</summary>
 internal static partial class KeyRingLog
 {
-    [LoggerMessage(8500, LogLevel.Error, "The field {Name} of the key ring {Key} is not XML and is left out. Somebody else has written it.")]
+    [LoggerMessage(
+        8500,
+        LogLevel.Error,
+        "The field {Name} of the key ring {Key} is not XML and is left out. Somebody else has written it."
+    )]
     public static partial void Unreadable(ILogger logger, string key, string name);
 
     [LoggerMessage(8501, LogLevel.Warning, "Redis has lost {Name} of the key ring {Key}; this process puts it back.")]
@@ -198,7 +202,11 @@ internal static partial class KeyRingLog
     [LoggerMessage(8502, LogLevel.Warning, "Put {Count} elements back into the key ring {Key}, which Redis had lost.")]
     public static partial void PutBack(ILogger logger, long count, string key);
 
-    [LoggerMessage(8503, LogLevel.Warning, "Elements of the key ring {Key} could not be put back: {Reason} It is tried at the next connection.")]
+    [LoggerMessage(
+        8503,
+        LogLevel.Warning,
+        "Elements of the key ring {Key} could not be put back: {Reason} It is tried at the next connection."
+    )]
     public static partial void NotPutBack(ILogger logger, string key, string reason);
 
     [LoggerMessage(

@@ -21,10 +21,7 @@ public static class OnggiWebSessionExtensions
         /// <summary>Adds sessions for <c>app.UseSession()</c>, in place of <c>AddSession</c>. It needs a family of the catalog, which is looked for when the host starts. When Redis fails: see <see cref="OnggiWebSessionOptions"/>.</summary>
         /// <param name="configure">Sets ASP.NET's options: cookie, idle time; <c>null</c> leaves them as they are.</param>
         /// <param name="store">Sets ours; <c>null</c> leaves them as they are.</param>
-        public IServiceCollection AddOnggiWebSession(
-            Action<SessionOptions>? configure = null,
-            Action<OnggiWebSessionOptions>? store = null
-        )
+        public IServiceCollection AddOnggiWebSession(Action<SessionOptions>? configure = null, Action<OnggiWebSessionOptions>? store = null)
         {
             var options = new OnggiWebSessionOptions();
             store?.Invoke(options);

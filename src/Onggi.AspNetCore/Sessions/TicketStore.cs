@@ -198,7 +198,9 @@ internal sealed class TicketStore(
     private static bool TryReadNote(AuthenticationTicket ticket, out long version, out string user)
     {
         (version, user) = (0, "");
-        if (!ticket.Properties.Items.TryGetValue(Note, out var note) || note?.IndexOf(' ', StringComparison.Ordinal) is not ( > 0 and var at))
+        if (
+            !ticket.Properties.Items.TryGetValue(Note, out var note) || note?.IndexOf(' ', StringComparison.Ordinal) is not (> 0 and var at)
+        )
             return false;
         user = note[(at + 1)..];
         return long.TryParse(note.AsSpan(0, at), CultureInfo.InvariantCulture, out version);

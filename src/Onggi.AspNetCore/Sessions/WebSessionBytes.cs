@@ -24,6 +24,7 @@ internal sealed class WebSessionBytes(RedisClient redis, string name, TimeSpan i
     private readonly RedisArg[] _names = [name];
     private byte[] _read = [];
     private byte[]? _next;
+    private bool _wasRead;
 
     /// <summary>Whether nothing is left in the session that is to be written.</summary>
     public Func<bool> IsEmpty { get; set; } = static () => false;
@@ -54,10 +55,12 @@ internal sealed class WebSessionBytes(RedisClient redis, string name, TimeSpan i
 
     private byte[]? Opened(byte[]? held)
     {
-        if (held is not { Length: >= BirthLength })
-            return null;
-        _read = held[..BirthLength];
-        return held[BirthLength..];
+        var isThere = held is { Length: >= BirthLength };
+        // Only what was read first was read by the application: ASP.NET looks again before it writes, to log whether there was anything.
+        if (!_wasRead && isThere)
+            _read = held![..BirthLength];
+        _wasRead = true;
+        return isThere ? held![BirthLength..] : null;
     }
 
     private Command Commit(byte[] value)

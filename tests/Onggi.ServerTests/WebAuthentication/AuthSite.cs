@@ -210,7 +210,9 @@ internal sealed class AuthSite : IAsyncDisposable
             (string user, string role, HttpContext http) =>
                 http.SignInAsync(
                     Scheme,
-                    new ClaimsPrincipal(new ClaimsIdentity([new("sub", user), new(ClaimTypes.Role, role)], "password", "sub", ClaimTypes.Role))
+                    new ClaimsPrincipal(
+                        new ClaimsIdentity([new("sub", user), new(ClaimTypes.Role, role)], "password", "sub", ClaimTypes.Role)
+                    )
                 )
         );
         _app.MapPost("/cookie/out", (HttpContext http) => http.SignOutAsync(Scheme));

@@ -253,7 +253,9 @@ public sealed class BearerTests(RedisServerFixture fixture) : IClassFixture<Redi
         var access = site.Tokens.Setup.Access;
         var refresh = RefreshToken.First(named, access.Audiences[0], "family", site.Tokens.Setup.Secret());
         await Task.CompletedTask;
-        return access.Sign(refresh, "an-id", withFamily: false, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), TimeSpan.FromMinutes(5)).Text;
+        return access
+            .Sign(refresh, "an-id", withFamily: false, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), TimeSpan.FromMinutes(5))
+            .Text;
     }
 
     /// <summary>What somebody makes of a good token who has not the key.</summary>
