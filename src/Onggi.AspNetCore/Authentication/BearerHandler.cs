@@ -66,7 +66,8 @@ internal sealed class BearerHandler(
         if (read.Token is not null && handle is null && Options.Session == SessionCheck.Required)
             return AuthenticateResult.Fail("The token names no session.");
         // A token whose time is over must not lengthen a session's life; whether it is, may be known better after Redis was asked.
-        var touching = handle is not null && tokens.IsTimely(read.Token!) ? TouchAsync(read.Token!, handle) : null;
+        var isUnasked = tokens.IsTakenUnasked && !Options.RequireConfirmed;
+        var touching = handle is not null && !isUnasked && tokens.IsTimely(read.Token!) ? TouchAsync(read.Token!, handle) : null;
         TokenVerdict verdict;
         try
         {
@@ -82,7 +83,10 @@ internal sealed class BearerHandler(
             return AuthenticateResult.Fail($"The token was refused: {verdict.Refusal}.");
         if (!verdict.IsConfirmed && Options.RequireConfirmed)
             return Unknown();
-        var (session, isSure) = handle is null ? (null, true) : await FoundAsync(touching ?? TouchAsync(token, handle));
+        var (session, isSure) =
+            handle is null ? (null, true)
+            : isUnasked ? (null, false)
+            : await FoundAsync(touching ?? TouchAsync(token, handle));
         if (handle is not null && session is null && isSure && !WebMutants.DeadSessions)
             return AuthenticateResult.Fail("The session of the token has ended.");
         return await AcceptAsync(new OnggiCaller(token, session, verdict.IsConfirmed && isSure));

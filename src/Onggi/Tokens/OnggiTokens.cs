@@ -19,21 +19,19 @@ public sealed class OnggiTokens : IAsyncDisposable
     internal static readonly TimeSpan StampTolerance = TimeSpan.FromSeconds(5);
 
     private const int MostAttempts = 4;
-    private static readonly TimeSpan OneLine = TimeSpan.FromMinutes(1);
 
     private readonly RedisClient _redis;
     private readonly TokenOptions _options;
     private readonly TokensMetrics _metrics;
     private readonly ILogger<OnggiTokens> _logger;
-    private readonly TimeProvider _time;
     private readonly TokenStore _store;
     private readonly ServerClock _clock;
     private readonly RecentRevocations _recent;
     private readonly TokenNotices _notices;
     private readonly Revoker _revoker;
+    private readonly TokenWatch _watch;
     private readonly Lazy<TokenSetup> _setup;
     private volatile TokenKeyRing? _keys;
-    private long _lastUnconfirmed = long.MinValue;
 
     internal OnggiTokens(
         RedisClient redis,
@@ -46,10 +44,11 @@ public sealed class OnggiTokens : IAsyncDisposable
         TimeProvider time
     )
     {
-        (_redis, _options, _keys, _logger, _time) = (redis, options, keys, logger, time);
+        (_redis, _options, _keys, _logger) = (redis, options, keys, logger);
         _metrics = new TokensMetrics(meters);
         _store = new TokenStore(redis);
         _clock = new ServerClock(time);
+        _watch = new TokenWatch(redis, time, logger);
         _recent = new RecentRevocations(redis, options.RememberedRevocations, _metrics, logger, time);
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
@@ -159,6 +158,9 @@ public sealed class OnggiTokens : IAsyncDisposable
     /// <summary>Whether it is the token's time, as far as is known here.</summary>
     internal bool IsTimely(VerifiedToken token) => Setup.Access.Judge(token, Now) == TokenRefusal.None;
 
+    /// <summary>Whether tokens are taken unasked at the moment: that is allowed, and Redis is away as far as is known.</summary>
+    internal bool IsTakenUnasked => _options.AcceptUnconfirmed && _watch.IsAway;
+
     /// <summary>The second half. What it asks of Redis is on its way when it returns.</summary>
     internal async ValueTask<TokenVerdict> ConfirmAsync(TokenVerdict read, CancellationToken cancellationToken)
     {
@@ -169,11 +171,15 @@ public sealed class OnggiTokens : IAsyncDisposable
         var isDue = _clock.IsDue;
         if (!isDue && setup.Access.Judge(verified, Now) is not TokenRefusal.None and var early)
             return Judged(TokenVerdict.Refused(early));
+        if (_options.AcceptUnconfirmed && !_watch.MayAsk())
+            return Unasked(read, verified, "it is known to be away.");
+        var began = _watch.Now;
         var asking = isDue ? _clock.AskAsync(_redis, cancellationToken).AsTask() : Task.CompletedTask;
         try
         {
             var (isDenied, epoch) = await _store.ReadAsync(setup.Names, verified, cancellationToken).ConfigureAwait(Rt.Capture);
             await asking.ConfigureAwait(Rt.Capture);
+            _watch.Answered();
             var refusal = setup.Access.Judge(verified, Now);
             if (refusal == TokenRefusal.None)
                 refusal =
@@ -193,9 +199,8 @@ public sealed class OnggiTokens : IAsyncDisposable
                 throw;
             }
 
-            SayUnconfirmed(failure);
-            var refusal = setup.Access.Judge(verified, Now);
-            return Judged(refusal == TokenRefusal.None ? read : TokenVerdict.Refused(refusal));
+            _watch.Failed(failure, began);
+            return Unasked(read, verified, failure.Message);
         }
     }
 
@@ -377,6 +382,13 @@ public sealed class OnggiTokens : IAsyncDisposable
 
     private static long Ms(TimeSpan span) => (long)span.TotalMilliseconds;
 
+    private TokenVerdict Unasked(TokenVerdict read, VerifiedToken verified, string reason)
+    {
+        _watch.SayUnconfirmed(reason);
+        var refusal = Setup.Access.Judge(verified, Now);
+        return Judged(refusal == TokenRefusal.None ? read : TokenVerdict.Refused(refusal));
+    }
+
     // The stamp was off, or older than a sign-out: the server's time, and above the epoch.
     private long Correct(TokenAnswer answer, long asking, int attempt)
     {
@@ -429,16 +441,5 @@ public sealed class OnggiTokens : IAsyncDisposable
                 OnggiEventTypes.AuthTokenIssued,
                 new TokenIssued(tokens.Subject, tokens.TokenId, tokens.FamilyId, tokens.SessionId, tokens.AccessExpiresAt, isRefreshed)
             );
-    }
-
-    private void SayUnconfirmed(RedisException failure)
-    {
-        var now = _time.GetTimestamp();
-        var last = Interlocked.Read(ref _lastUnconfirmed);
-        if (
-            (last == long.MinValue || _time.GetElapsedTime(last, now) > OneLine)
-            && Interlocked.CompareExchange(ref _lastUnconfirmed, now, last) == last
-        )
-            TokensLog.Unconfirmed(_logger, failure.Message);
     }
 }

@@ -213,6 +213,44 @@ public sealed class BearerTests(RedisServerFixture fixture) : IClassFixture<Redi
     }
 
     [Fact]
+    public async Task While_Redis_hangs_and_unconfirmed_tokens_are_taken_one_caller_a_second_waits_and_the_others_do_not()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var site = await AuthSite.StartAsync(
+            server.ConnectionString,
+            static onggi =>
+            {
+                onggi.CommandTimeout = TimeSpan.FromSeconds(3);
+                onggi.Tokens.AcceptUnconfirmed = true;
+            }
+        );
+        var naming = await NamingAsync(site);
+        var issued = await site.Tokens.IssueAsync(new TokenRequest { Subject = "ann" });
+        Assert.True((await site.Tokens.VerifyAsync(issued.AccessToken)).IsConfirmed);
+        server.Pause();
+        await site.GetAsync("/bearer", issued.AccessToken);
+
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        var slow = 0;
+        for (var asked = 0; asked < 30; asked++)
+        {
+            var began = watch.Elapsed;
+            Assert.Equal("ann|||False", await TextAsync(await site.GetAsync("/session", naming)));
+            slow += watch.Elapsed - began > TimeSpan.FromSeconds(2) ? 1 : 0;
+        }
+
+        server.Resume();
+        // Thirty who wait would take a minute and a half.
+        Assert.True(slow <= 10, $"{slow} of 30 waited, {watch.Elapsed.TotalSeconds:0} s in all.");
+        // And what was revoked is looked at again.
+        await site.Tokens.RevokeFamilyAsync((await site.Tokens.InspectAsync(issued.AccessToken)).Token!);
+        await Client.Sentinel.Until.TrueAsync(
+            async () => (await site.GetAsync("/bearer", issued.AccessToken)).StatusCode == HttpStatusCode.Unauthorized,
+            "the revoked token is refused"
+        );
+    }
+
+    [Fact]
     public async Task A_host_without_what_its_schemes_need_does_not_start_and_says_why()
     {
         var noIssuer = await Assert.ThrowsAsync<InvalidOperationException>(() =>

@@ -87,6 +87,25 @@ public sealed class WebSessionTests(RedisServerFixture fixture) : IClassFixture<
     }
 
     [Fact]
+    public async Task A_request_that_does_not_use_its_session_only_lengthens_its_life()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var site = await AuthSite.StartAsync(server.ConnectionString);
+        var cookie = await BeginAsync(site, "book");
+        var key = (await server.CommandAsync("KEYS", "test:cache:web-session:*"))!;
+        await server.CommandAsync("PEXPIRE", key, "60000");
+        await server.CommandAsync("CONFIG", "RESETSTAT");
+
+        Assert.Equal(HttpStatusCode.OK, (await site.GetAsync("/open", cookie: cookie)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await site.GetAsync("/open")).StatusCode);
+
+        var statistics = await server.CommandAsync("INFO", "commandstats");
+        Assert.DoesNotContain("cmdstat_getex", statistics, StringComparison.Ordinal);
+        Assert.Contains("cmdstat_pexpire:calls=1,", statistics, StringComparison.Ordinal);
+        Assert.True(int.Parse((await server.CommandAsync("TTL", key))!) > 60);
+    }
+
+    [Fact]
     public async Task A_session_that_is_emptied_leaves_nothing_also_when_Redis_is_full()
     {
         await using var server = await RedisServerProcess.StartAsync("--maxmemory-policy", "noeviction");
