@@ -66,19 +66,23 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
     }
 
     public ValueTask<Session?> TouchAsync(SessionId id, bool withData, CancellationToken cancellationToken) =>
-        TouchAsync(keys.Of(id), withData, cancellationToken);
+        TouchAsync(keys.Of(id), withData, isShown: true, cancellationToken);
 
     /// <summary>The same by a handle, which must be one of the user's.</summary>
     public ValueTask<Session?> TouchAsync(string partition, string handle, bool withData, CancellationToken cancellationToken) =>
-        TouchAsync(keys.Of(partition, handle), withData, cancellationToken);
+        TouchAsync(keys.Of(partition, handle), withData, isShown: false, cancellationToken);
 
-    private ValueTask<Session?> TouchAsync(SessionNames names, bool withData, CancellationToken cancellationToken)
+    private ValueTask<Session?> TouchAsync(SessionNames names, bool withData, bool isShown, CancellationToken cancellationToken)
     {
         try
         {
             // Names and arguments are written before the call returns.
             return redis.Router.SendAsync(
-                new Command(_scripts.Touch, [names.Session, names.Index, names.Meta], [names.Handle, _touchEveryMs, withData ? "1" : "0"]),
+                new Command(
+                    _scripts.Touch,
+                    [names.Session, names.Index, names.Meta],
+                    [names.Handle, _touchEveryMs, withData ? "1" : "0", isShown ? "1" : "0"]
+                ),
                 names.HandleText,
                 SessionReplies.Touched,
                 CommandOptions.Idempotent,
