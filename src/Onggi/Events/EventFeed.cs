@@ -22,6 +22,9 @@ internal sealed class EventFeed : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<RedisServerException?> _firstAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new(); // Guards the count.
+    private (string? Epoch, long Sequence) _count;
+    private bool _isBusy;
     private volatile RedisSubscription? _subscription;
     private Task _loop = Task.CompletedTask;
 
@@ -59,6 +62,9 @@ internal sealed class EventFeed : IAsyncDisposable
     /// <summary>A feature wants it too, so it stays when the last handler leaves.</summary>
     public bool Stands { get; set; }
 
+    /// <summary>Redis does not let us look at the count.</summary>
+    public bool IsUnwatched { get; set; }
+
     /// <summary>Redis has confirmed the subscription on the present connection.</summary>
     public bool IsOpen => _subscription?.WhenActiveAsync(CancellationToken.None).IsCompletedSuccessfully == true;
 
@@ -70,6 +76,36 @@ internal sealed class EventFeed : IAsyncDisposable
         // The loop outlives the caller: it must not carry the caller's request or activity along.
         using var flow = Rt.WithoutFlow();
         _loop = RunAsync();
+    }
+
+    /// <summary>An event with a number has arrived.</summary>
+    public void Heard(string? epoch, long sequence)
+    {
+        lock (_gate)
+            (_count, _isBusy) = ((epoch, sequence), true);
+    }
+
+    /// <summary>Whether events have arrived since this was asked last.</summary>
+    public bool TakeIsBusy()
+    {
+        lock (_gate)
+        {
+            var was = _isBusy;
+            _isBusy = false;
+            return was;
+        }
+    }
+
+    /// <summary>Whether a count is another than what was heard last, or seen by this last; then it counts as seen.</summary>
+    public bool IsBehind(string? epoch, long sequence)
+    {
+        lock (_gate)
+        {
+            if (_isBusy || _count == (epoch, sequence))
+                return false;
+            _count = (epoch, sequence);
+            return true;
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -2,22 +2,24 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
+using Onggi.Events.Replay;
 
 namespace Onggi.Events;
 
 /// <summary>The channels that this process listens to, and who gets what they bring: the features, and the handlers' subscriptions.</summary>
-internal sealed class EventFeeds(
-    RedisClient redis,
-    EventNames names,
-    EventsMetrics metrics,
-    OwnEvents own,
-    ILogger logger,
-    TimeProvider time
-) : IAsyncDisposable
+internal sealed class EventFeeds : IAsyncDisposable
 {
     private const long Never = long.MinValue;
 
     private static readonly TimeSpan OneBurst = TimeSpan.FromSeconds(1);
+
+    private readonly RedisClient _redis;
+    private readonly EventNames _names;
+    private readonly OwnEvents _own;
+    private readonly EventsMetrics _metrics;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly EventWatch _watch;
 
     private readonly HandlerList<Action<EventNotice>> _received = new();
     private readonly HandlerList<Action> _interrupted = new();
@@ -27,6 +29,17 @@ internal sealed class EventFeeds(
     private ImmutableArray<EventSubscription> _toAll = [];
     private bool _disposed;
     private long _lastInterruption = Never;
+
+    /// <param name="redis">Connected or not.</param>
+    /// <param name="names">Say where events are published.</param>
+    /// <param name="own">What this process has published.</param>
+    /// <param name="tools">What subscriptions work with.</param>
+    public EventFeeds(RedisClient redis, EventNames names, OwnEvents own, SubscriptionTools tools)
+    {
+        (_redis, _names, _own) = (redis, names, own);
+        (_metrics, _logger, _time) = (tools.Metrics, tools.Logger, tools.Time);
+        _watch = new EventWatch(tools.Ring, tools.Options.CheckEvery, _time, Handled, MarkAll);
+    }
 
     /// <summary>Whether Redis has confirmed every subscription that is wanted.</summary>
     public bool IsListening
@@ -40,7 +53,7 @@ internal sealed class EventFeeds(
 
     /// <summary>How long ago events did not arrive by themselves; <c>null</c> when they always did.</summary>
     public TimeSpan? SinceInterruption =>
-        Interlocked.Read(ref _lastInterruption) is not Never and var then ? time.GetElapsedTime(then) : null;
+        Interlocked.Read(ref _lastInterruption) is not Never and var then ? _time.GetElapsedTime(then) : null;
 
     /// <summary>Adds a feature that hears every event.</summary>
     public IDisposable OnReceived(Action<EventNotice> handler) => _received.Add(handler);
@@ -80,6 +93,7 @@ internal sealed class EventFeeds(
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             var subscription = make(RemoveAsync);
+            _watch.Start();
             EventFeed[] feeds = [.. types.Select(FeedOf)];
             if (type is null)
                 _toAll = _toAll.Add(subscription);
@@ -104,14 +118,14 @@ internal sealed class EventFeeds(
         try
         {
             var answers = await Task.WhenAll(feeds.Select(feed => feed.FirstAnswer))
-                .WaitAsync(redis.Options.ConnectTimeout, time, cancellationToken)
+                .WaitAsync(_redis.Options.ConnectTimeout, _time, cancellationToken)
                 .ConfigureAwait(Rt.Capture);
             return answers.FirstOrDefault(answer => answer is not null);
         }
         catch (TimeoutException)
         {
             foreach (var feed in feeds.Where(feed => !feed.FirstAnswer.IsCompleted))
-                EventsLog.FeedWaiting(logger, feed.Type);
+                EventsLog.FeedWaiting(_logger, feed.Type);
             return null;
         }
     }
@@ -137,9 +151,12 @@ internal sealed class EventFeeds(
             return;
         }
 
-        metrics.Received(type);
+        _metrics.Received(type);
         TellFeatures(type, envelope);
-        foreach (var subscription in SubscriptionsTo(type))
+        var (feed, subscriptions) = Of(type);
+        if (envelope.Sequence is { } number)
+            feed?.Heard(envelope.Epoch, number);
+        foreach (var subscription in subscriptions)
             subscription.Offer(type, envelope);
     }
 
@@ -157,22 +174,37 @@ internal sealed class EventFeeds(
             _feeds.Clear();
         }
 
+        await _watch.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Task.WhenAll(feeds.Select(feed => feed.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
         await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
     }
 
-    private ImmutableArray<EventSubscription> SubscriptionsTo(string type)
+    private (EventFeed? Feed, ImmutableArray<EventSubscription> Subscriptions) Of(string type)
     {
-        EventFeed? feed;
         lock (_gate)
-            feed = _feeds.GetValueOrDefault(type);
-        var (those, all) = (feed?.Subscriptions ?? [], _toAll);
-        return all.IsEmpty ? those : those.AddRange(all);
+        {
+            var feed = _feeds.GetValueOrDefault(type);
+            var those = feed?.Subscriptions ?? [];
+            return (feed, _toAll.IsEmpty ? those : those.AddRange(_toAll));
+        }
+    }
+
+    // The feeds that somebody handles events of.
+    private IReadOnlyList<EventFeed> Handled()
+    {
+        lock (_gate)
+            return [.. _feeds.Values.Where(feed => !_toAll.IsEmpty || !feed.Subscriptions.IsEmpty)];
+    }
+
+    private void MarkAll(string type)
+    {
+        foreach (var subscription in Of(type).Subscriptions)
+            _ = subscription.Mark(type);
     }
 
     private void TellFeatures(string type, EventEnvelope envelope)
     {
-        var isOwn = own.Take(envelope.Id);
+        var isOwn = _own.Take(envelope.Id);
         var handlers = _received.Handlers;
         if (handlers.IsEmpty)
             return;
@@ -193,7 +225,7 @@ internal sealed class EventFeeds(
             }
             catch (Exception failure)
             {
-                EventsLog.FeatureFailed(logger, type, envelope.Id, failure);
+                EventsLog.FeatureFailed(_logger, type, envelope.Id, failure);
             }
         }
     }
@@ -202,10 +234,10 @@ internal sealed class EventFeeds(
     {
         // A lost link interrupts every type at nearly the same time: each is counted and told, one is said.
         var isFirst = SinceInterruption is not { } since || since >= OneBurst;
-        Interlocked.Exchange(ref _lastInterruption, time.GetTimestamp());
-        metrics.Interrupted(type);
+        Interlocked.Exchange(ref _lastInterruption, _time.GetTimestamp());
+        _metrics.Interrupted(type);
         if (isFirst)
-            EventsLog.Interrupted(logger, type);
+            EventsLog.Interrupted(_logger, type);
         Began(type);
     }
 
@@ -220,18 +252,17 @@ internal sealed class EventFeeds(
             }
             catch (Exception failure)
             {
-                EventsLog.FeatureFailed(logger, type, "", failure);
+                EventsLog.FeatureFailed(_logger, type, "", failure);
             }
         }
 
-        foreach (var subscription in SubscriptionsTo(type))
-            _ = subscription.Mark(type);
+        MarkAll(type);
     }
 
     private void Drop(string type, string reason, string problem)
     {
-        metrics.Dropped(type, reason);
-        EventsLog.Unreadable(logger, type, problem);
+        _metrics.Dropped(type, reason);
+        EventsLog.Unreadable(_logger, type, problem);
     }
 
     // Under the gate. A feed waits for nobody: it starts by itself and goes on trying.
@@ -239,7 +270,7 @@ internal sealed class EventFeeds(
     {
         if (_feeds.TryGetValue(type, out var feed))
             return feed;
-        feed = new EventFeed(type, names, redis, Receive, Began, logger, time);
+        feed = new EventFeed(type, _names, _redis, Receive, Began, _logger, _time);
         _feeds.Add(type, feed);
         feed.Start();
         return feed;

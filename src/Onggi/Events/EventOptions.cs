@@ -33,6 +33,10 @@ public sealed class EventOptions
     /// <value>Default 10 s.</value>
     public TimeSpan ReplayTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How often to look, for types that are handled and silent, whether Redis counts further than what was heard. One round trip for each; <see cref="TimeSpan.Zero"/> for never.</summary>
+    /// <value>Default 5 s.</value>
+    public TimeSpan CheckEvery { get; set; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Whether events are published on channels that belong to slots: on a cluster, the servers of one slot then have the work, not all. Whoever publishes and whoever listens must agree.</summary>
     /// <value>Default <c>null</c>: on a cluster yes, elsewhere no.</value>
     public bool? Sharded { get; set; }
@@ -83,6 +87,11 @@ internal static class EventOptionsValidator
             result.AddError(
                 $"is {options.ReplayTimeout}, but events that arrive wait for it, and after minutes the ring has nothing left of what was missed. Write a time from 00:00:00 (do not wait) to {LongestReplay}, for example 00:00:10.",
                 $"{path}:{nameof(EventOptions.ReplayTimeout)}"
+            );
+        if (options.CheckEvery < TimeSpan.Zero)
+            result.AddError(
+                $"is {options.CheckEvery}, but nobody looks before the last look. Write 00:00:00 for never, or a time, for example 00:00:05.",
+                $"{path}:{nameof(EventOptions.CheckEvery)}"
             );
     }
 }

@@ -79,6 +79,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
+        await UntilAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
         await orders.ListeningAsync();
         // An event with a number would show the hole; one of a program without Onggi does not.
@@ -97,6 +98,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
+        await UntilAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
 
         await UntilAsync(() => heard.Count == 4);
@@ -133,6 +135,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var gaps = new ConcurrentQueue<EventGap>();
         await using var subscription = await SubscribeAsync(orders, heard, gaps);
         await PublishAsync(users, 2);
+        await UntilAsync(() => heard.Count == 2);
         await MissAsync(orders, () => PublishAsync(users, 20));
 
         await UntilAsync(() => heard.Contains(22));
@@ -153,6 +156,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
+        await UntilAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
         await UntilAsync(() => heard.Count == 2);
         await PublishAsync(users, 1);
@@ -171,6 +175,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var gaps = new ConcurrentQueue<EventGap>();
         await using var subscription = await SubscribeAsync(orders, heard, gaps);
         await PublishAsync(users, 3);
+        await UntilAsync(() => heard.Count == 3);
         await MissAsync(
             orders,
             async () =>
@@ -339,6 +344,77 @@ public sealed class EventReplayTests : IAsyncLifetime
 
         Assert.Equal([1, 2, -3, 5], heard);
         await orders.LoggedAsync(7013);
+    }
+
+    [Fact]
+    public async Task An_event_that_did_not_arrive_is_noticed_though_none_comes_after_it()
+    {
+        await using var users = await StartAsync();
+        await using var orders = await StartAsync("orders", static options => options.Events.CheckEvery = TimeSpan.FromMilliseconds(50));
+        var heard = new ConcurrentQueue<long>();
+        await using var subscription = await SubscribeAsync(orders, heard, []);
+        await PublishAsync(users, 1);
+        await UntilAsync(() => heard.Count == 1);
+
+        // Numbered and kept, but published where nobody listens.
+        await users.Redis.EvalAsync(
+            EventPublisher.Script,
+            [Head, Ring],
+            [
+                "elsewhere",
+                "PUBLISH",
+                "new epoch",
+                "{\"id\":\"two\",\"data\":{\"userId\":\"1\",\"name\":\"x\"}}",
+                "two",
+                100,
+                100_000,
+                60_000,
+            ],
+            EventPublisher.Answer
+        );
+        await UntilAsync(() => heard.Count == 2);
+
+        Assert.Equal([1, 2], heard);
+    }
+
+    [Fact]
+    public async Task The_ring_can_be_read_by_numbers_and_by_times()
+    {
+        await using var users = await StartAsync();
+        await PublishAsync(users, 300);
+        var between = await TimeAsync();
+        while (await TimeAsync() < between.AddMilliseconds(5)) { }
+        await PublishAsync(users, 300);
+
+        async Task<(long First, long Last, int Count)> ReadAsync(EventRange range)
+        {
+            var numbers = await users
+                .Events.ReadRecentAsync(ServiceHost.UserDeleted, range)
+                .Select(static one => one.Sequence!.Value)
+                .ToListAsync();
+            Assert.Equal(numbers.Order(), numbers);
+            return (numbers[0], numbers[^1], numbers.Count);
+        }
+
+        Assert.Equal((1, 600, 600), await ReadAsync(default));
+        Assert.Equal((5, 7, 3), await ReadAsync(new EventRange { FromSequence = 5, ToSequence = 7 }));
+        Assert.Equal((1, 300, 300), await ReadAsync(new EventRange { To = between }));
+        Assert.Equal((301, 600, 300), await ReadAsync(new EventRange { From = between.AddMilliseconds(1) }));
+        Assert.Equal(
+            "x300",
+            (await users.Events.ReadRecentAsync("user.deleted", new EventRange { FromSequence = 600 }).SingleAsync())
+                .Data.GetProperty("name")
+                .GetString()
+        );
+        Assert.Empty(await users.Events.ReadRecentAsync(ServiceHost.UserUpdated).ToListAsync());
+    }
+
+    private async Task<DateTimeOffset> TimeAsync()
+    {
+        var parts = (await _server.CommandAsync("TIME"))!.Split('\n');
+        return DateTimeOffset
+            .FromUnixTimeSeconds(long.Parse(parts[0], System.Globalization.CultureInfo.InvariantCulture))
+            .AddMicroseconds(long.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture));
     }
 
     // A gap stands among the numbers as its first one, negative.
