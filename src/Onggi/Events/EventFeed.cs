@@ -124,7 +124,7 @@ internal sealed class EventFeed : IAsyncDisposable
             try
             {
                 var sharded = await _names.IsShardedAsync(_stop.Token).ConfigureAwait(Rt.Capture);
-                channel = _names.Channel(Type, sharded);
+                channel = sharded ? _names.Of(Type).SlotChannel : _names.Of(Type).Channel;
                 _subscription = sharded ? _redis.SubscribeSharded(channel) : _redis.Subscribe(channel);
                 await using (_subscription.ConfigureAwait(Rt.Capture))
                     await ReadAsync(_subscription, channel).ConfigureAwait(Rt.Capture);

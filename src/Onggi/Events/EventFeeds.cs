@@ -213,7 +213,7 @@ internal sealed class EventFeeds : IAsyncDisposable
             Type = type,
             Source = envelope.Source,
             Metadata = envelope.Metadata,
-            Data = envelope.Data.IsEmpty ? default : JsonElement.Parse(envelope.Data.Span),
+            Json = envelope.Data,
             IsOwn = isOwn,
             IsForeign = envelope.Sequence is null,
         };

@@ -1,22 +1,24 @@
+using System.Collections.Concurrent;
 using Onggi.Client;
 using Onggi.Keys;
 
 namespace Onggi.Events;
 
 /// <summary>What the events of a type are called in Redis, and how long they stay readable.</summary>
+/// <param name="Head">The hash with the count.</param>
+/// <param name="Ring">The stream with the last events, in the slot of the head.</param>
+/// <param name="Channel">Where all servers of a cluster hear them.</param>
+/// <param name="SlotChannel">Where the servers of the head's slot hear them.</param>
+/// <param name="KeptMs">For how long the ring keeps an event at least.</param>
+internal sealed record EventPlaces(string Head, string Ring, string Channel, string SlotChannel, long KeptMs);
+
+/// <summary>Where events of a type are in Redis.</summary>
 internal sealed class EventNames(Keyspace keyspace, EventOptions options, RedisClient redis)
 {
-    /// <summary>The hash with the count.</summary>
-    public string Head(string type) => $"{keyspace.Prefix}events:head:{type}";
+    private readonly ConcurrentDictionary<string, EventPlaces> _places = new(StringComparer.Ordinal);
 
-    /// <summary>The stream with the last events, in the slot of the head.</summary>
-    public string Ring(string type) => $"{{{Head(type)}}}:ring";
-
-    /// <summary>For how long the ring keeps an event at least.</summary>
-    public TimeSpan KeptFor(string type) => keyspace.EventTtlOf(type);
-
-    /// <summary>Where it is published; known only when it is known whether there is one server or a cluster.</summary>
-    public string Channel(string type, bool sharded) => sharded ? $"{{{Head(type)}}}:ch" : keyspace.ChannelOf(type);
+    /// <summary>Of a type that the catalog knows.</summary>
+    public EventPlaces Of(string type) => _places.TryGetValue(type, out var places) ? places : _places.GetOrAdd(type, Make);
 
     /// <summary>Whether channels belong to slots: as the options say, and on a cluster where they say nothing.</summary>
     /// <exception cref="RedisConnectionException">It is not known yet, and Redis cannot be reached in time.</exception>
@@ -31,5 +33,12 @@ internal sealed class EventNames(Keyspace keyspace, EventOptions options, RedisC
     {
         await redis.WhenKnownAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return redis.Server?.Mode == "cluster";
+    }
+
+    private EventPlaces Make(string type)
+    {
+        var head = $"{keyspace.Prefix}events:head:{type}";
+        var kept = (long)keyspace.EventTtlOf(type).TotalMilliseconds;
+        return new EventPlaces(head, $"{{{head}}}:ring", keyspace.ChannelOf(type), $"{{{head}}}:ch", kept);
     }
 }

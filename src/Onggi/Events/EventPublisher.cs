@@ -70,19 +70,20 @@ internal sealed class EventPublisher(
         try
         {
             var sharded = await names.IsShardedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+            var places = names.Of(type.Name);
             var (sequence, receivers, isKept) = await redis
                 .EvalAsync(
                     Script,
-                    [names.Head(type.Name), names.Ring(type.Name)],
+                    [places.Head, places.Ring],
                     [
-                        names.Channel(type.Name, sharded),
+                        sharded ? places.SlotChannel : places.Channel,
                         sharded ? "SPUBLISH" : "PUBLISH",
                         fresh,
                         envelope,
                         id,
                         options.RingLength,
                         options.RingBytes,
-                        (long)names.KeptFor(type.Name).TotalMilliseconds,
+                        places.KeptMs,
                     ],
                     Answer,
                     cancellationToken
@@ -122,7 +123,7 @@ internal sealed class EventPublisher(
             Type = type,
             Source = source,
             Metadata = metadata ?? ImmutableDictionary<string, string>.Empty,
-            Data = JsonElement.Parse(payload),
+            Json = payload,
             IsOwn = true,
         };
         foreach (var handler in handlers)

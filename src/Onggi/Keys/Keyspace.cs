@@ -174,6 +174,9 @@ public sealed class Keyspace
     public string ChannelOf(string eventType) =>
         _events.TryGetValue(eventType, out var settings) ? settings.Channel : $"{Prefix}events:global:{eventType}";
 
+    /// <summary>Whether events of a type invalidate anything.</summary>
+    internal bool Invalidates(string eventType) => _mappings.TryGetValue(eventType, out var mappings) && mappings.Count > 0;
+
     /// <summary>How long the last events of a type stay readable; of one that the catalog does not name, the catalog's default.</summary>
     internal TimeSpan EventTtlOf(string eventType) => _events.TryGetValue(eventType, out var settings) ? settings.Ttl : _eventTtl;
 

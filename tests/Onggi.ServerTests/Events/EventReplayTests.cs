@@ -323,8 +323,40 @@ public sealed class EventReplayTests : IAsyncLifetime
         Assert.InRange(
             int.Parse((await _server.CommandAsync("PTTL", Ring))!, System.Globalization.CultureInfo.InvariantCulture),
             50_000,
-            60_000
+            62_000
         );
+    }
+
+    [Fact]
+    public async Task The_ring_keeps_an_event_for_its_time_and_not_much_longer()
+    {
+        const int KeepMs = 320;
+        await using var redis = await RedisClient.ConnectAsync(_server.ConnectionString);
+        async Task<long> PublishAsync(string id) =>
+            (
+                await redis.EvalAsync(
+                    EventPublisher.Script,
+                    [Head, Ring],
+                    [Channel, "PUBLISH", id, "{\"data\":1}", id, 100, 100_000, KeepMs],
+                    EventPublisher.Answer
+                )
+            ).Sequence;
+        await PublishAsync("one");
+        var began = await TimeAsync();
+        var last = 0L;
+        while (await TimeAsync() < began.AddMilliseconds(KeepMs * 2))
+        {
+            last = await PublishAsync("more");
+            await Task.Delay(10);
+        }
+
+        var first = long.Parse(
+            (await _server.CommandAsync("XRANGE", Ring, "-", "+", "COUNT", "1"))!.Split('-')[0],
+            System.Globalization.CultureInfo.InvariantCulture
+        );
+        Assert.InRange(first, 2, last);
+        var oldest = long.Parse((await _server.CommandAsync("HGET", Head, "oldest"))!, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange((await TimeAsync()).ToUnixTimeMilliseconds() - oldest, 0, (KeepMs * 2) - 1);
     }
 
     [Fact]

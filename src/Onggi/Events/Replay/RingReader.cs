@@ -22,14 +22,17 @@ internal sealed class RingReader(RedisClient redis, EventNames names)
     /// <param name="most">How many events at most.</param>
     /// <param name="cancellationToken">Abandons the wait.</param>
     /// <exception cref="RedisException">Redis could not be asked, or refuses.</exception>
-    public ValueTask<RingPage> ReadAsync(string type, long from, TimeSpan? age, int most, CancellationToken cancellationToken) =>
-        redis.EvalAsync(
+    public ValueTask<RingPage> ReadAsync(string type, long from, TimeSpan? age, int most, CancellationToken cancellationToken)
+    {
+        var places = names.Of(type);
+        return redis.EvalAsync(
             Script,
-            [names.Head(type), names.Ring(type)],
+            [places.Head, places.Ring],
             [from, age is { } some ? Math.Max(1, (long)some.TotalMilliseconds) : 0, most, BytesOfPage],
             Page,
             cancellationToken
         );
+    }
 
     private static RingPage ReadPage(ref RespReader reader)
     {
