@@ -212,6 +212,7 @@ internal static class AccessPlan
     private static IEnumerable<string> Channels(Keyspace keyspace)
     {
         yield return $"{keyspace.Prefix}events:*";
+        yield return $"{{{keyspace.Prefix}events:head:*"; // On a cluster channels lie in the slots of their heads.
         foreach (var channel in keyspace.Events.Select(known => known.Channel))
             if (!channel.StartsWith($"{keyspace.Prefix}events:", StringComparison.Ordinal))
                 yield return channel;
