@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Onggi.Events.Streams;
 
 namespace Onggi.Events;
 
@@ -20,6 +21,9 @@ public sealed class EventOptions
     /// <summary>How long the end of a subscription waits for the events that already arrived to be handled, and then again for a cancelled handler to return.</summary>
     /// <value>Default 5 s.</value>
     public TimeSpan DrainTimeout { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How events that the catalog delivers at least once are handled, kept and tried again.</summary>
+    public StreamOptions Streams { get; set; } = new();
 }
 
 /// <summary>Finds the mistakes in <see cref="EventOptions"/>.</summary>
@@ -51,5 +55,6 @@ internal static class EventOptionsValidator
                 $"is {options.DrainTimeout}, but the end of the process waits for it. Write a time from 00:00:00 (cancel handlers at once) to {LongestDrain}, for example 00:00:05.",
                 $"{path}:{nameof(EventOptions.DrainTimeout)}"
             );
+        StreamOptionsValidator.Validate(options.Streams, $"{path}:{nameof(EventOptions.Streams)}", result);
     }
 }

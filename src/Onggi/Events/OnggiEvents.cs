@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
+using Onggi.Events.Streams;
 using Onggi.Keys;
 using Onggi.Scripts;
 
@@ -66,7 +67,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _logger = logger;
         _time = time;
         _source = options.Source ?? keyspace.Service ?? "";
+        Streams = new OnggiStreams(redis, keyspace, options, _json, meters, logger, time, TellFeatures);
     }
+
+    /// <summary>What can be asked and done of events that are delivered at least once.</summary>
+    public OnggiStreams Streams { get; }
 
     /// <summary>Counts since the process started.</summary>
     public EventStatistics Statistics => _metrics.Statistics;
@@ -87,7 +92,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
 
     /// <summary>Publishes an event: first the entries that it invalidates are removed, then all subscribers are told. Two round trips where it invalidates something, one where not.</summary>
     /// <remarks>
-    /// When Redis is slow the call waits, at most the command time-out for each trip. When Redis is full the event is published all the same.
+    /// When Redis is slow the call waits, at most the command time-out for each trip. When Redis is full the event is published all the same; one that is delivered at least once is refused (<c>OOM</c>), for it must be kept.
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="data">The payload; <c>null</c> is published as JSON null.</param>
@@ -110,6 +115,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     /// A handler that throws is logged and gets the next event. A handler that is slow delays nobody but itself; when
     /// <see cref="EventOptions.QueueLength"/> events wait, the oldest is dropped. When Redis is away the call returns all the same (a warning is
     /// logged) and the subscription begins as soon as Redis is back; it survives lost links, but not what was published meanwhile.
+    /// An event that the catalog delivers at least once comes as <see cref="OnggiStreams.SubscribeAsync{TData}"/> says instead.
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
@@ -127,11 +133,13 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(type);
         ArgumentNullException.ThrowIfNull(handler);
         MustBeKnown(type.Name);
+        if (Streams.Carries(type.Name))
+            return Streams.SubscribeAsync(type, handler, cancellationToken: cancellationToken);
         return SubscribeCoreAsync(type.Name, [type.Name], handler, cancellationToken);
     }
 
     /// <summary>Hands every event of every type in the catalog to a handler, its payload as JSON. One round trip per type that nobody here hears yet, all at once.</summary>
-    /// <remarks>As <see cref="SubscribeAsync{TData}"/>. Order is kept within a type, not between types.</remarks>
+    /// <remarks>As <see cref="SubscribeAsync{TData}"/>. Order is kept within a type, not between types. What is delivered at least once is not among them.</remarks>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
     /// <param name="cancellationToken">Ends the wait for Redis's confirmation, and with it the subscription.</param>
     /// <returns>Dispose it to stop.</returns>
@@ -192,6 +200,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             _feeds.Clear();
         }
 
+        await Streams.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Task.WhenAll(feeds.Select(feed => feed.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
         await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
     }
@@ -292,6 +301,13 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             _own.Add(id);
         try
         {
+            if (Streams.Carries(type.Name))
+            {
+                var number = await Streams.AppendAsync(type.Name, fresh, envelope, cancellationToken).ConfigureAwait(Rt.Capture);
+                _metrics.Published(type.Name);
+                return new EventReceipt(id, number, 0);
+            }
+
             var (sequence, receivers) = await _redis
                 .EvalAsync(
                     PublishScript,
@@ -406,7 +422,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             Data = ReadData(envelope, json),
         };
 
-    private static TData? ReadData<TData>(EventEnvelope envelope, JsonTypeInfo<TData> json)
+    internal static TData? ReadData<TData>(EventEnvelope envelope, JsonTypeInfo<TData> json)
     {
         if (envelope.Data.IsEmpty)
             return default;
@@ -518,7 +534,8 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             return _feeds.ContainsKey(type);
     }
 
-    private IEnumerable<string> KnownTypes() => _keyspace.Events.Select(settings => settings.Type).Concat(BuiltIns.Events);
+    private IEnumerable<string> KnownTypes() =>
+        _keyspace.Events.Where(settings => !Streams.Carries(settings.Type)).Select(settings => settings.Type).Concat(BuiltIns.Events);
 
     private void MustBeKnown(string type)
     {
