@@ -9,11 +9,11 @@ namespace Onggi.Events.Streams;
 /// <para>2. It takes what is due or abandoned, or else what is new; the two take turns when there is much of both. For new ones it waits on a connection of its own.</para>
 /// <para>3. It looks at the marks of what it took, in one round trip, and handles those that are not done.</para>
 /// <para>4. Beside that it says, three times in <see cref="StreamOptions.ClaimAfter"/>, that it still has what it has. What is another's by then is told to stop.</para>
-/// <para>A read is never cancelled, so nothing is handed out to nobody: at the end it is waited for, a second at most, and what it brought is given back.</para>
+/// <para>A read is never cancelled, so nothing is handed out to nobody: at the end it is waited for, half a second, and what it brought is given back.</para>
 /// </remarks>
 internal sealed class StreamConsumer : IAsyncDisposable
 {
-    private static readonly TimeSpan LongestBlock = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestBlock = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
