@@ -3,6 +3,7 @@ using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Sessions;
+using Onggi.Benchmarks.Streams;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -22,6 +23,7 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new StreamBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -45,6 +47,9 @@ internal static class Program
 
         if (args is [BlockWorker.Spend, var redis, var hours, var callers])
             return await BlockWorker.SpendAsync(redis, hours, callers);
+
+        if (args is [StreamWorker.Name, var streams, var instance])
+            return await StreamWorker.RunAsync(streams, instance);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -145,8 +150,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
-              --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
+              --only TEXT    client, locks, limits, streams, model: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
 

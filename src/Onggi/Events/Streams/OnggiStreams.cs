@@ -369,6 +369,8 @@ public sealed class OnggiStreams : IAsyncDisposable
     private StreamKeys KeysOf(string type)
     {
         ArgumentNullException.ThrowIfNull(type);
+        if (_keys.TryGetValue(type, out var known))
+            return known;
         if (!Carries(type))
             throw new ArgumentException(
                 $"The catalog does not deliver \"{type}\" at least once. Write there \"{type}\": {{ \"delivery\": \"atLeastOnce\", … }}.",
