@@ -47,7 +47,7 @@ internal static class StreamWorker
         var delivery = one.Delivery!;
         await redis.SendAsync(["HINCRBY", Handed, one.Data!.Number, 1], ReplyParsers.Ignore, stop);
         // There is time to be killed in before the work, and between the work and its settlement; and every tenth fails after its work, the first time.
-        await Task.Delay(3, stop);
+        await Task.Delay(20, stop);
         await redis.EvalAsync(
             Work,
             [delivery.MarkKey, Done],
@@ -55,7 +55,7 @@ internal static class StreamWorker
             ReplyParsers.Ignore,
             stop
         );
-        await Task.Delay(3, stop);
+        await Task.Delay(5, stop);
         if (one.Data.Number % 10 == 0 && delivery.Attempt == 1)
             throw new InvalidOperationException("After the work.");
     }

@@ -94,7 +94,6 @@ internal sealed class StreamConsumer : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        Running.Value = this;
         for (var pause = FirstPause; !_stop.IsCancellationRequested; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
@@ -245,8 +244,14 @@ internal sealed class StreamConsumer : IAsyncDisposable
                 return false;
         }
 
-        _ = work.RunAsync(isMarked, serverTimeUs, _consumer, Ended);
+        _ = DoAsync(work, isMarked, serverTimeUs);
         return true;
+    }
+
+    private async Task DoAsync(StreamWork work, bool isMarked, long serverTimeUs)
+    {
+        Running.Value = this;
+        await work.RunAsync(isMarked, serverTimeUs, _consumer, Ended).ConfigureAwait(Rt.Capture);
     }
 
     private void Ended(StreamWork work)

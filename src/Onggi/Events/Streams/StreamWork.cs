@@ -32,6 +32,7 @@ internal sealed class StreamWork
     private readonly CancellationTokenSource _giveUp = new();
     private readonly TaskCompletionSource _ended = new(Rt.Signals);
     private volatile bool _lost;
+    private volatile bool _settles;
 
     public StreamWork(StreamTools tools, StreamEntry entry)
     {
@@ -58,7 +59,8 @@ internal sealed class StreamWork
     /// <summary>Another has it now: the handler is to stop, and there is nothing to say to Redis.</summary>
     public void Lose()
     {
-        if (_lost)
+        // What we have just settled ourselves is nobody's any more.
+        if (_lost || _settles)
             return;
         _lost = true;
         StreamLog.TakenOver(_tools.Logger, _store.Type, _store.Group, _entry.Id);
@@ -232,6 +234,7 @@ internal sealed class StreamWork
     // What has been handled is worth saying, however long Redis is away: otherwise it is done again. Only our own end cuts it short.
     private async ValueTask<string> SettleAsync(string outcome, Func<CancellationToken, ValueTask<SettleReply>> say)
     {
+        _settles = true;
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try

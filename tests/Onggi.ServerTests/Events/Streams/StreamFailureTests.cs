@@ -328,7 +328,7 @@ public sealed class StreamTripTests
         }
 
         var trip = 2 * OneWay.TotalMilliseconds;
-        Assert.Equal(1, Math.Floor(publishing.Min() / trip));
+        Assert.True(publishing.Min() < 1.5 * trip, string.Create(CultureInfo.InvariantCulture, $"{publishing.Min():0} ms"));
         Assert.True(settling.Min() < trip, string.Create(CultureInfo.InvariantCulture, $"{settling.Min():0} ms"));
     }
 }

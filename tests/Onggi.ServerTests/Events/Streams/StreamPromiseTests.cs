@@ -52,16 +52,18 @@ public sealed class StreamPromiseTests : IDisposable
     {
         StreamMutants.NoRenewal = givesNoSign;
         await using var server = await RedisServerProcess.StartAsync();
-        await using var one = await Orders.StartAsync(server.ConnectionString);
-        await using var two = await Orders.StartAsync(server.ConnectionString, instance: "two");
+        // A sign each second, on a machine that may stand still for one or two.
+        static void Patient(StreamOptions options) => options.ClaimAfter = TimeSpan.FromSeconds(3);
+        await using var one = await Orders.StartAsync(server.ConnectionString, configure: Patient);
+        await using var two = await Orders.StartAsync(server.ConnectionString, instance: "two", configure: Patient);
         var finish = new TaskCompletionSource();
         await using var first = await Taken.ByAsync(one, (_, stop) => new ValueTask(finish.Task.WaitAsync(stop)));
         await one.PlaceAsync("1");
         await first.NextAsync();
         await using var second = await Taken.ByAsync(two);
 
-        // The other looks each half second. Three times the silence that would be enough is long enough to see that it does not take it.
-        await Until.TrueAsync(async () => second.All.Count == 1 || Age(first) > TimeSpan.FromSeconds(6), "it is taken over, or never");
+        // The other looks four times in that time. More than twice the silence that would be enough is long enough to see that it does not take it.
+        await Until.TrueAsync(async () => second.All.Count == 1 || Age(first) > TimeSpan.FromSeconds(7), "it is taken over, or never");
         finish.TrySetResult();
         await server.SettledAsync();
 

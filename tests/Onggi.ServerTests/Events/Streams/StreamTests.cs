@@ -275,7 +275,11 @@ public sealed class StreamTests
     public async Task A_handler_may_end_its_own_subscription()
     {
         await using var server = await RedisServerProcess.StartAsync();
-        await using var service = await Orders.StartAsync(server.ConnectionString);
+        // Who waited for itself would wait for as long as this.
+        await using var service = await Orders.StartAsync(
+            server.ConnectionString,
+            more: options => options.Events.DrainTimeout = TimeSpan.FromMinutes(2)
+        );
         IAsyncDisposable? mine = null;
         var done = new TaskCompletionSource();
         mine = await service.Events.SubscribeAsync(
