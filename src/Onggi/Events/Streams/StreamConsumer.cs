@@ -32,6 +32,7 @@ internal sealed class StreamConsumer : IAsyncDisposable
     private readonly Dictionary<string, StreamWork> _inHand = new(StringComparer.Ordinal);
     private long _claimAt;
     private string _cursor = "-";
+    private TimeSpan _pause = FirstPause;
     private bool _wasThere;
     private bool _failing;
     private Task _loop = Task.CompletedTask;
@@ -94,7 +95,7 @@ internal sealed class StreamConsumer : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        for (var pause = FirstPause; !_stop.IsCancellationRequested; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        for (; !_stop.IsCancellationRequested; _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause)
         {
             try
             {
@@ -102,7 +103,6 @@ internal sealed class StreamConsumer : IAsyncDisposable
                 await using (lease.ConfigureAwait(Rt.Capture))
                 {
                     await BeginAsync().ConfigureAwait(Rt.Capture);
-                    pause = FirstPause;
                     await ReadAsync(lease).ConfigureAwait(Rt.Capture);
                 }
             }
@@ -115,7 +115,7 @@ internal sealed class StreamConsumer : IAsyncDisposable
             catch (RedisServerException nothing) when (nothing.Code is "NOGROUP" or "UNBLOCKED")
             {
                 // Redis was emptied: the group is made again at once.
-                pause = FirstPause;
+                _pause = FirstPause;
                 continue;
             }
             catch (RedisServerException refusal) when (!refusal.IsTransient)
@@ -132,7 +132,7 @@ internal sealed class StreamConsumer : IAsyncDisposable
                 Failing(() => StreamLog.CannotRead(_tools.Logger, Type, Group, mistake.Message, mistake));
             }
 
-            await Task.Delay(pause, _tools.Time, _stop.Token).ConfigureAwait(Rt.Quietly);
+            await Task.Delay(_pause, _tools.Time, _stop.Token).ConfigureAwait(Rt.Quietly);
         }
 
         _firstAnswer.TrySetResult(null);
@@ -141,18 +141,26 @@ internal sealed class StreamConsumer : IAsyncDisposable
     private async ValueTask BeginAsync()
     {
         var there = await _store.EnsureGroupAsync(_stop.Token).ConfigureAwait(Rt.Capture);
-        if (!_wasThere || _failing)
-            StreamLog.Reading(_tools.Logger, Type, Group, _consumer);
         if (_wasThere && !there)
             StreamLog.GroupMadeAgain(_tools.Logger, Type, Group);
         _wasThere = true;
+    }
+
+    /// <summary>Redis has answered a read, so nothing is refused.</summary>
+    private void Reads()
+    {
+        if (!_firstAnswer.Task.IsCompleted || _failing)
+            StreamLog.Reading(_tools.Logger, Type, Group, _consumer);
         _failing = false;
+        _pause = FirstPause;
         _firstAnswer.TrySetResult(null);
     }
 
     private async Task ReadAsync(RedisLease lease)
     {
-        var claimsNext = true;
+        // The first read does not wait: it tells whether we may read at all.
+        var claimsNext = false;
+        var waits = false;
         while (true)
         {
             await _places.WaitAsync(_stop.Token).ConfigureAwait(Rt.Capture);
@@ -176,8 +184,14 @@ internal sealed class StreamConsumer : IAsyncDisposable
                 }
 
                 claimsNext = true;
-                var block = due < LongestBlock ? due : LongestBlock;
-                taken = await TakeAsync(await _store.ReadAsync(lease, free, block).ConfigureAwait(Rt.Capture)).ConfigureAwait(Rt.Capture);
+                var block =
+                    !waits ? TimeSpan.Zero
+                    : due < LongestBlock ? due
+                    : LongestBlock;
+                waits = true;
+                var entries = await _store.ReadAsync(lease, free, block).ConfigureAwait(Rt.Capture);
+                Reads();
+                taken = await TakeAsync(entries).ConfigureAwait(Rt.Capture);
             }
             finally
             {

@@ -59,10 +59,12 @@ internal sealed class StreamKeeper : IAsyncDisposable
         var pace = always ? 0 : Math.Max(1, (long)(_options.TrimEvery.TotalMilliseconds * 0.9));
         var reply = await AskAsync(keys, pace, cancellationToken).ConfigureAwait(Rt.Capture);
         var removed = reply.Removed;
-        while (reply.Removed >= AtATime && !cancellationToken.IsCancellationRequested)
+        // The last step takes less than a whole node. Without a bound it would run after those who are settling.
+        for (var more = reply.Removed; more > 0; )
         {
             reply = await AskAsync(keys, 0, cancellationToken).ConfigureAwait(Rt.Capture);
             removed += reply.Removed;
+            more = more >= AtATime / 2 ? reply.Removed : 0;
         }
 
         reply = reply with { Removed = removed };

@@ -42,8 +42,8 @@ public sealed class StreamOptions
     public TimeSpan SettledMarkLife { get; set; } = TimeSpan.FromMinutes(5);
 
     /// <summary>How long events stay after every group has settled them, for replays.</summary>
-    /// <value>Default 1 h.</value>
-    public TimeSpan KeepSettled { get; set; } = TimeSpan.FromHours(1);
+    /// <value>Default 10 min.</value>
+    public TimeSpan KeepSettled { get; set; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long events stay that no group has ever asked for.</summary>
     /// <value>Default 7 days.</value>

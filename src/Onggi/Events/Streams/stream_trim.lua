@@ -72,9 +72,9 @@ if mine then
   local kept = string.format('%.0f-0', math.max(0, now - tonumber(slowest and ARGV[2] or ARGV[3])))
   local bound = slowest and before(slowest, kept) and slowest or kept
   answer[1] = redis.call('XTRIM', KEYS[1], 'MINID', '~', bound, 'LIMIT', ARGV[4])
-  if answer[1] < tonumber(ARGV[4]) then
-    -- What is left below the bound stands in one node of the stream.
-    answer[1] = answer[1] + redis.call('XTRIM', KEYS[1], 'MINID', bound)
+  if answer[1] == 0 then
+    -- No whole node is below the bound any more, so what is stands in the first one.
+    answer[1] = redis.call('XTRIM', KEYS[1], 'MINID', bound)
   end
 end
 answer[2] = redis.call('XLEN', KEYS[1])
