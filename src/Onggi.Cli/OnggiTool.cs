@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Onggi.Cli.Commands;
+using Onggi.Cli.Output;
 using Onggi.Client;
 using Onggi.Keys;
 
@@ -17,14 +18,20 @@ internal static class OnggiTool
     public const int Stopped = 130;
 
     /// <summary>Runs one command line and gives its exit code.</summary>
+    /// <param name="args">The command line without the program's name.</param>
+    /// <param name="output">The result.</param>
+    /// <param name="error">Everything that is not the result.</param>
+    /// <param name="input">Answers to questions; <c>null</c> for the terminal, if there is one.</param>
+    /// <param name="cancellationToken">Stops it, as Ctrl-C does.</param>
     public static async Task<int> RunAsync(
         string[] args,
         TextWriter output,
         TextWriter error,
+        TextReader? input = null,
         CancellationToken cancellationToken = default
     )
     {
-        var parsed = Root(new ToolOutput(output, error)).Parse(args.Length == 0 ? ["--help"] : args);
+        var parsed = Root(new ToolOutput(output, error, input)).Parse(args.Length == 0 ? ["--help"] : args);
         if (parsed.Action is ParseErrorAction wrong)
             wrong.ShowHelp = false;
         var invocation = new InvocationConfiguration
@@ -67,6 +74,8 @@ internal static class OnggiTool
             CatalogCommands.Create(output),
             KeysCommand.Create(output),
             PingCommand.Create(output),
+            AclCommands.Create(output),
+            ConfCommands.Create(output),
         };
 
     private static string NameOf(Command command)

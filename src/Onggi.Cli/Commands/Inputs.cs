@@ -21,6 +21,17 @@ internal static class Inputs
 
     public static Option<bool> Json() => new("--json") { Description = "Writes JSON for programs instead of a table for people." };
 
+    /// <summary>The catalog of commands that can do without one, too.</summary>
+    public static Option<string?> Catalog(string without) =>
+        new("--catalog", "-c")
+        {
+            Description = $"The catalog that says whose a key is; {DefaultCatalog} of this folder otherwise. {without}",
+            HelpName = "FILE",
+        };
+
+    /// <summary>Answers the question before something that cannot be taken back.</summary>
+    public static Option<bool> Yes(string what) => new("--yes", "-y") { Description = $"{what} without asking." };
+
     public static Option<string?> Redis() =>
         new("--redis", "-r")
         {
@@ -40,9 +51,13 @@ internal static class Inputs
             }
         });
 
-    /// <summary>The file's text.</summary>
+    /// <summary>The catalog's text.</summary>
     /// <exception cref="ToolException">It cannot be read.</exception>
-    public static string ReadCatalog(string file)
+    public static string ReadCatalog(string file) => Read(file, $"Name the catalog, usually {DefaultCatalog}.");
+
+    /// <summary>A file's text.</summary>
+    /// <exception cref="ToolException">It cannot be read.</exception>
+    public static string Read(string file, string advice)
     {
         try
         {
@@ -50,7 +65,7 @@ internal static class Inputs
         }
         catch (Exception problem) when (problem is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new ToolException($"there is no file {file}. Name the catalog, usually {DefaultCatalog}.");
+            throw new ToolException($"there is no file {file}. {advice}");
         }
     }
 
@@ -68,10 +83,32 @@ internal static class Inputs
         }
     }
 
+    /// <summary>The catalog that was named, or that lies in this folder; <c>null</c> where neither is.</summary>
+    /// <exception cref="ToolException">It cannot be read, or has mistakes.</exception>
+    public static Keyspace? FindKeyspace(string? file, string? environment)
+    {
+        file ??= File.Exists(DefaultCatalog) ? DefaultCatalog : null;
+        return file is null ? null : LoadKeyspace(file, environment);
+    }
+
+    /// <summary>The same where the command can do nothing without one.</summary>
+    /// <exception cref="ToolException">There is none, it cannot be read, or it has mistakes.</exception>
+    public static Keyspace NeedKeyspace(string? file, string? environment) =>
+        FindKeyspace(file, environment)
+        ?? throw new ToolException($"there is no {DefaultCatalog} in this folder: name the catalog with --catalog.");
+
     /// <summary>Connects to the Redis that was named, or to the environment's, or to the local one.</summary>
     /// <exception cref="ToolException">The connection string is none.</exception>
     /// <exception cref="RedisException">Redis cannot be reached or refuses.</exception>
-    public static async Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken)
+    public static Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken) =>
+        ConnectAsync(connection, static _ => { }, cancellationToken);
+
+    /// <summary>The same with something changed, the user say.</summary>
+    public static async Task<RedisClient> ConnectAsync(
+        string? connection,
+        Action<RedisClientOptions> change,
+        CancellationToken cancellationToken
+    )
     {
         RedisClientOptions options;
         try
@@ -84,6 +121,7 @@ internal static class Inputs
         }
 
         options.ClientName ??= "onggi-cli";
+        change(options);
         return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Onggi.Cli.Output;
 using Onggi.Client;
 using Onggi.Keys;
 using Onggi.Keys.Catalog;
@@ -20,12 +21,7 @@ internal static class KeysCommand
     public static Command Create(ToolOutput output)
     {
         var redis = Inputs.Redis();
-        var catalog = new Option<string?>("--catalog", "-c")
-        {
-            Description =
-                $"The catalog that says whose a key is; {Inputs.DefaultCatalog} of this folder otherwise. Without one, keys have no families.",
-            HelpName = "FILE",
-        };
+        var catalog = Inputs.Catalog("Without one, keys have no families.");
         var environment = Inputs.Environment();
         var family = new Option<string?>("--family", "-f") { Description = "Only the keys of this family.", HelpName = "NAME" };
         var limit = new Option<int>("--limit", "-n")
@@ -52,8 +48,7 @@ internal static class KeysCommand
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var file = parsed.GetValue(catalog) ?? (File.Exists(Inputs.DefaultCatalog) ? Inputs.DefaultCatalog : null);
-                var keyspace = file is null ? null : Inputs.LoadKeyspace(file, parsed.GetValue(environment));
+                var keyspace = Inputs.FindKeyspace(parsed.GetValue(catalog), parsed.GetValue(environment));
                 var only = FamilyNamed(parsed.GetValue(family), keyspace);
                 var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
                 await using (client.ConfigureAwait(false))

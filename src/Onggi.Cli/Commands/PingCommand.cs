@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Onggi.Cli.Output;
 using Onggi.Client;
 
 namespace Onggi.Cli.Commands;

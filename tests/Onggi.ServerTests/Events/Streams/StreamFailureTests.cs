@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using Onggi.Cli.Access;
 using Onggi.Client;
 using Onggi.Events.Streams;
+using Onggi.Keys;
 using Onggi.ServerTests.Caching;
 using Onggi.ServerTests.Client;
 using Onggi.ServerTests.Client.Sentinel;
@@ -145,23 +147,11 @@ public sealed class StreamFailureTests
     }
 
     [Fact]
-    public async Task Two_patterns_of_keys_are_all_that_a_service_needs()
+    public async Task The_rights_that_the_tool_gives_a_service_are_enough()
     {
         await using var server = await RedisServerProcess.StartAsync();
-        await server.CommandAsync(
-            "ACL",
-            "SETUSER",
-            "poor",
-            "on",
-            ">secret",
-            "~test:events:stream:*",
-            "~{test:events:stream:*",
-            "&*",
-            "+@all",
-            "-@dangerous",
-            "+info",
-            "+client|tracking"
-        );
+        var rights = AccessPlan.Of(Keyspace.Load(Orders.CatalogJson), replicated: false).Single(user => user.Name == "orders").Rules;
+        await server.CommandAsync(["ACL", "SETUSER", "poor", "on", ">secret", .. rights]);
         await using var service = await Orders.StartAsync(
             $"{server.ConnectionString},user=poor,password=secret",
             configure: options => options.MaxAttempts = 2
