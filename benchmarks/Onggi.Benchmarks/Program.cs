@@ -24,6 +24,7 @@ internal static class Program
         new LockBench(),
         new LimitBench(),
         new StreamBench(),
+        new BatchBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -150,7 +151,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, streams, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, batches, streams, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
