@@ -45,6 +45,9 @@ internal static class Program
         if (args is [SweeperCommand.Name, var server])
             return await SweeperCommand.RunAsync(server);
 
+        if (args is [LoginCommand.Name, var sessions, var user, var policy, var count])
+            return await LoginCommand.RunAsync(sessions, user, policy, count);
+
         if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
             return await BlockWorker.ContendAsync(proxy, ledger, contenders);
 
