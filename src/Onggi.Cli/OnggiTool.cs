@@ -74,6 +74,7 @@ internal static class OnggiTool
             CatalogCommands.Create(output),
             KeysCommand.Create(output),
             PingCommand.Create(output),
+            MigrateCommands.Create(output),
         };
 
     private static string NameOf(Command command)

@@ -124,7 +124,7 @@ public sealed class OnggiToolServerTests : IAsyncLifetime
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         string[] redis = args.Contains("--redis") ? [] : ["--redis", _redis.ConnectionString];
-        var code = await OnggiTool.RunAsync([.. args, .. redis], output, error, cancellationToken);
+        var code = await OnggiTool.RunAsync([.. args, .. redis], output, error, cancellationToken: cancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 }
