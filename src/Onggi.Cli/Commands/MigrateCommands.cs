@@ -1,10 +1,7 @@
 using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
 using Onggi.Cli.Migration;
 using Onggi.Cli.Output;
 using Onggi.Migration;
-using Spectre.Console;
 
 namespace Onggi.Cli.Commands;
 
@@ -42,9 +39,9 @@ internal static class MigrateCommands
                 var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
                 var (preflight, findings) = await LookAsync(rules, output, cancellationToken).ConfigureAwait(false);
                 if (parsed.GetValue(common.Json))
-                    output.Json(json => WriteJson(json, preflight, findings));
+                    output.Json(json => MigrateReports.WriteJson(json, preflight, findings));
                 else
-                    WriteTables(preflight, findings, output);
+                    MigrateReports.WriteTables(preflight, findings, output);
                 return findings.Any(finding => finding.Level == FindingLevel.Fails) ? OnggiTool.Wrong : OnggiTool.Ok;
             }
         );
@@ -55,7 +52,14 @@ internal static class MigrateCommands
     {
         var common = new Common();
         var yes = Inputs.Yes("Cuts over");
-        var hold = new Option<bool>("--no-cut-over") { Description = "Stops when both sides are equal; run again to go on." };
+        var hold = new Option<bool>("--no-cut-over")
+        {
+            Description = "Stops when both sides are equal; the same command without it goes on.",
+        };
+        var follow = new Option<bool>("--follow")
+        {
+            Description = "Follows changes until it is stopped (Ctrl-C), and does not cut over: services compare their reads meanwhile.",
+        };
         var accept = new Option<bool>("--accept-source") { Description = "Goes on with a source that was restarted and has lost keys." };
         var command = common.Add(
             new Command(
@@ -66,6 +70,7 @@ internal static class MigrateCommands
         );
         command.Options.Add(yes);
         command.Options.Add(hold);
+        command.Options.Add(follow);
         command.Options.Add(accept);
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -81,18 +86,25 @@ internal static class MigrateCommands
                         throw new ToolException(reason);
                     if (!await LooksGoodAsync(session, output, cancellationToken).ConfigureAwait(false))
                         return OnggiTool.Wrong;
-                    var mayCutOver = !parsed.GetValue(hold);
+                    var follows = parsed.GetValue(follow);
+                    var mayCutOver = !parsed.GetValue(hold) && !follows;
                     if (
                         mayCutOver
                         && !parsed.GetValue(yes)
                         && !await output.AskAsync(Question(session), "cut over", "--yes", cancellationToken).ConfigureAwait(false)
                     )
                         return OnggiTool.Wrong;
-                    var result = await MoveAsync(session, output, _ => Task.FromResult(mayCutOver), cancellationToken)
-                        .ConfigureAwait(false);
+                    var result = await MoveAsync(session, output, AnswerAsync, cancellationToken).ConfigureAwait(false);
                     await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    WriteResult(result, session, parsed.GetValue(common.Json), output);
-                    return result.Flipped || parsed.GetValue(hold) ? OnggiTool.Ok : OnggiTool.Wrong;
+                    MigrateReports.WriteResult(result, session, parsed.GetValue(common.Json), output);
+                    return OnggiTool.Ok;
+
+                    async Task<bool> AnswerAsync(CancellationToken token)
+                    {
+                        if (follows)
+                            await Task.Delay(Timeout.InfiniteTimeSpan, output.Time, token).ConfigureAwait(false);
+                        return mayCutOver;
+                    }
                 }
             }
         );
@@ -118,7 +130,7 @@ internal static class MigrateCommands
                             .Client.StringCommands.GetStringAsync(servers.Target(), rules.EpochKey, cancellationToken)
                             .ConfigureAwait(false)
                     );
-                    WriteStatus(rules, state, epoch, parsed.GetValue(common.Json), output);
+                    MigrateReports.WriteStatus(rules, state, epoch, parsed.GetValue(common.Json), output);
                     return OnggiTool.Ok;
                 }
             }
@@ -149,7 +161,7 @@ internal static class MigrateCommands
                         .ShowAsync("comparing", "keys", progress => CompareAsync(session, progress, cancellationToken), cancellationToken)
                         .ConfigureAwait(false);
                     await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    WriteDifferences(compared, found, parsed.GetValue(common.Json), output);
+                    MigrateReports.WriteDifferences(compared, found, parsed.GetValue(common.Json), output);
                     return found.Count == 0 ? OnggiTool.Ok : OnggiTool.Wrong;
                 }
             }
@@ -406,180 +418,6 @@ internal static class MigrateCommands
         var comparison = new Comparison(session, progress, tracker: null);
         var found = await comparison.RunAsync(cancellationToken).ConfigureAwait(false);
         return (comparison.Compared, found);
-    }
-
-    private static void WriteTables(Preflight preflight, IReadOnlyList<Finding> findings, ToolOutput output)
-    {
-        var counts = ToolOutput.Table("rule", "keys", "memory", "moves");
-        foreach (var count in preflight.Counts)
-            counts.AddRow(
-                Markup.Escape(count.Rule.ToString()),
-                count.Keys.ToString("N0", CultureInfo.InvariantCulture),
-                Words.Size(count.Bytes),
-                count.Rule.Moves ? "yes"
-                    : count.Rule.Class == MigrationClass.Lock ? "no: waits until none is held"
-                    : "no: is loaded again"
-            );
-        output.Console.Write(counts);
-        foreach (var finding in findings)
-        {
-            output.Text.WriteLine($"{Word(finding.Level), -7} {finding.Code} {finding.What}");
-            if (finding.Fix.Length > 0 && finding.Level != FindingLevel.Ok)
-                output.Text.WriteLine($"        {finding.Fix}");
-        }
-    }
-
-    private static string Word(FindingLevel level) =>
-        level switch
-        {
-            FindingLevel.Ok => "ok",
-            FindingLevel.Warning => "warning",
-            _ => "error",
-        };
-
-    private static void WriteJson(Utf8JsonWriter json, Preflight preflight, IReadOnlyList<Finding> findings)
-    {
-        json.WriteStartObject();
-        json.WriteStartArray("rules");
-        foreach (var count in preflight.Counts)
-        {
-            json.WriteStartObject();
-            json.WriteNumber("db", count.Rule.Database);
-            json.WriteString("from", count.Rule.From);
-            json.WriteNumber("toDb", count.Rule.TargetDatabase);
-            json.WriteString("to", count.Rule.To);
-            json.WriteBoolean("moves", count.Rule.Moves);
-            json.WriteNumber("keys", count.Keys);
-            json.WriteNumber("bytes", count.Bytes);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteNumber("otherKeys", preflight.Others);
-        json.WriteStartArray("findings");
-        foreach (var finding in findings)
-        {
-            json.WriteStartObject();
-            json.WriteString("code", finding.Code);
-            json.WriteString("level", Word(finding.Level));
-            json.WriteString("what", finding.What);
-            if (finding.Fix.Length > 0)
-                json.WriteString("fix", finding.Fix);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private static void WriteResult(MigrationResult result, MigrationSession session, bool asJson, ToolOutput output)
-    {
-        if (asJson)
-        {
-            output.Json(json =>
-            {
-                json.WriteStartObject();
-                json.WriteString("name", session.Rules.Name);
-                json.WriteString("epoch", session.Control.Epoch.ToString());
-                json.WriteBoolean("cutOver", result.Flipped);
-                json.WriteNumber("copied", result.Copied);
-                json.WriteNumber("copiedAgain", result.Again);
-                json.WriteNumber("compared", result.Compared);
-                json.WriteNumber("repaired", result.Repaired);
-                json.WriteNumber("copySeconds", Math.Round(result.CopyTime.TotalSeconds, 3));
-                json.WriteNumber("pauseMilliseconds", Math.Round(result.Pause.TotalMilliseconds, 1));
-                json.WriteEndObject();
-            });
-            return;
-        }
-
-        if (result.WasDone)
-            output.Text.WriteLine($"\"{session.Rules.Name}\" was new already (epoch {session.Control.Epoch}).");
-        else
-            output.Text.WriteLine(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{result.Copied:N0} keys copied in {result.CopyTime.TotalSeconds:0.00} s, {result.Again:N0} copied again after changes, {result.Compared:N0} compared, {result.Repaired:N0} repaired."
-                )
-            );
-        if (result is { Flipped: true, WasDone: false })
-            output.Text.WriteLine(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"\"{session.Rules.Name}\" is new (epoch {session.Control.Epoch}); writers waited {result.Pause.TotalMilliseconds:0} ms."
-                )
-            );
-        else if (!result.Flipped)
-            output.Text.WriteLine("Not cut over. The copies go stale from now on; the same command catches up.");
-    }
-
-    private static void WriteStatus(MigrationRules rules, Checkpoint state, MigrationEpoch epoch, bool asJson, ToolOutput output)
-    {
-        if (asJson)
-        {
-            output.Json(json =>
-            {
-                json.WriteStartObject();
-                json.WriteString("name", rules.Name);
-                json.WriteString("epochKey", rules.EpochKey);
-                json.WriteString("epoch", epoch.ToString());
-                json.WriteString("trueSide", epoch.Phase == MigrationPhase.New ? "new" : "old");
-                json.WriteString("step", state.Step.ToString());
-                json.WriteBoolean("back", state.Back);
-                json.WriteNumber("copied", state.Copied);
-                if (state.PauseMilliseconds is { } pause)
-                    json.WriteNumber("pauseMilliseconds", Math.Round(pause, 1));
-                json.WriteStartObject("rightsBeforeTheFence");
-                foreach (var (writer, patterns) in state.Fenced)
-                    json.WriteString(writer, patterns);
-                json.WriteEndObject();
-                json.WriteEndObject();
-            });
-            return;
-        }
-
-        output.Text.WriteLine(
-            $"{rules.Name}: the {(epoch.Phase == MigrationPhase.New ? "new" : "old")} side is the true one ({rules.EpochKey} = {epoch})."
-        );
-        output.Text.WriteLine(
-            $"Step: {state.Step}{(state.Back ? ", on the way back" : "")}. {state.Copied} keys copied by the first walk."
-        );
-        foreach (var (writer, patterns) in state.Fenced)
-            output.Text.WriteLine($"Before the fence {writer} had: {patterns}");
-    }
-
-    private static void WriteDifferences(long compared, List<KeyMismatch> found, bool asJson, ToolOutput output)
-    {
-        const int Shown = 20;
-        if (asJson)
-        {
-            output.Json(json =>
-            {
-                json.WriteStartObject();
-                json.WriteNumber("compared", compared);
-                json.WriteNumber("different", found.Count);
-                json.WriteNumber("maxEndDifferenceMilliseconds", found.Select(one => one.EndDifference).DefaultIfEmpty().Max());
-                json.WriteStartArray("keys");
-                foreach (var mismatch in found.Take(1000))
-                {
-                    json.WriteStartObject();
-                    json.WriteString("kind", mismatch.Kind.ToString().ToLowerInvariant());
-                    json.WriteString("source", mismatch.Move.Source.ToString());
-                    json.WriteString("target", mismatch.Move.Target.ToString());
-                    json.WriteEndObject();
-                }
-
-                json.WriteEndArray();
-                json.WriteEndObject();
-            });
-            return;
-        }
-
-        foreach (var mismatch in found.Take(Shown))
-            output.Text.WriteLine($"{mismatch.Kind.ToString().ToLowerInvariant(), -8} {mismatch.Move.Source} → {mismatch.Move.Target}");
-        if (found.Count > Shown)
-            output.Text.WriteLine($"… and {found.Count - Shown} more.");
-        output.Text.WriteLine($"{compared.ToString("N0", CultureInfo.InvariantCulture)} keys compared, {found.Count} differ.");
     }
 
     /// <summary>What all of them take.</summary>

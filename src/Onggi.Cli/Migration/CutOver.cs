@@ -18,7 +18,6 @@ internal sealed class CutOver(MigrationSession session, MigrationRun run, Change
     private static readonly TimeSpan LockPoll = TimeSpan.FromMilliseconds(20);
 
     private bool _pausing;
-    private bool _flipping;
 
     /// <summary>Cuts over; <c>false</c> where it was given up, and everything is to be compared again: the writers go on at the old side.</summary>
     public async Task<bool> TryAsync(MigrationPhase wanted, CancellationToken cancellationToken)
@@ -46,11 +45,11 @@ internal sealed class CutOver(MigrationSession session, MigrationRun run, Change
             await OpenTheOtherSideAsync(cancellationToken).ConfigureAwait(false);
             session.Enter(MigrationStep.Flipping);
             await session.Options.ReachAsync("flipping").ConfigureAwait(false);
-            _flipping = true;
+            run.Result.FlipTried = true;
             await session.Control.EnterAsync(wanted, cancellationToken).ConfigureAwait(false);
             await session.Options.ReachAsync("flipped").ConfigureAwait(false);
         }
-        catch (Exception problem) when (problem is not KilledHere && !_flipping)
+        catch (Exception problem) when (problem is not KilledHere && !run.Result.FlipTried)
         {
             await RetreatAsync().ConfigureAwait(false);
             throw;

@@ -6,7 +6,8 @@ namespace Onggi.Cli.Migration;
 /// <param name="servers">Both sides.</param>
 /// <param name="map">Which name becomes which.</param>
 /// <param name="big">Keys that are copied in pieces.</param>
-internal sealed class KeyCopier(MigrationServers servers, KeyMap map, BigKeys big) : IAsyncDisposable
+/// <param name="control">Knows whether this run still has the right to write.</param>
+internal sealed class KeyCopier(MigrationServers servers, KeyMap map, BigKeys big, MigrationControl control) : IAsyncDisposable
 {
     private readonly Lock _gate = new();
 
@@ -105,7 +106,7 @@ internal sealed class KeyCopier(MigrationServers servers, KeyMap map, BigKeys bi
                 return kept;
         }
 
-        var made = await servers.Target(database).LeaseAsync(cancellationToken).ConfigureAwait(false);
+        var made = await control.LeaseAsync(servers.Target(database), cancellationToken).ConfigureAwait(false);
         lock (_gate)
             _all.Add(made);
         return made;

@@ -84,6 +84,42 @@ internal sealed class MigrationControl : IAsyncDisposable
         Epoch = next;
     }
 
+    /// <summary>The same on the way out, where nothing more can be done about it.</summary>
+    public async Task TryEnterAsync(MigrationPhase phase)
+    {
+        try
+        {
+            await EnterAsync(phase, CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (RedisException)
+        {
+            // The connection is over: what ended the run says so.
+        }
+    }
+
+    /// <summary>Does nothing where this run still has the right.</summary>
+    /// <exception cref="RedisException">A later run has taken it over.</exception>
+    public async Task CheckAsync(CancellationToken cancellationToken) =>
+        await _connection.SendAsync(["PING"], ReplyParsers.Ignore, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>A connection to write with, which ends for good when a later run takes over.</summary>
+    /// <exception cref="RedisException">That has happened.</exception>
+    public async Task<RedisLease> LeaseAsync(RedisClient client, CancellationToken cancellationToken)
+    {
+        var lease = await client.LeaseAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // Made before a take-over, it is ended by it; made after it, this connection has been.
+            await CheckAsync(cancellationToken).ConfigureAwait(false);
+            return lease;
+        }
+        catch
+        {
+            await lease.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
     /// <summary>Gives the right to run back.</summary>
     public async Task ReleaseAsync(CancellationToken cancellationToken) =>
         await _connection.SendAsync(["DEL", _rules.RunKey], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
@@ -115,17 +151,24 @@ internal sealed class MigrationControl : IAsyncDisposable
         }
     }
 
+    // Twice: one may be made while the others are ended, and is found then; one made later finds that its run has lost the right.
     private static async Task EndEarlierAsync(RedisClient server, MigrationRules rules, string ownName, CancellationToken cancellationToken)
     {
-        var list = await server.SendAsync(["CLIENT", "LIST"], ReplyParsers.Text, cancellationToken).ConfigureAwait(false) ?? "";
-        foreach (var line in list.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        for (var round = 0; round < 2; round++)
         {
-            var fields = line.Split(' ');
-            var name = fields.FirstOrDefault(field => field.StartsWith("name=", StringComparison.Ordinal))?["name=".Length..] ?? "";
-            if (name == ownName || !name.StartsWith($"{MigrationServers.NamePrefix}{rules.Name}-", StringComparison.Ordinal))
-                continue;
-            var id = fields.First(field => field.StartsWith("id=", StringComparison.Ordinal))["id=".Length..];
-            await server.SendAsync(["CLIENT", "KILL", "ID", id], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
+            var list = await server.SendAsync(["CLIENT", "LIST"], ReplyParsers.Text, cancellationToken).ConfigureAwait(false) ?? "";
+            foreach (var fields in list.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')))
+            {
+                var name = Field(fields, "name=");
+                if (name == ownName || !name.StartsWith($"{MigrationServers.NamePrefix}{rules.Name}-", StringComparison.Ordinal))
+                    continue;
+                await server
+                    .SendAsync(["CLIENT", "KILL", "ID", Field(fields, "id=")], ReplyParsers.Int64, cancellationToken)
+                    .ConfigureAwait(false);
+            }
         }
     }
+
+    private static string Field(string[] fields, string name) =>
+        fields.FirstOrDefault(field => field.StartsWith(name, StringComparison.Ordinal))?[name.Length..] ?? "";
 }

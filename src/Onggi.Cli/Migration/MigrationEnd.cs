@@ -74,6 +74,8 @@ internal sealed class MigrationEnd(MigrationSession session, ToolProgress progre
     {
         var removed = 0L;
         progress.Note = "removing";
+        var writer = await session.Control.LeaseAsync(client, cancellationToken).ConfigureAwait(false);
+        await using var held = writer.ConfigureAwait(false);
         for (var cursor = "0"; cursor != "done"; )
         {
             var page = await MigrationSession
@@ -84,7 +86,7 @@ internal sealed class MigrationEnd(MigrationSession session, ToolProgress progre
             if (keys.Length == 0)
                 continue;
             var began = session.Options.Time.GetTimestamp();
-            removed += await client.UnlinkAsync(keys, cancellationToken).ConfigureAwait(false);
+            removed += await writer.SendAsync(["UNLINK", .. keys], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
             progress.Add(keys.Length);
             await session.Options.ReachAsync("removing").ConfigureAwait(false);
             await Task.Delay(session.Options.Time.GetElapsedTime(began), session.Options.Time, cancellationToken).ConfigureAwait(false);

@@ -10,6 +10,9 @@ internal sealed class MigrationResult
     /// <summary>Whether the target is the true side now.</summary>
     public bool Flipped { get; set; }
 
+    /// <summary>Whether the epoch may have been changed.</summary>
+    public bool FlipTried { get; set; }
+
     /// <summary>Whether it was before the run began.</summary>
     public bool WasDone { get; set; }
 
@@ -53,6 +56,7 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
 
     private readonly MigrationSession _session = session;
     private ChangeTracker? _tracker;
+    private bool _killed;
 
     public MigrationResult Result { get; } = new();
 
@@ -79,6 +83,24 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
             .ConfigureAwait(false);
         await using (_tracker.ConfigureAwait(false))
         {
+            try
+            {
+                await MoveAsync(wanted, mayCutOver, cancellationToken).ConfigureAwait(false);
+                return Result;
+            }
+            finally
+            {
+                // Nobody follows from here on: the copies go stale, and are not to be compared by those who use them.
+                if (!_killed && !Result.FlipTried && !_session.State.Back)
+                    await _session.Control.TryEnterAsync(MigrationPhase.Old).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task MoveAsync(MigrationPhase wanted, Func<CancellationToken, Task<bool>> mayCutOver, CancellationToken cancellationToken)
+    {
+        try
+        {
             await LiftLeftOverFenceAsync(cancellationToken).ConfigureAwait(false);
             await MeetSourceAsync(cancellationToken).ConfigureAwait(false);
             if (!_session.State.Back)
@@ -91,10 +113,13 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
                 await _session.Control.EnterAsync(MigrationPhase.Shadow, cancellationToken).ConfigureAwait(false);
             _session.Enter(MigrationStep.Ready);
             await _session.Options.ReachAsync("ready").ConfigureAwait(false);
-            if (!await FollowWhileAskedAsync(mayCutOver, cancellationToken).ConfigureAwait(false))
-                return Result;
-            await CutOverAsync(wanted, cancellationToken).ConfigureAwait(false);
-            return Result;
+            if (await FollowWhileAskedAsync(mayCutOver, cancellationToken).ConfigureAwait(false))
+                await CutOverAsync(wanted, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KilledHere)
+        {
+            _killed = true;
+            throw;
         }
     }
 
@@ -271,7 +296,7 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         var answer = mayCutOver(cancellationToken);
         while (!answer.IsCompleted)
         {
-            if (Tracker.Waiting > _session.Options.FewChanges)
+            if (Tracker.Waiting > 0)
                 await RoundAsync(cancellationToken).ConfigureAwait(false);
             await Task.WhenAny(answer, Task.Delay(TimeSpan.FromMilliseconds(50), _session.Options.Time, cancellationToken))
                 .ConfigureAwait(false);

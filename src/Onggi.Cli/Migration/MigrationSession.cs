@@ -69,7 +69,7 @@ internal sealed class MigrationSession : IAsyncDisposable
             );
         }
 
-        Copier = new KeyCopier(servers, Map, Big);
+        Copier = new KeyCopier(servers, Map, Big, control);
         Comparer = new KeyComparer(servers);
         Fence = new WriteFence(servers.Source(), rules, servers.IsOneServer);
     }
@@ -164,6 +164,7 @@ internal sealed class MigrationSession : IAsyncDisposable
     /// <summary>Takes the fence of a cut-over away that did not come about.</summary>
     public async Task LiftFenceAsync(CancellationToken cancellationToken)
     {
+        await Control.CheckAsync(cancellationToken).ConfigureAwait(false);
         // Before the writers may write here again: the other side may have been opened.
         if (OtherFence is { } other)
             await other.ApplyAsync(State.Fenced, cancellationToken).ConfigureAwait(false);

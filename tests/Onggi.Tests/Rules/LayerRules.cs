@@ -17,7 +17,18 @@ public class LayerRules
         ["Commands"],
     ];
 
-    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Batches", "Memory"];
+    private static readonly string[] Features =
+    [
+        "Caching",
+        "Sessions",
+        "Tokens",
+        "Events",
+        "Locks",
+        "Limits",
+        "Migration",
+        "Batches",
+        "Memory",
+    ];
 
     // The host's types stand above the features and see them all.
     private static readonly string[] Host =
