@@ -22,6 +22,7 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new BatchBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -145,7 +146,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, batches, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands

@@ -74,6 +74,8 @@ internal static class OnggiTool
             CatalogCommands.Create(output),
             KeysCommand.Create(output),
             PingCommand.Create(output),
+            AclCommands.Create(output),
+            ConfCommands.Create(output),
             MigrateCommands.Create(output),
         };
 

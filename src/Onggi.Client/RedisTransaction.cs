@@ -53,7 +53,7 @@ public sealed class RedisTransaction
     public BatchItem<T> Add<T>(RedisScript script, ReadOnlySpan<RedisArg> keys, ReadOnlySpan<RedisArg> args, ReplyParser<T> parser)
     {
         ArgumentNullException.ThrowIfNull(script);
-        return Add(new Command(["EVAL", script.SourceBytes, keys.Length, .. keys, .. args]), parser, "EVAL");
+        return Add(new Command([script.BySource, script.SourceBytes, keys.Length, .. keys, .. args]), parser, script.BySource);
     }
 
     /// <summary>Sends the transaction and waits for its end. One round trip. Nothing is sent when there are no commands.</summary>

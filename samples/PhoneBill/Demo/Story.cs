@@ -45,6 +45,9 @@ public sealed class Story(Stage stage, Report report)
         await StepAsync("kos.hangs", "KOS hangs: the same, once patience has ended", scenes.UncachedWhileKosHangsAsync);
         await StepAsync("kos.back", "KOS is back, and so is the bill", scenes.KosIsBackAsync);
 
+        report.Say("Everybody asks for what nobody has");
+        await StepAsync("kos.limit", "KOS gets no more calls than it was promised, from all replicas together", scenes.KosBudgetAsync);
+
         report.Say("Redis is killed and started again while requests go on");
         await StepAsync("redis.outage", "Callers notice nothing but delays", scenes.RedisOutageAsync);
         await StepAsync("redis.warmup", "Redis came back empty: the services fill it by themselves", scenes.WarmedByThemselvesAsync);

@@ -123,12 +123,17 @@ internal static class CatalogCommands
         console.Write(table);
         if (keyspace.Events.Count == 0)
             return;
-        var events = ToolOutput.Table("event", "channel", "payload", "invalidates");
+        var events = ToolOutput.Table("event", "channel", "payload", "published by", "invalidates");
         foreach (var known in keyspace.Events)
             events.AddRow([
-                .. new[] { known.Type, known.Channel, known.PayloadType ?? Words.None, Words.List(known.Families) }.Select(
-                    cell => new Markup(Markup.Escape(cell))
-                ),
+                .. new[]
+                {
+                    known.Type,
+                    known.Channel,
+                    known.PayloadType ?? Words.None,
+                    KeyspacePage.PublishersOf(known),
+                    Words.List(known.Families),
+                }.Select(cell => new Markup(Markup.Escape(cell))),
             ]);
         console.Write(events);
     }
@@ -181,6 +186,7 @@ internal static class CatalogCommands
             if (known.PayloadType is not null)
                 json.WriteString("payload", known.PayloadType);
             json.WriteNumber("ttlSeconds", known.Ttl.TotalSeconds);
+            WriteList(json, "publishers", known.Publishers);
             WriteList(json, "invalidates", known.Families);
             json.WriteEndObject();
         }

@@ -51,9 +51,13 @@ internal static class Inputs
             }
         });
 
-    /// <summary>The file's text.</summary>
+    /// <summary>The catalog's text.</summary>
     /// <exception cref="ToolException">It cannot be read.</exception>
-    public static string ReadCatalog(string file)
+    public static string ReadCatalog(string file) => Read(file, $"Name the catalog, usually {DefaultCatalog}.");
+
+    /// <summary>A file's text.</summary>
+    /// <exception cref="ToolException">It cannot be read.</exception>
+    public static string Read(string file, string advice)
     {
         try
         {
@@ -61,7 +65,7 @@ internal static class Inputs
         }
         catch (Exception problem) when (problem is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new ToolException($"there is no file {file}. Name the catalog, usually {DefaultCatalog}.");
+            throw new ToolException($"there is no file {file}. {advice}");
         }
     }
 
@@ -96,7 +100,15 @@ internal static class Inputs
     /// <summary>Connects to the Redis that was named, or to the environment's, or to the local one.</summary>
     /// <exception cref="ToolException">The connection string is none.</exception>
     /// <exception cref="RedisException">Redis cannot be reached or refuses.</exception>
-    public static async Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken)
+    public static Task<RedisClient> ConnectAsync(string? connection, CancellationToken cancellationToken) =>
+        ConnectAsync(connection, static _ => { }, cancellationToken);
+
+    /// <summary>The same with something changed, the user say.</summary>
+    public static async Task<RedisClient> ConnectAsync(
+        string? connection,
+        Action<RedisClientOptions> change,
+        CancellationToken cancellationToken
+    )
     {
         RedisClientOptions options;
         try
@@ -109,6 +121,7 @@ internal static class Inputs
         }
 
         options.ClientName ??= "onggi-cli";
+        change(options);
         return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }

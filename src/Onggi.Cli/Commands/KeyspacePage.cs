@@ -29,13 +29,17 @@ internal static class KeyspacePage
         page.WriteLine();
         page.WriteLine("## Events");
         page.WriteLine();
-        page.WriteLine("| event | channel | payload | invalidates | |");
-        page.WriteLine("|---|---|---|---|---|");
+        page.WriteLine("| event | channel | payload | published by | invalidates | |");
+        page.WriteLine("|---|---|---|---|---|---|");
         foreach (var known in keyspace.Events)
             page.WriteLine(
-                $"| `{known.Type}` | {Code(known.Channel)} | {Code(known.PayloadType)} | {Words.List(known.Families)} | {Cell(known.Description ?? "")} |"
+                $"| `{known.Type}` | {Code(known.Channel)} | {Code(known.PayloadType)} | {PublishersOf(known)} | {Words.List(known.Families)} | {Cell(known.Description ?? "")} |"
             );
     }
+
+    /// <summary>The services that publish an event, in words.</summary>
+    public static string PublishersOf(EventSettings known) =>
+        known.Publishers.Contains("*") ? "every service" : Words.List(known.Publishers);
 
     private static void WriteFamily(FamilySettings family, TextWriter page)
     {

@@ -34,7 +34,7 @@ internal readonly ref struct Command
 
     /// <summary>The command's name for metrics and messages; never an argument.</summary>
     public string Name =>
-        Script is not null ? "EVALSHA"
+        Script is not null ? Script.ByDigest
         : Args.IsEmpty ? ""
         : Args[0].Name;
 }

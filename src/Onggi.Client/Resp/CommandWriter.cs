@@ -104,7 +104,7 @@ internal static class CommandWriter
     /// <summary>What stands in an EVAL where <see cref="RedisScript.EvalShaHead"/> stands in an EVALSHA.</summary>
     public static void WriteEvalHead(OutputBuffer output, RedisScript script)
     {
-        output.Write("\r\n$4\r\nEVAL\r\n"u8);
+        output.Write(script.IsReadOnly ? "\r\n$7\r\nEVAL_RO\r\n"u8 : "\r\n$4\r\nEVAL\r\n"u8);
         WriteBytes(output, script.SourceBytes);
     }
 

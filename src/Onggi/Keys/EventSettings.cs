@@ -16,6 +16,10 @@ public sealed class EventSettings
     /// <value>Default 1 min.</value>
     public TimeSpan Ttl { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>The services that publish it; <c>*</c> stands for all.</summary>
+    /// <value>Default: all.</value>
+    public IReadOnlyList<string> Publishers { get; init; } = ["*"];
+
     /// <summary>The families of which the event invalidates keys; empty when it invalidates none.</summary>
     public IReadOnlyList<string> Families { get; init; } = [];
 

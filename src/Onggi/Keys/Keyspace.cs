@@ -25,6 +25,7 @@ public sealed class Keyspace
     private Keyspace(CatalogModel model, ResolvedCatalog resolved, string? service, byte[]? secret)
     {
         System = model.System!.Value;
+        Services = [.. model.Services.Select(known => known.Name.Value)];
         Environment = resolved.Environment;
         Service = service;
         Prefix = resolved.Prefix;
@@ -54,6 +55,9 @@ public sealed class Keyspace
 
     /// <summary>The service this is bound to; <c>null</c> for tools.</summary>
     public string? Service { get; }
+
+    /// <summary>The services of the catalog, in its order; empty when it names none.</summary>
+    public IReadOnlyList<string> Services { get; }
 
     /// <summary>What every wire name begins with, for example <c>dev:</c>; may be empty.</summary>
     public string Prefix { get; }
@@ -236,6 +240,7 @@ public sealed class Keyspace
             Channel = Prefix + model.ChannelName,
             PayloadType = model.Payload?.Value,
             Ttl = model.Ttl?.Value ?? resolved.EventTtl,
+            Publishers = model.Publishers is { } publishers ? [.. publishers.Select(publisher => publisher.Value)] : ["*"],
             Families = [.. model.Keys.Select(mapping => mapping.Family.Value).Distinct()],
             Description = model.Description,
         };

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Onggi.Cli;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.Cli;
@@ -119,12 +118,9 @@ public sealed class OnggiToolServerTests : IAsyncLifetime
 
     private Task<(int Code, string Output, string Error)> RunAsync(params string[] args) => RunAsync(CancellationToken.None, args);
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(CancellationToken cancellationToken, params string[] args)
+    private Task<(int Code, string Output, string Error)> RunAsync(CancellationToken cancellationToken, params string[] args)
     {
-        using var output = new StringWriter { NewLine = "\n" };
-        using var error = new StringWriter { NewLine = "\n" };
         string[] redis = args.Contains("--redis") ? [] : ["--redis", _redis.ConnectionString];
-        var code = await OnggiTool.RunAsync([.. args, .. redis], output, error, cancellationToken: cancellationToken);
-        return (code, output.ToString(), error.ToString());
+        return ToolRun.OfAsync(answers: null, cancellationToken, [.. args, .. redis]);
     }
 }

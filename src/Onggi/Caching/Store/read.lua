@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Purpose: reads entries and what is left of their lives.
 -- Why a script: a value and the end of another must not be put together.
 -- KEYS: entries

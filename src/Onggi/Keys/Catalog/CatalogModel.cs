@@ -127,6 +127,9 @@ internal sealed class EventModel(Located<string> name)
 
     public Located<TimeSpan>? Ttl { get; set; }
 
+    /// <summary>The services that publish it; <c>null</c> for all.</summary>
+    public List<Located<string>>? Publishers { get; set; }
+
     public List<MappingModel> Keys { get; } = [];
 
     public string Where => $"event \"{Name.Value}\"";

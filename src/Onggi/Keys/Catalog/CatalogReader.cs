@@ -190,6 +190,9 @@ internal sealed class CatalogReader(List<CatalogMistake> mistakes, bool wantsTyp
                 case "ttl":
                     model.Ttl = _values.Duration(value, $"{where}: \"ttl\"");
                     break;
+                case "publishers":
+                    model.Publishers = [.. _values.Texts(value, $"{where}: \"publishers\"", "auth")];
+                    break;
                 case "keys":
                     foreach (var family in _values.Entries(value, $"{where}: \"keys\"", "a family and where its identifiers come from"))
                         model.Keys.AddRange(ReadMappings(family, where));

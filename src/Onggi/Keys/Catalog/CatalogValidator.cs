@@ -31,7 +31,12 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
         foreach (var family in model.Families)
             CheckFamily(family);
         foreach (var catalogEvent in model.Events)
+        {
             _eventRules.CheckEvent(catalogEvent);
+            foreach (var publisher in catalogEvent.Publishers ?? [])
+                CheckServiceOrAll(publisher, $"{catalogEvent.Where}: the publisher");
+        }
+
         _eventRules.CheckChannels();
         CheckMembers(model.Families.ConvertAll(family => family.Name), "families", "Keys");
         CheckMembers(model.Events.ConvertAll(known => known.Name), "events", "EventTypes");
@@ -55,7 +60,7 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
         if (family.Owner is { } owner)
             CheckService(owner, $"{family.Where}: the owner");
         foreach (var reader in family.Readers ?? [])
-            CheckReader(reader, family.Where);
+            CheckServiceOrAll(reader, $"{family.Where}: the reader");
         CheckPersonal(family);
         if (!family.KindIsKnown)
             return;
@@ -65,10 +70,10 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
             _eventRules.CheckInvalidatedBy(family, source);
     }
 
-    private void CheckReader(Located<string> reader, string where)
+    private void CheckServiceOrAll(Located<string> service, string where)
     {
-        if (reader.Value != "*")
-            CheckService(reader, $"{where}: the reader");
+        if (service.Value != "*")
+            CheckService(service, where);
     }
 
     private void CheckService(Located<string> service, string where)
@@ -171,7 +176,7 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
         else if (known.KindIsKnown)
             CheckKindOfFields(family, known.KindWord, $"{where}: {family.Where}");
         foreach (var reader in family.Readers ?? [])
-            CheckReader(reader, $"{where}: {family.Where}");
+            CheckServiceOrAll(reader, $"{where}: {family.Where}: the reader");
     }
 
     private void CheckShares(ResolvedCatalog resolved)

@@ -1,0 +1,50 @@
+using Onggi.Cli.Output;
+using Spectre.Console;
+
+namespace Onggi.Cli.Checks;
+
+/// <summary>Findings as people and programs read them.</summary>
+internal static class FindingWriter
+{
+    /// <summary>One after the other, each with its cure; then how many there are.</summary>
+    public static void Write(IReadOnlyCollection<Finding> findings, string subject, ToolOutput output)
+    {
+        foreach (var finding in findings)
+        {
+            var colour = finding.IsWarning ? "yellow" : "red";
+            output.Console.MarkupLine(
+                $"[{colour}]{finding.Code}[/] {(finding.IsWarning ? "warning " : "")}{Markup.Escape(finding.Where)}: {Markup.Escape(finding.What)}"
+            );
+            output.Text.WriteLine($"    {finding.Why}");
+            output.Text.WriteLine($"    {finding.Fix}");
+        }
+
+        var warnings = findings.Count(finding => finding.IsWarning);
+        output.Text.WriteLine(
+            findings.Count == 0
+                ? $"{subject}: nothing found."
+                : $"{subject}: {Words.Count(findings.Count - warnings, "finding", "findings")}, {Words.Count(warnings, "warning", "warnings")}."
+        );
+    }
+
+    /// <summary>A list of objects.</summary>
+    public static void WriteJson(IEnumerable<Finding> findings, ToolOutput output) =>
+        output.Json(json =>
+        {
+            json.WriteStartArray();
+            foreach (var finding in findings)
+            {
+                json.WriteStartObject();
+                json.WriteString("code", finding.Code);
+                json.WriteString("severity", finding.IsWarning ? "warning" : "finding");
+                json.WriteString("where", finding.Where);
+                json.WriteString("what", finding.What);
+                json.WriteString("why", finding.Why);
+                json.WriteString("fix", finding.Fix);
+                json.WriteString("link", finding.Link);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        });
+}

@@ -1,0 +1,230 @@
+using System.Text.Json;
+using Onggi.Client;
+using Onggi.Testing;
+
+namespace Onggi.ServerTests.Cli;
+
+/// <summary>The users that the catalog asks for, on a real server.</summary>
+public sealed class AclServerTests : IAsyncLifetime
+{
+    private const string Catalog = """
+        {
+          "system": "shop",
+          "services": { "auth": {}, "billing": {}, "front": {} },
+          "events": {
+            "bill.changed": { "publishers": ["front"], "keys": { "bill": { "id": "data.id" }, "page": { "id": "data.id" } } }
+          },
+          "families": {
+            "session": { "key": "auth:session:{id}", "kind": "session", "owner": "auth", "readers": ["front"], "idle": "30m", "absolute": "24h" },
+            "bill": { "key": "bill:{id}", "value": "string", "owner": "billing", "readers": ["front"], "invalidatedBy": ["bill.changed"] },
+            "page": { "key": "page:{id}", "value": "string", "owner": "front", "invalidatedBy": ["bill.changed"] },
+            "secret": { "key": "secret:{id}", "value": "string", "owner": "billing" },
+            "codes": { "key": "codes:{id}", "value": "string" }
+          }
+        }
+        """;
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("onggi-acl-tests");
+    private RedisServerProcess _redis = null!;
+
+    private string CatalogFile => Path.Combine(_folder.FullName, "keyspace.json");
+
+    private string SecretsFolder => Path.Combine(_folder.FullName, "secrets");
+
+    private string AclFile => Path.Combine(_folder.FullName, "users.acl");
+
+    public async Task InitializeAsync()
+    {
+        await File.WriteAllTextAsync(CatalogFile, Catalog);
+        await File.WriteAllTextAsync(AclFile, "");
+        _redis = await RedisServerProcess.StartAsync("--aclfile", AclFile);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _redis.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task A_server_that_was_given_the_users_does_as_the_catalog_says_in_every_question()
+    {
+        await ApplyAsync();
+
+        var (code, output, error) = await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile, "--all", "--json");
+
+        Assert.Equal((0, ""), (code, error));
+        var cells = JsonElement.Parse(output).EnumerateArray().ToList();
+        Assert.True(cells.Count > 100);
+        AssertCell(cells, "front", "GET dev:bill:1", allowed: true);
+        AssertCell(cells, "front", "SET dev:bill:1 1", allowed: false);
+        AssertCell(cells, "front", "UNLINK dev:bill:1 {dev:bill:1}:l", allowed: true);
+        AssertCell(cells, "front", "GET dev:secret:1", allowed: false);
+        AssertCell(cells, "front", "SET dev:auth:session:1 1", allowed: true);
+        AssertCell(cells, "billing", "GET dev:auth:session:1", allowed: false);
+        AssertCell(cells, "billing", "SET dev:codes:1 1", allowed: true);
+        AssertCell(cells, "billing", "UNLINK dev:page:1 {dev:page:1}:l", allowed: false);
+        AssertCell(cells, "billing", "FLUSHDB", allowed: false);
+        AssertCell(cells, "default", "PING", allowed: false);
+    }
+
+    [Fact]
+    public async Task A_right_too_many_and_a_right_too_few_are_found()
+    {
+        await ApplyAsync();
+        await using (var op = await ConnectAsync("operator"))
+        {
+            await op.SendAsync(["ACL", "SETUSER", "front", "~dev:secret:*"], ReplyParsers.Ignore);
+            await op.SendAsync(["ACL", "SETUSER", "billing", "-get"], ReplyParsers.Ignore);
+            await op.SendAsync(["ACL", "SETUSER", "auth", "+flushall"], ReplyParsers.Ignore);
+        }
+
+        var (code, output, _) = await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile, "--json");
+
+        Assert.Equal(1, code);
+        var wrong = JsonElement
+            .Parse(output)
+            .EnumerateArray()
+            .Select(cell => $"{cell.GetProperty("user").GetString()} {cell.GetProperty("command").GetString()}")
+            .ToHashSet();
+        Assert.Contains("front GET dev:secret:1", wrong);
+        Assert.Contains("billing GET dev:bill:1", wrong);
+        Assert.Contains("auth FLUSHALL", wrong);
+        Assert.All(wrong, cell => Assert.Matches("^(front .*dev:secret|billing GET|auth FLUSHALL)", cell));
+    }
+
+    [Fact]
+    public async Task A_server_without_the_users_is_found_and_nothing_is_asked_twice()
+    {
+        var (code, output, _) = await ToolRun.OfAsync("acl", "check", "--catalog", CatalogFile, "--redis", _redis.ConnectionString);
+
+        Assert.Equal(1, code);
+        Assert.Contains("no such user", output, StringComparison.Ordinal);
+        Assert.Contains("onggi acl apply", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Users_survive_a_restart_and_nobody_else_gets_in()
+    {
+        await ApplyAsync();
+        await _redis.RestartAsync();
+
+        await using var front = await ConnectAsync("front");
+        await front.SetAsync("dev:page:1", "x", TimeSpan.FromMinutes(1));
+        await Assert.ThrowsAnyAsync<RedisException>(async () => await front.SetAsync("dev:bill:1", "x", TimeSpan.FromMinutes(1)));
+        await Assert.ThrowsAnyAsync<RedisException>(async () => await RedisClient.ConnectAsync(_redis.ConnectionString));
+        await Assert.ThrowsAnyAsync<RedisException>(async () =>
+            await RedisClient.ConnectAsync($"127.0.0.1:{_redis.Port},user=front,password=wrong")
+        );
+    }
+
+    [Fact]
+    public async Task The_written_file_is_what_apply_sets_and_holds_no_password()
+    {
+        var (code, output, error) = await ToolRun.OfAsync(
+            "acl",
+            "file",
+            "--catalog",
+            CatalogFile,
+            "--secrets",
+            SecretsFolder,
+            "--out",
+            AclFile
+        );
+        await _redis.RestartAsync();
+
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("6 passwords made", output, StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile)).Code);
+        var text = await File.ReadAllTextAsync(AclFile);
+        foreach (var file in Directory.GetFiles(SecretsFolder))
+        {
+            Assert.DoesNotContain(await File.ReadAllTextAsync(file), text, StringComparison.Ordinal);
+            if (!OperatingSystem.IsWindows())
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+        }
+    }
+
+    [Fact]
+    public async Task A_password_changes_while_a_client_with_the_old_one_works_on()
+    {
+        await ApplyAsync();
+        await using var old = await ConnectAsync("front");
+        var before = await PasswordOfAsync("front");
+
+        var begun = await RunAsOperatorAsync("acl", "rotate", "front", "--secrets", SecretsFolder);
+        var next = await PasswordOfAsync("front.next");
+        await using (await ConnectAsync("front", before)) { }
+        await using (await ConnectAsync("front", next)) { }
+        var again = await RunAsOperatorAsync("acl", "rotate", "front", "--secrets", SecretsFolder);
+        var finished = await RunAsOperatorAsync("acl", "rotate", "front", "--finish", "--secrets", SecretsFolder);
+
+        Assert.Equal((0, 2, 0), (begun.Code, again.Code, finished.Code));
+        Assert.Contains("--finish", again.Error, StringComparison.Ordinal);
+        Assert.NotEqual(before, next);
+        Assert.Equal(next, await PasswordOfAsync("front"));
+        await old.SetAsync("dev:page:1", "x", TimeSpan.FromMinutes(1));
+        await using (await ConnectAsync("front", next)) { }
+        await Assert.ThrowsAnyAsync<RedisException>(() => ConnectAsync("front", before));
+    }
+
+    [Theory]
+    [InlineData(null, "add --yes")]
+    [InlineData("no\n", "nothing was changed")]
+    public async Task Without_a_yes_nothing_is_changed(string? answer, string said)
+    {
+        var run = await ToolRun.OfAsync(
+            answer,
+            CancellationToken.None,
+            "acl",
+            "apply",
+            "--catalog",
+            CatalogFile,
+            "--redis",
+            _redis.ConnectionString,
+            "--secrets",
+            SecretsFolder
+        );
+
+        Assert.Equal(2, run.Code);
+        Assert.Contains(said, run.Error, StringComparison.Ordinal);
+        Assert.Equal("PONG", await _redis.CommandAsync("PING"));
+    }
+
+    private async Task ApplyAsync()
+    {
+        var (code, output, error) = await ToolRun.OfAsync(
+            "yes\n",
+            CancellationToken.None,
+            "acl",
+            "apply",
+            "--catalog",
+            CatalogFile,
+            "--redis",
+            _redis.ConnectionString,
+            "--secrets",
+            SecretsFolder
+        );
+        Assert.True(code == 0, error);
+        Assert.Contains("7 users are as the catalog says.", output, StringComparison.Ordinal);
+    }
+
+    private static void AssertCell(List<JsonElement> cells, string user, string command, bool allowed)
+    {
+        var cell = Assert.Single(
+            cells,
+            cell => cell.GetProperty("user").GetString() == user && cell.GetProperty("command").GetString() == command
+        );
+        Assert.Equal(allowed, cell.GetProperty("actual").GetBoolean());
+    }
+
+    private async Task<(int Code, string Output, string Error)> RunAsOperatorAsync(params string[] args) =>
+        await ToolRun.OfAsync([.. args, "--redis", ConnectionOf("operator", await PasswordOfAsync("operator"))]);
+
+    private async Task<RedisClient> ConnectAsync(string user, string? password = null) =>
+        await RedisClient.ConnectAsync(ConnectionOf(user, password ?? await PasswordOfAsync(user)));
+
+    private string ConnectionOf(string user, string password) => $"127.0.0.1:{_redis.Port},user={user},password={password}";
+
+    private Task<string> PasswordOfAsync(string user) => File.ReadAllTextAsync(Path.Combine(SecretsFolder, user));
+}
