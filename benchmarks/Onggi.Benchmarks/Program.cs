@@ -2,6 +2,7 @@ using System.Globalization;
 using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
+using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
 using Spectre.Console;
 
@@ -23,6 +24,7 @@ internal static class Program
         new LockBench(),
         new LimitBench(),
         new BatchBench(),
+        new MigrateBench(),
         new ModelBench(),
         new SoakBench(),
     ];

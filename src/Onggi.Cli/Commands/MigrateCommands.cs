@@ -85,7 +85,10 @@ internal static class MigrateCommands
                     if (Refuse(session) is { } reason)
                         throw new ToolException(reason);
                     if (!await LooksGoodAsync(session, output, cancellationToken).ConfigureAwait(false))
+                    {
+                        await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
                         return OnggiTool.Wrong;
+                    }
                     var follows = parsed.GetValue(follow);
                     var mayCutOver = !parsed.GetValue(hold) && !follows;
                     if (
