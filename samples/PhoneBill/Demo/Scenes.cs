@@ -227,6 +227,14 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         await new Outage(stage, _caller, paths).RunAsync(step, cancellationToken);
     }
 
+    public async Task LogInAgainAsync(Step step)
+    {
+        var lost = await MeAsync();
+        step.Expect(lost.Status == 401, "401 at Auth, which looks at the session", lost);
+        await LogInAsync(step);
+        step.Note = $"{step.Note}; until then the other services took the token, which nobody has revoked, for its quarter of an hour";
+    }
+
     public async Task WarmedByThemselvesAsync(Step step)
     {
         string[] names = [.. stage.WarmUps.Select(one => one.Name)];

@@ -87,6 +87,8 @@ public sealed class Stage : IAsyncDisposable
         }
     }
 
+    private string OwnSettingsOfAuth => Path.Combine(Directory, "auth.json");
+
     private static IAnsiConsole ConsoleFor(DemoOptions options)
     {
         if (!options.Json && !Console.IsOutputRedirected)
@@ -143,7 +145,7 @@ public sealed class Stage : IAsyncDisposable
         await show($"Redis on {Ports.Redis}", () => Redis.StartAsync(cancellationToken));
         await WriteSettingsAsync(cancellationToken);
         Start("kos", "Kos", Ports.Kos);
-        Start("auth", "Auth", Ports.Auth);
+        Start("auth", "Auth", Ports.Auth, OwnSettingsOfAuth);
         Start("users", "Users", Ports.Users);
         Start("bill-inquiry", "BillInquiry", Ports.BillInquiry);
         Start("bill-inquiry-replica", "BillInquiry", Ports.BillInquiryReplica);
@@ -155,9 +157,10 @@ public sealed class Stage : IAsyncDisposable
         );
     }
 
-    private void Start(string name, string project, int port) => _services.Add(ServiceProcess.Start(name, project, port, Directory));
+    private void Start(string name, string project, int port, string? ownSettings = null) =>
+        _services.Add(ServiceProcess.Start(name, project, port, Directory, ownSettings));
 
-    /// <summary>What all services share. It holds secrets, so it is a file of ours alone and not a command line.</summary>
+    /// <summary>What all services share, and what Auth alone knows: who can sign tokens, and take refresh tokens. It holds secrets, so it is in files of ours alone and not on a command line.</summary>
     private async Task WriteSettingsAsync(CancellationToken cancellationToken)
     {
         var database = Environment.GetEnvironmentVariable("ConnectionStrings__Database");
@@ -166,9 +169,18 @@ public sealed class Stage : IAsyncDisposable
             Onggi = new { Redis.ConnectionString, PersonalSecret },
             ConnectionStrings = new { Database = database ?? $"Data Source={Path.Combine(Directory, "phonebill.db")}" },
             Kos = new { BaseUrl = $"http://127.0.0.1:{Ports.Kos}" },
-            Tokens = new { Key = RandomNumberGenerator.GetHexString(64) },
+            Tokens = new { KeyFile = Path.Combine(Directory, "token.pub.pem") },
             PhoneBill = new { EndWithStandardInput = true },
         };
+        var own = new
+        {
+            Tokens = new { KeyFile = Path.Combine(Directory, "token.pem") },
+            Onggi = new { Tokens = new { RefreshSecret = RandomNumberGenerator.GetHexString(64) } },
+        };
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await PrivateFile.WriteAsync(own.Tokens.KeyFile, key.ExportPkcs8PrivateKeyPem(), cancellationToken);
+        await PrivateFile.WriteAsync(settings.Tokens.KeyFile, key.ExportSubjectPublicKeyInfoPem(), cancellationToken);
+        await PrivateFile.WriteAsync(OwnSettingsOfAuth, JsonSerializer.Serialize(own, Indented), cancellationToken);
         await PrivateFile.WriteAsync(
             Path.Combine(Directory, "settings.json"),
             JsonSerializer.Serialize(settings, Indented),
