@@ -1,4 +1,3 @@
-using Onggi.Cli.Migration;
 using Onggi.Testing;
 
 namespace Onggi.Benchmarks.Operations;
@@ -92,21 +91,13 @@ internal sealed class MigrateBench : IBench
     private static async Task<Row> WithoutFenceAsync(BenchRun run, string place, bool oneServer, int keys)
     {
         BenchRun.Say($"{place}, without the fence ({Seed.Line})");
-        CutOver.SkipFence = true;
-        try
-        {
-            await using var stage = await MigrateStage.StartAsync(oneServer, keys);
-            await using var ledger = await stage.WriteAsync(Writers, perSecond: 4_000);
-            await ledger.WhenWrittenAsync(2_000);
-            await stage.MoveAsync(run.Stop);
-            await ledger.WhenWrittenAsync(10_000);
-            await ledger.StopAsync();
-            await using var client = await stage.NewSideAsync();
-            return Row.AtLeast($"{place}.no-fence.lost", "keys", (await ledger.DifferencesAsync(client, "dev:user:")).Count, 1);
-        }
-        finally
-        {
-            CutOver.SkipFence = false;
-        }
+        await using var stage = await MigrateStage.StartAsync(oneServer, keys);
+        await using var ledger = await stage.WriteAsync(Writers, perSecond: 4_000);
+        await ledger.WhenWrittenAsync(2_000);
+        await stage.MoveAsync(run.Stop, fenced: false);
+        await ledger.WhenWrittenAsync(10_000);
+        await ledger.StopAsync();
+        await using var client = await stage.NewSideAsync();
+        return Row.AtLeast($"{place}.no-fence.lost", "keys", (await ledger.DifferencesAsync(client, "dev:user:")).Count, 1);
     }
 }

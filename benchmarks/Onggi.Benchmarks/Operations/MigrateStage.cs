@@ -49,17 +49,7 @@ internal sealed class MigrateStage : IAsyncDisposable
         foreach (var server in (RedisServerProcess[])[source, stage.Target])
         {
             await server.CommandAsync("ACL", "SETUSER", "mig", "on", ">pw", "~*", "&*", "+@all");
-            await server.CommandAsync(
-                "ACL",
-                "SETUSER",
-                "svc",
-                "on",
-                ">pw",
-                server == source ? "~user:*" : "~dev:*",
-                "%R~dev:*",
-                "&*",
-                "+@all"
-            );
+            await server.CommandAsync("ACL", "SETUSER", "svc", "on", ">pw", "~user:*", "~dev:*", "&*", "+@all");
         }
 
         using var raw = await RawRedis.ConnectAsync(source.Port);
@@ -70,9 +60,15 @@ internal sealed class MigrateStage : IAsyncDisposable
     }
 
     /// <summary>Moves everything, while writers write or not.</summary>
-    public async Task<MigrationResult> MoveAsync(CancellationToken stop)
+    public async Task<MigrationResult> MoveAsync(CancellationToken stop, bool fenced = true)
     {
-        await using var session = await MigrationSession.OpenAsync(Rules, _state, back: null, new MigrationOptions(), stop);
+        await using var session = await MigrationSession.OpenAsync(
+            Rules,
+            _state,
+            back: null,
+            new MigrationOptions { SkipFence = !fenced },
+            stop
+        );
         return await new MigrationRun(session, new ToolProgress(TimeProvider.System)).RunAsync(_ => Task.FromResult(true), stop);
     }
 

@@ -54,7 +54,20 @@ internal sealed class BigKeys(MigrationRules rules)
     }
 
     /// <summary>Copies one; <c>false</c> where it is gone, and then it is gone at the target too.</summary>
-    public async Task<bool> CopyAsync(RedisClient source, RedisLease writer, KeyMove move, CancellationToken cancellationToken)
+    public async Task<bool> CopyAsync(RedisClient source, Pipeline writer, KeyMove move, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CopyPiecesAsync(source, writer, move, cancellationToken).ConfigureAwait(false);
+        }
+        catch (RedisServerException refused) when (refused.Code == "WRONGTYPE")
+        {
+            // It has become another type meanwhile: it is named as changed, and copied again.
+            return true;
+        }
+    }
+
+    private async Task<bool> CopyPiecesAsync(RedisClient source, Pipeline writer, KeyMove move, CancellationToken cancellationToken)
     {
         var part = $"{rules.EpochKey}:part:{Interlocked.Increment(ref _parts).ToString(CultureInfo.InvariantCulture)}";
         await writer.SendAsync(["UNLINK", part], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
@@ -97,7 +110,7 @@ internal sealed class BigKeys(MigrationRules rules)
 
     private static async Task<bool> CopyTextAsync(
         RedisClient source,
-        RedisLease writer,
+        Pipeline writer,
         KeyName key,
         string part,
         CancellationToken cancellationToken
@@ -123,7 +136,7 @@ internal sealed class BigKeys(MigrationRules rules)
 
     private static async Task<bool> CopyListAsync(
         RedisClient source,
-        RedisLease writer,
+        Pipeline writer,
         KeyName key,
         string part,
         CancellationToken cancellationToken
@@ -149,7 +162,7 @@ internal sealed class BigKeys(MigrationRules rules)
 
     private static async Task<bool> CopyScannedAsync(
         RedisClient source,
-        RedisLease writer,
+        Pipeline writer,
         string scan,
         string add,
         KeyName key,
@@ -183,7 +196,7 @@ internal sealed class BigKeys(MigrationRules rules)
 
     private static async Task<bool> CopyWholeAsync(
         RedisClient source,
-        RedisLease writer,
+        Pipeline writer,
         KeyName key,
         string part,
         CancellationToken cancellationToken
@@ -201,7 +214,7 @@ internal sealed class BigKeys(MigrationRules rules)
     }
 
     private static async Task AddAsync(
-        RedisLease writer,
+        Pipeline writer,
         string command,
         string part,
         byte[]?[] elements,
@@ -227,7 +240,7 @@ internal sealed class BigKeys(MigrationRules rules)
         }
     }
 
-    private static async Task EndLaterAsync(RedisLease writer, string part, CancellationToken cancellationToken) =>
+    private static async Task EndLaterAsync(Pipeline writer, string part, CancellationToken cancellationToken) =>
         await writer
             .SendAsync(["PEXPIRE", part, (long)LeftOver.TotalMilliseconds], ReplyParsers.Int64, cancellationToken)
             .ConfigureAwait(false);

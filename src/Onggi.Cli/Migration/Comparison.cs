@@ -9,8 +9,6 @@ namespace Onggi.Cli.Migration;
 /// <param name="tracker">Knows what changes meanwhile; <c>null</c> where nothing does.</param>
 internal sealed class Comparison(MigrationSession session, ToolProgress progress, ChangeTracker? tracker)
 {
-    private const int PagesAtATime = 32;
-
     private readonly List<KeyMismatch> _suspects = [];
 
     /// <summary>How many pairs were compared.</summary>
@@ -51,40 +49,27 @@ internal sealed class Comparison(MigrationSession session, ToolProgress progress
         return found;
     }
 
-    private async Task WalkAsync(
+    private Task WalkAsync(
         RedisClient client,
         string? glob,
         Func<IEnumerable<KeyName>, IEnumerable<KeyMove>> pairsOf,
         List<KeyMismatch> found,
         CancellationToken cancellationToken,
         bool surplus = false
-    )
-    {
-        for (var cursor = "0"; cursor != "done"; )
-        {
-            var keys = new List<KeyName>();
-            for (var i = 0; i < PagesAtATime && cursor != "done"; i++)
+    ) =>
+        session.WalkAsync(
+            client,
+            "0",
+            glob,
+            keys => surplus ? FindSurplusAsync([.. pairsOf(keys)], cancellationToken) : CompareAsync([.. pairsOf(keys)], cancellationToken),
+            async _ =>
             {
-                var page = await MigrationSession
-                    .PageAsync(client, cursor, glob, session.Options.BatchKeys, cancellationToken)
-                    .ConfigureAwait(false);
-                cursor = page.Cursor == "0" ? "done" : page.Cursor;
-                keys.AddRange(page.Items.Select(key => new KeyName(key!)));
-            }
-
-            var pairs = pairsOf(keys);
-            await session
-                .InLanesAsync(
-                    pairs,
-                    batch => surplus ? FindSurplusAsync(batch, cancellationToken) : CompareAsync(batch, cancellationToken),
-                    cancellationToken
-                )
-                .ConfigureAwait(false);
-            found.AddRange(await ConfirmAsync(cancellationToken).ConfigureAwait(false));
-            if (!surplus)
-                await session.Options.ReachAsync("comparing").ConfigureAwait(false);
-        }
-    }
+                found.AddRange(await ConfirmAsync(cancellationToken).ConfigureAwait(false));
+                if (!surplus)
+                    await session.Options.ReachAsync("comparing").ConfigureAwait(false);
+            },
+            cancellationToken
+        );
 
     private async Task CompareAsync(List<KeyMove> batch, CancellationToken cancellationToken)
     {

@@ -12,9 +12,6 @@ namespace Onggi.Cli.Migration;
 /// </remarks>
 internal sealed class CutOver(MigrationSession session, MigrationRun run, ChangeTracker tracker)
 {
-    /// <summary>A known mistake, so that tests and benchmarks can show that it is caught: the epoch is changed without a fence.</summary>
-    internal static bool SkipFence;
-
     private static readonly TimeSpan LockPoll = TimeSpan.FromMilliseconds(20);
 
     private bool _pausing;
@@ -33,7 +30,7 @@ internal sealed class CutOver(MigrationSession session, MigrationRun run, Change
             await tracker.DrainAsync(cancellationToken).ConfigureAwait(false);
             await run.RoundAsync(cancellationToken).ConfigureAwait(false);
             // mutant: SkipFence
-            if (!SkipFence)
+            if (!session.Options.SkipFence)
                 await session.Fence.ApplyAsync(session.Rights, cancellationToken).ConfigureAwait(false);
             await session.Options.ReachAsync("fenced").ConfigureAwait(false);
             if (!await FinishAsync(cancellationToken).ConfigureAwait(false))

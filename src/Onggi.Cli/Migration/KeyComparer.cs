@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Onggi.Client;
 using Onggi.Client.Resp;
@@ -22,56 +23,85 @@ internal readonly record struct KeyMismatch(KeyMove Move, KeyDifference Kind, lo
 
 /// <summary>Compares keys of both sides: values as they mean, ends to the millisecond.</summary>
 /// <remarks>Equal values may be serialised differently (the order in a hash table, another version's encoding): where the bytes differ, a digest of the value in a fixed order decides.</remarks>
-internal sealed class KeyComparer(MigrationServers servers)
+internal sealed class KeyComparer(MigrationServers servers, PipelinePool readers)
 {
-    /// <summary>Compares a batch. Two round trips, and two more for each key whose bytes differ.</summary>
+    /// <summary>Compares a batch. A round trip at each side, and two more where the bytes of some differ.</summary>
     public async Task<List<KeyMismatch>> CompareAsync(IReadOnlyList<KeyMove> moves, CancellationToken cancellationToken)
     {
         var found = new List<KeyMismatch>();
         foreach (var group in moves.GroupBy(move => (move.SourceDatabase, move.TargetDatabase)))
         {
-            var pairs = group.ToList();
-            var reading = KeyStates.ReadAsync(
-                servers.Source(group.Key.SourceDatabase),
-                pairs.ConvertAll(pair => pair.Source),
-                cancellationToken
-            );
-            using var targets = await KeyStates
-                .ReadAsync(servers.Target(group.Key.TargetDatabase), pairs.ConvertAll(pair => pair.Target), cancellationToken)
-                .ConfigureAwait(false);
-            using var sources = await reading.ConfigureAwait(false);
-            for (var i = 0; i < pairs.Count; i++)
-            {
-                if (await CompareAsync(pairs[i], sources[i], targets[i], cancellationToken).ConfigureAwait(false) is { } mismatch)
-                    found.Add(mismatch);
-            }
+            cancellationToken.ThrowIfCancellationRequested();
+            var (source, target) = (servers.Source(group.Key.SourceDatabase), servers.Target(group.Key.TargetDatabase));
+            var here = await readers.RentAsync(source, cancellationToken).ConfigureAwait(false);
+            var there = await readers.RentAsync(target, cancellationToken).ConfigureAwait(false);
+            await CompareAsync([.. group], here, there, found).ConfigureAwait(false);
+            readers.Return(source, here);
+            readers.Return(target, there);
         }
 
         return found;
     }
 
-    private async Task<KeyMismatch?> CompareAsync(KeyMove move, KeyState source, KeyState target, CancellationToken cancellationToken)
+    private static async Task CompareAsync(List<KeyMove> pairs, Pipeline here, Pipeline there, List<KeyMismatch> found)
     {
-        if (source.IsGone && target.IsGone)
-            return null;
-        if (target.IsGone)
-            return new KeyMismatch(move, KeyDifference.Missing);
-        if (source.IsGone)
-            return new KeyMismatch(move, KeyDifference.Extra);
-        if (source.EndsAt != target.EndsAt)
-            return new KeyMismatch(move, KeyDifference.End, Math.Abs(source.EndsAt - target.EndsAt));
-        if (source.Dump.Span.SequenceEqual(target.Dump.Span))
-            return null;
-        var one = await DigestAsync(servers.Source(move.SourceDatabase), move.Source, cancellationToken).ConfigureAwait(false);
-        var other = await DigestAsync(servers.Target(move.TargetDatabase), move.Target, cancellationToken).ConfigureAwait(false);
-        return one.AsSpan().SequenceEqual(other) ? null : new KeyMismatch(move, KeyDifference.Value);
+        var reading = KeyStates.ReadAsync(here, pairs.ConvertAll(pair => pair.Source));
+        using var targets = await KeyStates.ReadAsync(there, pairs.ConvertAll(pair => pair.Target)).ConfigureAwait(false);
+        using var sources = await reading.ConfigureAwait(false);
+        var unlike = new List<KeyMove>();
+        for (var i = 0; i < pairs.Count; i++)
+        {
+            var (source, target) = (sources[i], targets[i]);
+            if (source.IsGone && target.IsGone)
+                continue;
+            if (source.IsGone || target.IsGone)
+                found.Add(new KeyMismatch(pairs[i], source.IsGone ? KeyDifference.Extra : KeyDifference.Missing));
+            else if (source.EndsAt != target.EndsAt)
+                found.Add(new KeyMismatch(pairs[i], KeyDifference.End, Math.Abs(source.EndsAt - target.EndsAt)));
+            else if (!source.Dump.Span.SequenceEqual(target.Dump.Span))
+                unlike.Add(pairs[i]);
+        }
+
+        if (unlike.Count == 0)
+            return;
+        var ones = DigestsAsync(here, unlike.ConvertAll(pair => pair.Source));
+        var others = await DigestsAsync(there, unlike.ConvertAll(pair => pair.Target)).ConfigureAwait(false);
+        var digests = await ones.ConfigureAwait(false);
+        for (var i = 0; i < unlike.Count; i++)
+        {
+            if (digests[i] is null || others[i] is null || !digests[i].AsSpan().SequenceEqual(others[i]))
+                found.Add(new KeyMismatch(unlike[i], KeyDifference.Value));
+        }
     }
 
-    /// <summary>A digest of a value that does not depend on how or in which order the server keeps it; empty where there is no key.</summary>
-    public static async Task<byte[]> DigestAsync(RedisClient client, KeyName key, CancellationToken cancellationToken)
+    /// <summary>Digests of values that do not depend on how or in which order the server keeps them; empty where there is no key, <c>null</c> where it changed under our hands.</summary>
+    [SuppressMessage("Reliability", "CA2012", Justification = "Each is awaited once, by the pipeline.")]
+    private static async Task<byte[]?[]> DigestsAsync(Pipeline pipeline, List<KeyName> keys)
     {
-        var type = await client.SendAsync(["TYPE", key.Bytes], ReplyParsers.Text, cancellationToken).ConfigureAwait(false);
-        RedisArg[]? question = type switch
+        var asked = keys.Select(key => pipeline.Add(["TYPE", key.Bytes], ReplyParsers.Text)).ToArray();
+        var types = await pipeline.FlushAsync(asked).ConfigureAwait(false);
+        var questions = keys.Select((key, i) => pipeline.Add(QuestionOf(types[i]!, key), ReplyParsers.Reply)).ToArray();
+        pipeline.Flush();
+        var digests = new byte[]?[keys.Count];
+        for (var i = questions.Length - 1; i >= 0; i--)
+        {
+            try
+            {
+                var value = await questions[i].ConfigureAwait(false);
+                digests[i] = types[i] == "none" ? [] : DigestOf(types[i]!, value);
+            }
+            catch (RedisServerException)
+            {
+                // It has become another type meanwhile, or is gone: like nothing, until it is looked at again.
+                digests[i] = null;
+            }
+        }
+
+        return digests;
+    }
+
+    private static RedisArg[] QuestionOf(string type, KeyName key) =>
+        type switch
         {
             "string" => ["GET", key.Bytes],
             "hash" => ["HGETALL", key.Bytes],
@@ -79,15 +109,14 @@ internal sealed class KeyComparer(MigrationServers servers)
             "zset" => ["ZRANGE", key.Bytes, 0, -1, "WITHSCORES"],
             "list" => ["LRANGE", key.Bytes, 0, -1],
             "stream" => ["XINFO", "STREAM", key.Bytes, "FULL", "COUNT", 0],
-            "none" => [],
             _ => ["DUMP", key.Bytes],
         };
-        if (question.Length == 0)
-            return [];
-        var value = await client.SendAsync(question, ReplyParsers.Reply, CommandOptions.Bulk, cancellationToken).ConfigureAwait(false);
+
+    private static byte[] DigestOf(string type, Reply value)
+    {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Append(hash, System.Text.Encoding.UTF8.GetBytes(type!));
-        foreach (var part in InOrder(type!, value))
+        Append(hash, System.Text.Encoding.UTF8.GetBytes(type));
+        foreach (var part in InOrder(type, value))
             Append(hash, part);
         return hash.GetHashAndReset();
     }

@@ -15,11 +15,12 @@ internal sealed class MigrationControl : IAsyncDisposable
     private readonly RedisLease _connection;
     private readonly MigrationRules _rules;
     private readonly string _token;
+    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private Task _renewing = Task.CompletedTask;
 
-    private MigrationControl(RedisLease connection, MigrationRules rules, string token) =>
-        (_connection, _rules, _token) = (connection, rules, token);
+    private MigrationControl(RedisLease connection, MigrationRules rules, string token, TimeProvider time) =>
+        (_connection, _rules, _token, _time) = (connection, rules, token, time);
 
     /// <summary>What the epoch was when it was last read or written.</summary>
     public MigrationEpoch Epoch { get; private set; }
@@ -50,7 +51,7 @@ internal sealed class MigrationControl : IAsyncDisposable
             );
         foreach (var server in others)
             await EndEarlierAsync(server, rules, ownName, cancellationToken).ConfigureAwait(false);
-        var control = new MigrationControl(await keeper.LeaseAsync(cancellationToken).ConfigureAwait(false), rules, token);
+        var control = new MigrationControl(await keeper.LeaseAsync(cancellationToken).ConfigureAwait(false), rules, token, time);
         try
         {
             await control.RenewAsync(cancellationToken).ConfigureAwait(false);
@@ -62,7 +63,7 @@ internal sealed class MigrationControl : IAsyncDisposable
             throw;
         }
 
-        control._renewing = control.KeepAsync(time);
+        control._renewing = control.KeepAsync();
         return control;
     }
 
@@ -104,18 +105,18 @@ internal sealed class MigrationControl : IAsyncDisposable
 
     /// <summary>A connection to write with, which ends for good when a later run takes over.</summary>
     /// <exception cref="RedisException">That has happened.</exception>
-    public async Task<RedisLease> LeaseAsync(RedisClient client, CancellationToken cancellationToken)
+    public async Task<Pipeline> OpenAsync(RedisClient client, CancellationToken cancellationToken)
     {
-        var lease = await client.LeaseAsync(cancellationToken).ConfigureAwait(false);
+        var pipeline = await Pipeline.OpenAsync(client, _time, cancellationToken).ConfigureAwait(false);
         try
         {
             // Made before a take-over, it is ended by it; made after it, this connection has been.
             await CheckAsync(cancellationToken).ConfigureAwait(false);
-            return lease;
+            return pipeline;
         }
         catch
         {
-            await lease.DisposeAsync().ConfigureAwait(false);
+            await pipeline.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }
@@ -137,9 +138,9 @@ internal sealed class MigrationControl : IAsyncDisposable
             .SendAsync(["SET", _rules.RunKey, _token, "PX", (long)Held.TotalMilliseconds], ReplyParsers.Ignore, cancellationToken)
             .ConfigureAwait(false);
 
-    private async Task KeepAsync(TimeProvider time)
+    private async Task KeepAsync()
     {
-        using var timer = new PeriodicTimer(Held / 4, time);
+        using var timer = new PeriodicTimer(Held / 4, _time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false))

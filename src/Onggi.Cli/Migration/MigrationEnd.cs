@@ -74,7 +74,7 @@ internal sealed class MigrationEnd(MigrationSession session, ToolProgress progre
     {
         var removed = 0L;
         progress.Note = "removing";
-        var writer = await session.Control.LeaseAsync(client, cancellationToken).ConfigureAwait(false);
+        var writer = await session.Control.OpenAsync(client, cancellationToken).ConfigureAwait(false);
         await using var held = writer.ConfigureAwait(false);
         for (var cursor = "0"; cursor != "done"; )
         {

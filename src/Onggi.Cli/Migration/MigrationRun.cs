@@ -51,7 +51,6 @@ internal sealed class MigrationResult
 /// </remarks>
 internal sealed class MigrationRun(MigrationSession session, ToolProgress progress)
 {
-    private const int PagesAtATime = 32;
     private const int MostComparisons = 6;
 
     private readonly MigrationSession _session = session;
@@ -251,29 +250,26 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         progress.Expect(state.SourceKeys);
         progress.Set(state.Copied);
         progress.Note = "copying";
+        var before = state.Copied;
         var began = _session.Options.Time.GetTimestamp();
         foreach (var database in _session.Map.SourceDatabases)
         {
-            for (var cursor = state.Cursors.GetValueOrDefault(database, "0"); cursor != "done"; )
-            {
-                var moves = new List<KeyMove>();
-                for (var i = 0; i < PagesAtATime && cursor != "done"; i++)
-                {
-                    var page = await MigrationSession
-                        .PageAsync(_session.Servers.Source(database), cursor, null, _session.Options.BatchKeys, cancellationToken)
-                        .ConfigureAwait(false);
-                    cursor = page.Cursor == "0" ? "done" : page.Cursor;
-                    moves.AddRange(page.Items.Select(key => _session.Map.Move(database, new KeyName(key!))).OfType<KeyMove>());
-                }
-
-                await _session
-                    .InLanesAsync(moves, batch => CopyBatchAsync(batch, cancellationToken), cancellationToken)
-                    .ConfigureAwait(false);
-                state.Cursors[database] = cursor;
-                state.Copied += moves.Count;
-                _session.SaveNowAndThen();
-                await _session.Options.ReachAsync("copying").ConfigureAwait(false);
-            }
+            await _session
+                .WalkAsync(
+                    _session.Servers.Source(database),
+                    state.Cursors.GetValueOrDefault(database, "0"),
+                    null,
+                    keys => CopyBatchAsync([.. keys.Select(key => _session.Map.Move(database, key)).OfType<KeyMove>()], cancellationToken),
+                    async cursor =>
+                    {
+                        state.Cursors[database] = cursor;
+                        state.Copied = Result.Copied + before;
+                        _session.SaveNowAndThen();
+                        await _session.Options.ReachAsync("copying").ConfigureAwait(false);
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
         }
 
         Result.CopyTime = _session.Options.Time.GetElapsedTime(began);

@@ -31,6 +31,9 @@ internal sealed class MigrationOptions
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>A known mistake, so that tests and benchmarks can show that it is caught: the epoch is changed without a fence.</summary>
+    public bool SkipFence { get; init; }
+
     /// <summary>Runs at places where a run can be killed; tests throw <see cref="KilledHere"/> from it.</summary>
     public Func<string, Task>? At { get; init; }
 
@@ -45,6 +48,8 @@ internal sealed class MigrationSession : IAsyncDisposable
 {
     private readonly string _stateFile;
     private readonly FileStream _lock;
+    private readonly PipelinePool _readers;
+    private readonly PipelinePool _writers;
     private long _saved;
 
     private MigrationSession(
@@ -69,8 +74,10 @@ internal sealed class MigrationSession : IAsyncDisposable
             );
         }
 
-        Copier = new KeyCopier(servers, Map, Big, control);
-        Comparer = new KeyComparer(servers);
+        _readers = new PipelinePool((client, token) => Pipeline.OpenAsync(client, options.Time, token));
+        _writers = new PipelinePool(control.OpenAsync);
+        Copier = new KeyCopier(servers, Map, Big, _readers, _writers);
+        Comparer = new KeyComparer(servers, _readers);
         Fence = new WriteFence(servers.Source(), rules, servers.IsOneServer);
     }
 
@@ -200,11 +207,57 @@ internal sealed class MigrationSession : IAsyncDisposable
         var running = new List<Task>();
         foreach (var batch in moves.Chunk(Options.BatchKeys))
         {
-            await lanes.WaitAsync(cancellationToken).ConfigureAwait(false);
+            // Not cancelled here: the lanes end by themselves, and are waited for.
+            await lanes.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            if (cancellationToken.IsCancellationRequested)
+                break;
             running.Add(LaneAsync([.. batch], work, lanes));
         }
 
         await Task.WhenAll(running).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>Walks over the keys of a database, some pages' work under way at a time.</summary>
+    /// <param name="client">Whose keys.</param>
+    /// <param name="cursor">Where it begins: <c>0</c> for the beginning.</param>
+    /// <param name="glob">Which names; <c>null</c> for all.</param>
+    /// <param name="work">What is done with the names of a page.</param>
+    /// <param name="done">Told, in order, the cursor behind each page whose work is done, with all before it: <c>done</c> behind the last one.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async Task WalkAsync(
+        RedisClient client,
+        string cursor,
+        string? glob,
+        Func<IEnumerable<KeyName>, Task> work,
+        Func<string, Task> done,
+        CancellationToken cancellationToken
+    )
+    {
+        var underWay = new Queue<(Task Work, string Cursor)>();
+        try
+        {
+            while (cursor != "done" || underWay.Count > 0)
+            {
+                if (cursor != "done" && underWay.Count < Options.Lanes)
+                {
+                    var page = await PageAsync(client, cursor, glob, Options.BatchKeys, cancellationToken).ConfigureAwait(false);
+                    cursor = page.Cursor == "0" ? "done" : page.Cursor;
+                    underWay.Enqueue((work(page.Items.Select(key => new KeyName(key!))), cursor));
+                    continue;
+                }
+
+                var (oldest, behind) = underWay.Dequeue();
+                await oldest.ConfigureAwait(false);
+                await done(behind).ConfigureAwait(false);
+            }
+        }
+        catch
+        {
+            // What is under way has an end before what it uses has.
+            await Task.WhenAll(underWay.Select(page => page.Work)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
     }
 
     /// <summary>Walks over the keys of a database, a page at a time, with the cursor behind it.</summary>
@@ -222,7 +275,8 @@ internal sealed class MigrationSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Copier.DisposeAsync().ConfigureAwait(false);
+        await _readers.DisposeAsync().ConfigureAwait(false);
+        await _writers.DisposeAsync().ConfigureAwait(false);
         await Control.DisposeAsync().ConfigureAwait(false);
         await Servers.DisposeAsync().ConfigureAwait(false);
         await _lock.DisposeAsync().ConfigureAwait(false);

@@ -6,11 +6,9 @@ using Onggi.Testing;
 namespace Onggi.ServerTests.Cli;
 
 /// <summary>Keys move while four writers use them: what was answered is there afterwards, wherever the run was killed.</summary>
-public sealed class MigrationTests : IDisposable
+public sealed class MigrationTests
 {
     private const int Enough = 500;
-
-    public void Dispose() => CutOver.SkipFence = false;
 
     [Theory]
     [InlineData(true)]
@@ -40,11 +38,11 @@ public sealed class MigrationTests : IDisposable
     public async Task Without_the_fence_answered_writes_are_lost()
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 100);
-        CutOver.SkipFence = true;
+        await scene.Source.CommandAsync("ACL", "SETUSER", "svc", "~dev:*");
         await using var ledger = await scene.BeginWritingAsync();
         await ledger.WhenWrittenAsync(Enough);
 
-        await scene.RunAsync();
+        await scene.RunAsync(new MigrationOptions { SkipFence = true });
         await ledger.WhenWrittenAsync(5 * Enough);
         await ledger.StopAsync();
 
