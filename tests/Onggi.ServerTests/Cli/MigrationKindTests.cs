@@ -236,6 +236,47 @@ public sealed class MigrationKindTests
     }
 
     [Fact]
+    public async Task Followed_until_it_is_stopped_the_old_side_stays_the_true_one()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 200);
+        await using var ledger = await scene.BeginWritingAsync(perSecond: 200);
+        using var stop = new CancellationTokenSource();
+        // Not as the default user: one who is connected and could write stands in the way.
+        await using var watcher = await MigrationScene.ClientAsync(scene.Target, 0, "mig");
+        var running = ToolRun.OfAsync(answers: null, stop.Token, "migrate", "run", scene.RulesPath, "--follow");
+
+        await WhenAsync(async () => await watcher.GetStringAsync("dev:onggi:migration:test") == "2 shadow");
+        await ledger.WhenWrittenAsync(200);
+        await ledger.StopAsync();
+        await WhenAsync(async () => (await ledger.DifferencesAsync(watcher, MigrationScene.New)).Count == 0);
+        await stop.CancelAsync();
+        var (code, _, _) = await running;
+
+        Assert.Equal((130, "3 old"), (code, await scene.EpochAsync()));
+        await using var client = await scene.OldClientAsync();
+        Assert.Empty(await ledger.DifferencesAsync(client, MigrationScene.Old));
+    }
+
+    [Fact]
+    public async Task A_fence_of_reads_leaves_nobody_with_old_values()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 10);
+        await scene.WriteRulesAsync(extra: """ "fence": "reads-and-writes",""");
+        await MigrationScene.AskAsync(scene.Source, 1, "SET", "user:a", "old");
+        await using var old = await scene.OldClientAsync();
+        await using var other = await scene.NewClientAsync();
+        var options = scene.Shim;
+        options.RefreshEvery = TimeSpan.FromHours(1);
+        await using var shim = await OnggiMigration.StartAsync(old, other, options);
+
+        await scene.RunAsync();
+        await MigrationScene.AskAsync(scene.Target, 0, "SET", "dev:cache:user:a", "new");
+
+        Assert.Equal("new", await shim.ReadAsync((side, token) => side.Redis.GetStringAsync(side.Key("a"), token)));
+        Assert.Equal(MigrationPhase.New, shim.Epoch.Phase);
+    }
+
+    [Fact]
     public async Task Reads_are_compared_in_the_shadow_and_a_right_that_is_missing_for_good_is_said_at_once()
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 10);
@@ -264,6 +305,12 @@ public sealed class MigrationKindTests
         }
 
         Assert.Equal("NOPERM", refused.Code);
+    }
+
+    private static async Task WhenAsync(Func<Task<bool>> condition)
+    {
+        for (var deadline = DateTime.UtcNow + Bound; !await condition(); await Task.Delay(5))
+            Assert.True(DateTime.UtcNow < deadline);
     }
 
     // Beside the tests it lacks what their framework brings.
