@@ -1,9 +1,11 @@
 using System.Globalization;
 using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
+using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
+using Onggi.Benchmarks.Streams;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -23,6 +25,8 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new EventsBench(),
+        new StreamBench(),
         new BatchBench(),
         new MigrateBench(),
         new ModelBench(),
@@ -48,6 +52,9 @@ internal static class Program
 
         if (args is [BlockWorker.Spend, var redis, var hours, var callers])
             return await BlockWorker.SpendAsync(redis, hours, callers);
+
+        if (args is [StreamWorker.Name, var streams, var instance])
+            return await StreamWorker.RunAsync(streams, instance);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -148,8 +155,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, batches, model: the rows whose names hold it; coherence: the scenarios
-              --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
+              --only TEXT    client, locks, limits, events, batches, streams, model: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
 

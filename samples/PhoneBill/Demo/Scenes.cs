@@ -267,7 +267,7 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         var keyspace = Keyspace.Load(Catalog.Json, personalSecret: stage.PersonalSecret);
         var key = keyspace.WireName(Keys.Bill(Line.LineNumber, _month).Entry);
         var began = Stopwatch.GetTimestamp();
-        var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.Password, key, cancellationToken);
+        var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.PasswordOf(RedisServer.Operator), key, cancellationToken);
         step.Milliseconds = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         // The service adds the product's name, from the product's own entry.
         var answered = Parse(bill.Text);

@@ -21,6 +21,7 @@ public sealed class Keyspace
     private readonly FamilySettings _system;
     private readonly byte[]? _secret;
     private readonly byte[] _pseudonyms;
+    private readonly TimeSpan _eventTtl;
 
     private Keyspace(CatalogModel model, ResolvedCatalog resolved, string? service, byte[]? secret)
     {
@@ -37,6 +38,7 @@ public sealed class Keyspace
         _shapes = shapes.ToFrozenDictionary(shape => shape.Settings.Family.Name, StringComparer.Ordinal);
         Families = [.. shapes.Select(shape => shape.Settings)];
         Events = [.. model.Events.Select(catalogEvent => SettingsOf(catalogEvent, resolved))];
+        _eventTtl = resolved.EventTtl;
         _events = Events.ToFrozenDictionary(settings => settings.Type, StringComparer.Ordinal);
         _mappings = model.Events.ToDictionary(
             catalogEvent => catalogEvent.Name.Value,
@@ -172,9 +174,19 @@ public sealed class Keyspace
     /// <summary>Whether the event type is in the catalog, or one of those that Onggi publishes itself.</summary>
     public bool KnowsEvent(string eventType) => _events.ContainsKey(eventType) || BuiltInEvents.Contains(eventType);
 
+    /// <summary>How an event reaches who hears it; one that the catalog does not name, at most once.</summary>
+    public EventDelivery DeliveryOf(string eventType) =>
+        _events.TryGetValue(eventType, out var settings) ? settings.Delivery : EventDelivery.AtMostOnce;
+
     /// <summary>The Pub/Sub channel of an event type, with the prefix; of one that the catalog does not name, the channel that it would have.</summary>
     public string ChannelOf(string eventType) =>
         _events.TryGetValue(eventType, out var settings) ? settings.Channel : $"{Prefix}events:global:{eventType}";
+
+    /// <summary>Whether events of a type invalidate anything.</summary>
+    internal bool Invalidates(string eventType) => _mappings.TryGetValue(eventType, out var mappings) && mappings.Count > 0;
+
+    /// <summary>How long the last events of a type stay readable; of one that the catalog does not name, the catalog's default.</summary>
+    internal TimeSpan EventTtlOf(string eventType) => _events.TryGetValue(eventType, out var settings) ? settings.Ttl : _eventTtl;
 
     /// <summary>The family that a wire name belongs to, for audits; <c>null</c> when it is nobody's.</summary>
     /// <remarks>
@@ -197,7 +209,8 @@ public sealed class Keyspace
                 return shape.Settings;
         }
 
-        return null;
+        // A family of the catalog may say more of a stream, for example whose it is; what no family has is Onggi's own.
+        return BuiltIns.IsStream(parts) && DeliveryOf(parts[2]) == EventDelivery.AtLeastOnce ? _system : null;
     }
 
     /// <summary>What stands in the braces of an auxiliary key; other names as they are; <c>null</c> when the braces do not fit.</summary>
@@ -239,6 +252,7 @@ public sealed class Keyspace
             Type = model.Name.Value,
             Channel = Prefix + model.ChannelName,
             PayloadType = model.Payload?.Value,
+            Delivery = model.Delivery?.Value == KindRules.AtLeastOnce ? EventDelivery.AtLeastOnce : EventDelivery.AtMostOnce,
             Ttl = model.Ttl?.Value ?? resolved.EventTtl,
             Publishers = model.Publishers is { } publishers ? [.. publishers.Select(publisher => publisher.Value)] : ["*"],
             Families = [.. model.Keys.Select(mapping => mapping.Family.Value).Distinct()],

@@ -25,7 +25,7 @@ internal static class CatalogFields
 
     public static readonly string[] Service = ["description", "ttl", "grace", "negativeTtl", "jitter"];
 
-    public static readonly string[] Event = ["description", "payload", "channel", "ttl", "publishers", "keys"];
+    public static readonly string[] Event = ["description", "payload", "delivery", "channel", "ttl", "publishers", "keys"];
 
     public static readonly string[] Family =
     [
@@ -35,6 +35,7 @@ internal static class CatalogFields
         "value",
         "owner",
         "readers",
+        "writers",
         "data",
         "personal",
         "ttl",
@@ -65,6 +66,7 @@ internal static class CatalogFields
     [
         "description",
         "readers",
+        "writers",
         "ttl",
         "idle",
         "absolute",
