@@ -5,7 +5,7 @@ namespace Onggi.Cli.Migration;
 
 /// <summary>The moment in which the other side becomes the true one: no write may be answered that is not there afterwards.</summary>
 /// <remarks>
-/// <para>1 where there are two servers, writes are held (CLIENT PAUSE WRITE), so that those without our shim wait instead of being refused; on one server that would hold our own · 2 what has changed is copied ·
+/// <para>1 where there are two servers, writes are held (CLIENT PAUSE WRITE), so that those without our shim wait instead of being refused; on one server that would hold our own, and so it would on the way back · 2 what has changed is copied ·
 /// 3 the fence: one step of the server, after which writes of old names are refused and not done · 4 the names of all writes before it are waited for, copied, compared · 5 locks that are not moved are waited for ·
 /// 6 the epoch is changed · 7 writes are let go on.</para>
 /// <para>That nothing is lost rests on 3 and 4 alone: a pause that ends early, or is not there, only makes 4 longer.</para>
@@ -59,7 +59,8 @@ internal sealed class CutOver(MigrationSession session, MigrationRun run, Change
 
     private async Task PauseAsync(CancellationToken cancellationToken)
     {
-        if (session.Servers.IsOneServer)
+        // The epoch is where the new names are: on the way back a hold would keep us from changing it.
+        if (session.Servers.IsOneServer || session.State.Back)
             return;
         _pausing = true;
         await session

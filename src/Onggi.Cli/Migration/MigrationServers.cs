@@ -9,14 +9,17 @@ internal sealed class MigrationServers : IAsyncDisposable
     /// <summary>What the names of our connections begin with, so that a later run can end those of an earlier one.</summary>
     public const string NamePrefix = "onggi-migrate-";
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    /// <summary>How long a server may take for an answer.</summary>
+    public static readonly TimeSpan UsualPatience = TimeSpan.FromSeconds(30);
 
     private readonly MigrationRules _rules;
     private readonly string _clientName;
+    private readonly TimeSpan _patience;
     private readonly Dictionary<int, RedisClient> _source = [];
     private readonly Dictionary<int, RedisClient> _target = [];
 
-    private MigrationServers(MigrationRules rules, string clientName) => (_rules, _clientName) = (rules, clientName);
+    private MigrationServers(MigrationRules rules, string clientName, TimeSpan patience) =>
+        (_rules, _clientName, _patience) = (rules, clientName, patience);
 
     /// <summary>Whether both sides are one server: then no connection of ours may be held up, and one fence serves both.</summary>
     public bool IsOneServer { get; private set; }
@@ -24,9 +27,14 @@ internal sealed class MigrationServers : IAsyncDisposable
     /// <summary>Connects to both sides.</summary>
     /// <exception cref="ToolException">A connection string is none, or a variable is not set.</exception>
     /// <exception cref="RedisException">A server cannot be reached or refuses; the message says which.</exception>
-    public static async Task<MigrationServers> OpenAsync(MigrationRules rules, string clientName, CancellationToken cancellationToken)
+    public static async Task<MigrationServers> OpenAsync(
+        MigrationRules rules,
+        string clientName,
+        CancellationToken cancellationToken,
+        TimeSpan? patience = null
+    )
     {
-        var servers = new MigrationServers(rules, clientName);
+        var servers = new MigrationServers(rules, clientName, patience ?? UsualPatience);
         try
         {
             foreach (var database in rules.Rules.Select(rule => rule.Database).Append(0).Distinct())
@@ -66,8 +74,8 @@ internal sealed class MigrationServers : IAsyncDisposable
         options.Database = database;
         options.ClientName = _clientName;
         // Large values take their time, and a server that is asked for one says nothing meanwhile.
-        options.CommandTimeout = Patience;
-        options.DeadAfter = Patience;
+        options.CommandTimeout = _patience;
+        options.DeadAfter = _patience;
         options.MaxInFlight = 16384;
         options.WhenFull = WhenFull.Wait;
         try

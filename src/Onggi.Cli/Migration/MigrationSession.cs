@@ -26,6 +26,9 @@ internal sealed class MigrationOptions
     /// <summary>How long the cut-over waits for locks that are held.</summary>
     public TimeSpan LockPatience { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a server may take for an answer.</summary>
+    public TimeSpan Patience { get; init; } = MigrationServers.UsualPatience;
+
     /// <summary>Whether a source that was restarted and has lost most of its keys is taken as it is.</summary>
     public bool AcceptSource { get; init; }
 
@@ -138,7 +141,7 @@ internal sealed class MigrationSession : IAsyncDisposable
                 Turn(state, direction);
             var rules = state.Back ? forward.Reverse() : forward;
             var name = $"{MigrationServers.NamePrefix}{rules.Name}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6))}";
-            servers = await MigrationServers.OpenAsync(rules, name, cancellationToken).ConfigureAwait(false);
+            servers = await MigrationServers.OpenAsync(rules, name, cancellationToken, options.Patience).ConfigureAwait(false);
             state.Save(stateFile);
             var control = await MigrationControl
                 .TakeAsync(

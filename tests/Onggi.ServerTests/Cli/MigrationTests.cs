@@ -179,6 +179,44 @@ public sealed class MigrationTests
     }
 
     [Fact]
+    public async Task A_target_that_was_restarted_empty_is_filled_again()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: false);
+        await scene.RunUntilKilledAsync("copied");
+
+        await scene.Target.RestartAsync(kill: true);
+        await scene.Target.CommandAsync("ACL", "SETUSER", "mig", "on", ">pw", "~*", "&*", "+@all");
+        var result = await scene.RunAsync();
+
+        Assert.Equal((true, 2000), (result.Flipped, result.Repaired));
+        Assert.Empty(await scene.DifferencesOfOldKeysAsync());
+    }
+
+    [Fact]
+    public async Task A_source_that_dies_ends_the_run_and_the_next_one_goes_on()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: false);
+        await MigrationScene.AskAsync(scene.Source, 0, "SAVE");
+
+        await Assert.ThrowsAnyAsync<RedisException>(() =>
+            scene.RunAsync(
+                new MigrationOptions
+                {
+                    Patience = TimeSpan.FromSeconds(4),
+                    At = at => at == "fenced" ? scene.Source.KillAsync() : Task.CompletedTask,
+                }
+            )
+        );
+        Assert.EndsWith(" old", await scene.EpochAsync(), StringComparison.Ordinal);
+        await scene.Source.RestartAsync();
+        await scene.Source.CommandAsync("ACL", "SETUSER", "mig", "on", ">pw", "~*", "&*", "+@all");
+        await scene.Source.CommandAsync("ACL", "SETUSER", "svc", "on", ">pw", "~user:*", "&*", "+@all");
+
+        Assert.True((await scene.RunAsync()).Flipped);
+        Assert.Empty(await scene.DifferencesOfOldKeysAsync());
+    }
+
+    [Fact]
     public async Task A_restarted_source_that_has_its_keys_is_walked_anew()
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: false);
