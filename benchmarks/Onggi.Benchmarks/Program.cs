@@ -3,6 +3,7 @@ using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
+using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
 using Onggi.Benchmarks.Streams;
 using Spectre.Console;
@@ -27,6 +28,7 @@ internal static class Program
         new EventsBench(),
         new StreamBench(),
         new BatchBench(),
+        new MigrateBench(),
         new ModelBench(),
         new SoakBench(),
     ];
