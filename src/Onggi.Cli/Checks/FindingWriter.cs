@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Onggi.Cli.Output;
 using Spectre.Console;
 
@@ -28,23 +29,25 @@ internal static class FindingWriter
     }
 
     /// <summary>A list of objects.</summary>
-    public static void WriteJson(IEnumerable<Finding> findings, ToolOutput output) =>
-        output.Json(json =>
-        {
-            json.WriteStartArray();
-            foreach (var finding in findings)
-            {
-                json.WriteStartObject();
-                json.WriteString("code", finding.Code);
-                json.WriteString("severity", finding.IsWarning ? "warning" : "finding");
-                json.WriteString("where", finding.Where);
-                json.WriteString("what", finding.What);
-                json.WriteString("why", finding.Why);
-                json.WriteString("fix", finding.Fix);
-                json.WriteString("link", finding.Link);
-                json.WriteEndObject();
-            }
+    public static void WriteJson(IEnumerable<Finding> findings, ToolOutput output) => output.Json(json => WriteArray(findings, json));
 
-            json.WriteEndArray();
-        });
+    /// <summary>The same as a part of a document.</summary>
+    public static void WriteArray(IEnumerable<Finding> findings, Utf8JsonWriter json)
+    {
+        json.WriteStartArray();
+        foreach (var finding in findings)
+        {
+            json.WriteStartObject();
+            json.WriteString("code", finding.Code);
+            json.WriteString("severity", finding.IsWarning ? "warning" : "finding");
+            json.WriteString("where", finding.Where);
+            json.WriteString("what", finding.What);
+            json.WriteString("why", finding.Why);
+            json.WriteString("fix", finding.Fix);
+            json.WriteString("link", finding.Link);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
 }
