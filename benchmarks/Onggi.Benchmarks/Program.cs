@@ -1,6 +1,7 @@
 using System.Globalization;
 using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
+using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Sessions;
 using Spectre.Console;
@@ -22,6 +23,8 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new EventsBench(),
+        new BatchBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -145,7 +148,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, events, batches, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
