@@ -6,6 +6,7 @@ namespace Onggi.Cli.Auditing;
 internal static class AuditRules
 {
     private static readonly TimeSpan Slack = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan TokenSlack = Onggi.Tokens.TokenOptionsValidator.MaxSkew + Slack;
     private static readonly TimeSpan LongestLease = TimeSpan.FromMinutes(1);
 
     /// <summary>The part of an auxiliary key after the braces: <c>l</c>, <c>meta</c>; <c>null</c> where it is the entry itself.</summary>
@@ -56,6 +57,8 @@ internal static class AuditRules
             ("cache", "l") => (LongestLease, LongestLease),
             ("session", null) => IsSession(name, family) ? (family.Ttl + Slack, family.Ttl + Slack) : null,
             ("limit", null) => (family.MaxTtl + Slack, family.MaxTtl + Slack),
+            // A revocation is remembered beyond the token's own end, for clocks that differ.
+            ("token", null) => (family.Ttl + TokenSlack, Max(family.MaxTtl, family.Ttl) + TokenSlack),
             (not "stream" and not "system", null) => (
                 family.Ttl + family.Grace + Slack,
                 Max(family.MaxTtl, family.Ttl) + family.Grace + Slack

@@ -12,10 +12,7 @@ internal static class FindingWriter
     {
         foreach (var finding in findings)
         {
-            var colour = finding.IsWarning ? "yellow" : "red";
-            output.Console.MarkupLine(
-                $"[{colour}]{finding.Code}[/] {(finding.IsWarning ? "warning " : "")}{Markup.Escape(finding.Where)}: {Markup.Escape(finding.What)}"
-            );
+            WriteHead(finding, output);
             output.Text.WriteLine($"    {finding.Why}");
             output.Text.WriteLine($"    {finding.Fix}");
         }
@@ -26,6 +23,16 @@ internal static class FindingWriter
                 ? $"{subject}: nothing found."
                 : $"{subject}: {Words.Count(findings.Count - warnings, "finding", "findings")}, {Words.Count(warnings, "warning", "warnings")}."
         );
+    }
+
+    /// <summary>What was found and where, on a line of its own however long it is: only a terminal breaks it.</summary>
+    public static void WriteHead(Finding finding, ToolOutput output)
+    {
+        var said = $"{(finding.IsWarning ? "warning " : "")}{finding.Where}: {finding.What}";
+        if (output.IsTerminal)
+            output.Console.MarkupLine($"[{(finding.IsWarning ? "yellow" : "red")}]{finding.Code}[/] {Markup.Escape(said)}");
+        else
+            output.Text.WriteLine($"{finding.Code} {said}");
     }
 
     /// <summary>A list of objects.</summary>

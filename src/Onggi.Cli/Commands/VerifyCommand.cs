@@ -10,7 +10,6 @@ namespace Onggi.Cli.Commands;
 internal static class VerifyCommand
 {
     private const int InstancesPerService = 2;
-    private static readonly TimeSpan HttpPatience = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan BetweenRounds = TimeSpan.FromSeconds(1);
 
     public static Command Create(ToolOutput output)
@@ -30,9 +29,8 @@ internal static class VerifyCommand
 
     private static async Task<int> RunAsync(ParseResult parsed, Options options, ToolOutput output, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient { Timeout = HttpPatience };
         var format = parsed.GetValue(options.Json) ? VerifyFormat.Json : parsed.GetValue(options.Format);
-        var checks = VerifyPlan.Choose(VerifyPlan.All(http), parsed.GetValue(options.Categories) ?? [], Wanted(parsed, options));
+        var checks = VerifyPlan.Choose(VerifyPlan.All(), parsed.GetValue(options.Categories) ?? [], Wanted(parsed, options));
         if (parsed.GetValue(options.List))
         {
             VerifyWriter.WriteList(checks, format == VerifyFormat.Json, output);
@@ -267,7 +265,12 @@ internal static class VerifyCommand
             new("--container") { Description = "The memory of Redis's container: 1gb. That of the machine otherwise.", HelpName = "SIZE" };
 
         public Option<string[]> Metrics { get; } =
-            new("--metrics") { Description = "An address of metrics that must answer; may be given several times.", HelpName = "URL" };
+            new("--metrics")
+            {
+                Description =
+                    "An address of metrics, of the exporter or of a service: it must answer, and hits are counted from it. May be given several times.",
+                HelpName = "URL",
+            };
 
         public Option<string?> Readiness { get; } =
             new("--readiness")

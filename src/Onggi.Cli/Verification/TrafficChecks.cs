@@ -3,7 +3,7 @@ using Onggi.Client;
 
 namespace Onggi.Cli.Verification;
 
-/// <summary>The plan's goals of speed, measured, and whether the applications and those who watch are there.</summary>
+/// <summary>The plan's goals of speed, measured, and whether the applications are there.</summary>
 internal static class TrafficChecks
 {
     private const string Performance = "performance";
@@ -13,12 +13,9 @@ internal static class TrafficChecks
     private const int Operations = 5000;
     private const int AtOnce = 50;
     private const double LeastOperations = 1000;
-    private const long LeastLookups = 1000;
-    private const double GoodRate = 0.9;
-    private const double BadRate = 0.8;
     private const long MostConnections = 100;
 
-    public static IEnumerable<VerifyCheck> All(HttpClient http) =>
+    public static IEnumerable<VerifyCheck> All() =>
         [
             new(
                 "ONG019",
@@ -32,19 +29,6 @@ internal static class TrafficChecks
             {
                 Needs = "ONG001",
                 Item = "6 the applications",
-                NeedsTraffic = true,
-            },
-            new(
-                "ONG021",
-                "monitoring",
-                "Metrics are collected",
-                "each address of --metrics answers, and its Redis is up",
-                "Alerts that have no figures are silent, and silence looks like health.",
-                CheckSource.Other,
-                (target, stop) => AreCollectedAsync(target, http, stop)
-            )
-            {
-                Item = "7 metrics",
                 NeedsTraffic = true,
             },
             new(
@@ -72,20 +56,6 @@ internal static class TrafficChecks
             {
                 Needs = "ONG001",
                 Item = "9 performance",
-            },
-            new(
-                "ONG024",
-                Performance,
-                "What is asked for is there",
-                $"a hit rate above {GoodRate:P0}, once there were {LeastLookups} reads",
-                "Below it the sources do the work that the cache is for.",
-                CheckSource.Server,
-                HitsAsync
-            )
-            {
-                Needs = "ONG001",
-                Item = "9 performance",
-                NeedsTraffic = true,
             },
             new(
                 "ONG025",
@@ -134,57 +104,6 @@ internal static class TrafficChecks
                     ),
                 ]
         );
-    }
-
-    private static async Task<CheckOutcome> AreCollectedAsync(VerifyTarget target, HttpClient http, CancellationToken cancellationToken)
-    {
-        if (target.Settings.Metrics.Count == 0)
-            return CheckOutcome.Skip("only with --metrics URL, of the exporter or of a service");
-        var problems = new List<Problem>();
-        foreach (var address in target.Settings.Metrics)
-        {
-            var wrong = await WrongWithAsync(address, http, cancellationToken).ConfigureAwait(false);
-            if (wrong is not null)
-                problems.Add(
-                    new Problem(
-                        wrong,
-                        "See that the exporter runs, has the password of its user, and that the Service selects its pods.",
-                        Where: address.ToString()
-                    )
-                );
-        }
-
-        return CheckOutcome.Of(Words.Count(target.Settings.Metrics.Count, "address asked", "addresses asked"), problems);
-    }
-
-    private static async Task<string?> WrongWithAsync(Uri address, HttpClient http, CancellationToken cancellationToken)
-    {
-        try
-        {
-            using var answer = await http.GetAsync(address, cancellationToken).ConfigureAwait(false);
-            var text = await answer.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
-            var lines = text.Split('\n', StringSplitOptions.TrimEntries);
-            return !answer.IsSuccessStatusCode ? $"{address} answers {(int)answer.StatusCode}."
-                : Array.Exists(
-                    lines,
-                    line => line.StartsWith("redis_up", StringComparison.Ordinal) && line.EndsWith(" 0", StringComparison.Ordinal)
-                )
-                    ? $"{address} says redis_up 0: it does not reach Redis, or its password is refused."
-                : Array.Exists(
-                    lines,
-                    line =>
-                        line.StartsWith("redis_up", StringComparison.Ordinal)
-                        || line.StartsWith("onggi_", StringComparison.Ordinal)
-                        || line.StartsWith("db_client_", StringComparison.Ordinal)
-                )
-                    ? null
-                : $"{address} has neither redis_up nor onggi_… among its metrics.";
-        }
-        catch (Exception problem)
-            when (problem is HttpRequestException || (problem is TaskCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            return $"{address} does not answer: {problem.Message}";
-        }
     }
 
     private static async Task<CheckOutcome> PingIsFastAsync(VerifyTarget target, CancellationToken cancellationToken)
@@ -238,26 +157,6 @@ internal static class TrafficChecks
                 Interlocked.Increment(ref done);
             }
         }
-    }
-
-    private static async Task<CheckOutcome> HitsAsync(VerifyTarget target, CancellationToken cancellationToken)
-    {
-        var info = await target.InfoAsync(cancellationToken).ConfigureAwait(false);
-        var (hits, misses) = (info.Count("keyspace_hits") ?? 0, info.Count("keyspace_misses") ?? 0);
-        if (hits + misses < LeastLookups)
-            return CheckOutcome.Skip($"{hits + misses} reads since it started; {LeastLookups} say something");
-        var rate = (double)hits / (hits + misses);
-        var observed = $"{rate:P1} of {hits + misses} reads since it started";
-        return rate > GoodRate
-            ? CheckOutcome.Ok(observed)
-            : CheckOutcome.Of(
-                observed,
-                new Problem(
-                    $"the hit rate is {rate:P1}.",
-                    "See which family misses (onggi.cache.requests by family), then its time to live, its invalidations, and whether it was warmed. Locks and limits count as reads here, too.",
-                    IsWarning: rate >= BadRate
-                )
-            );
     }
 
     private static async Task<CheckOutcome> AreFewAsync(VerifyTarget target, CancellationToken cancellationToken)

@@ -7,15 +7,15 @@ namespace Onggi.Cli.Verification;
 internal static class VerifyPlan
 {
     /// <summary>All of them.</summary>
-    /// <param name="http">Asks for metrics.</param>
-    public static IReadOnlyList<VerifyCheck> All(HttpClient http) =>
+    public static IReadOnlyList<VerifyCheck> All() =>
         [
             .. FileChecks.All(),
             .. ConnectionChecks.All(),
             .. AccessChecks.All(),
             .. ServerChecks.All(),
             .. KeyChecks.All(),
-            .. TrafficChecks.All(http),
+            .. TrafficChecks.All(),
+            .. MetricsChecks.All(),
             DrillChecks.Create(),
             .. ReadinessChecks.All(),
         ];

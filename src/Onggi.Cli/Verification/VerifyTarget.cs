@@ -14,7 +14,10 @@ internal sealed class VerifyTarget(VerifySettings settings, ToolOutput output) :
     /// <summary>The name by which servers know us.</summary>
     public const string ClientName = "onggi-verify";
 
+    private static readonly TimeSpan HttpPatience = TimeSpan.FromSeconds(5);
+
     private RedisClient? _client;
+    private IReadOnlyList<MetricsPage>? _metrics;
     private ServerInfo? _info;
     private Dictionary<string, string>? _config;
     private IReadOnlyList<ClientEntry>? _clients;
@@ -94,6 +97,16 @@ internal sealed class VerifyTarget(VerifySettings settings, ToolOutput output) :
     /// <summary>Who may do what.</summary>
     public async Task<IReadOnlyList<AccessMatrix.Cell>> CellsAsync(CancellationToken cancellationToken) =>
         _cells ??= await AccessMatrix.AskAsync(Client, Keyspace, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>The pages of metrics.</summary>
+    public async Task<IReadOnlyList<MetricsPage>> MetricsAsync(CancellationToken cancellationToken)
+    {
+        if (_metrics is not null)
+            return _metrics;
+        using var http = new HttpClient { Timeout = HttpPatience };
+        return _metrics = await Task.WhenAll(settings.Metrics.Select(address => MetricsPage.ReadAsync(address, http, cancellationToken)))
+            .ConfigureAwait(false);
+    }
 
     public async ValueTask DisposeAsync()
     {

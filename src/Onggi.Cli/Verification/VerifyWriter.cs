@@ -161,10 +161,7 @@ internal static class VerifyWriter
         foreach (var result in results)
         foreach (var finding in result.Findings)
         {
-            var colour = finding.IsWarning ? "yellow" : "red";
-            output.Console.MarkupLine(
-                $"[{colour}]{finding.Code}[/] {(finding.IsWarning ? "warning " : "")}{Markup.Escape(finding.Where)}: {Markup.Escape(finding.What)}"
-            );
+            FindingWriter.WriteHead(finding, output);
             output.Text.WriteLine($"    expected: {result.Check.Expected}");
             output.Text.WriteLine($"    why: {finding.Why}");
             output.Text.WriteLine($"    do: {finding.Fix}");

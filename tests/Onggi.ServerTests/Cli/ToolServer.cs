@@ -39,6 +39,9 @@ internal sealed class ToolServer : IAsyncDisposable
 
     public string SecretsFolder => PathOf("secrets");
 
+    /// <summary>Where a test's metrics are; <c>null</c> for none.</summary>
+    public string? MetricsAddress { get; set; }
+
     /// <summary>Starts it, with some settings otherwise.</summary>
     public static async Task<ToolServer> StartAsync(params string[] flags)
     {

@@ -51,7 +51,7 @@ public sealed class VerifyDefectTests
         ["the memory is nearly full"] = new(
             "ONG012",
             "finding",
-            Flags: ["--maxmemory", "8mb", "--maxmemory-clients", "0", "--maxmemory-policy", "noeviction"],
+            Flags: ["--maxmemory", "7500kb", "--maxmemory-clients", "0", "--maxmemory-policy", "noeviction"],
             Make: FillAsync
         ),
         ["no limit of memory"] = new("ONG040", "finding", Flags: ["--maxmemory", "0"]),
@@ -69,7 +69,7 @@ public sealed class VerifyDefectTests
         ["no service is connected"] = new("ONG019", "warning"),
         ["connections are refused"] = new("ONG020", "finding", Flags: ["--maxclients", "5"], Make: RefuseAsync),
         ["no metrics"] = new("ONG021", "finding", Args: _ => ["--metrics", $"http://127.0.0.1:{LoopbackPorts.Free()}/metrics"]),
-        ["misses"] = new("ONG024", "finding", Make: MissAsync),
+        ["misses"] = new("ONG024", "finding", Make: MissAsync, Args: server => ["--metrics", server.MetricsAddress!]),
         ["a hundred connections"] = new("ONG025", "warning", Make: server => ConnectAsync(server, 100)),
         ["nearly all connections"] = new("ONG025", "finding", Flags: ["--maxclients", "30"], Make: server => ConnectAsync(server, 25)),
         ["somebody used KEYS"] = new("ONG026", "warning", Make: UseKeysAsync),
@@ -190,12 +190,11 @@ public sealed class VerifyDefectTests
         return null;
     }
 
-    private static async Task<IAsyncDisposable?> MissAsync(ToolServer server)
+    private static Task<IAsyncDisposable?> MissAsync(ToolServer server)
     {
-        await using var op = await server.ConnectAsync("operator");
-        for (var i = 0; i < 1200; i++)
-            await op.GetAsync($"dev:bill:{i}");
-        return null;
+        var metrics = new MetricsServer("onggi_cache_requests_total{onggi_family=\"bill\",onggi_outcome=\"miss\"} 2000\n");
+        server.MetricsAddress = metrics.Address;
+        return Task.FromResult<IAsyncDisposable?>(metrics);
     }
 
     private static async Task<IAsyncDisposable?> ConnectAsync(ToolServer server, int count)
