@@ -149,6 +149,10 @@ internal static class AccessPlan
             yield return "~" + pattern;
         foreach (var pattern in BothOf($"{keyspace.Prefix}events:head:*"))
             yield return "%R~" + pattern;
+        // Who hears an event at least once writes to its stream: what it was handed, and what became of it.
+        foreach (var known in keyspace.Events.Where(known => known.Delivery == EventDelivery.AtLeastOnce))
+        foreach (var pattern in StreamOf(keyspace, known.Type))
+            yield return "~" + pattern;
     }
 
     /// <summary>Whether the service may write the family's keys.</summary>
@@ -207,6 +211,13 @@ internal static class AccessPlan
     {
         yield return $"{keyspace.Prefix}events:head:{type}";
         yield return $"{{{keyspace.Prefix}events:head:{type}}}:*";
+    }
+
+    // The stream, and all that lies in its slot.
+    private static IEnumerable<string> StreamOf(Keyspace keyspace, string type)
+    {
+        yield return $"{keyspace.Prefix}events:stream:{type}";
+        yield return $"{{{keyspace.Prefix}events:stream:{type}}}:*";
     }
 
     private static IEnumerable<string> Channels(Keyspace keyspace)
