@@ -18,7 +18,7 @@ public sealed class VerifyTests(RunningServices services)
 
         Assert.True(code == 0, output);
         Assert.Contains("4 of 4 services", output, StringComparison.Ordinal);
-        Assert.Contains(" 0 findings, ", output, StringComparison.Ordinal);
+        Assert.Contains(" 0 with findings, ", output, StringComparison.Ordinal);
     }
 
     [Fact]

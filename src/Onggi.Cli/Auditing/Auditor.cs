@@ -14,22 +14,17 @@ namespace Onggi.Cli.Auditing;
 /// </remarks>
 internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput output)
 {
-    private const int FewestAtOnce = 10;
-    private const int MostAtOnce = 500;
     private const int WalkedAtOnce = 1000;
     private const long LargestRead = 1 << 20;
     private const int MembersAtOnce = 200;
-    private static readonly TimeSpan Slow = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan Quick = TimeSpan.FromMilliseconds(4);
-    private static readonly TimeSpan LongestRest = TimeSpan.FromMilliseconds(200);
 
     private readonly Dictionary<string, FamilyTally> _tallies = new(StringComparer.Ordinal);
     private readonly AuditFindings _findings = new(client.Options.ToString());
+    private readonly AuditPace _pace = new();
     private readonly SessionBooks _sessions = new();
     private readonly TopKeys _biggest = new(terms.Top, key => key.Bytes);
     private readonly TopKeys _hottest = new(terms.Top, key => key.Frequency ?? 0);
     private readonly List<string> _notes = [];
-    private int _atOnce = 100;
     private bool _countsUse;
     private long _now;
     private long _keys;
@@ -89,7 +84,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             if (!isChosen)
                 continue;
             batch.Add((name, family));
-            if (batch.Count >= _atOnce)
+            if (batch.Count >= _pace.AtOnce)
                 await LookAsync(batch, cancellationToken).ConfigureAwait(false);
         }
 
@@ -124,19 +119,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
         }
 
         await Task.WhenAll(facts.Select(key => LookInsideAsync(key, cancellationToken))).ConfigureAwait(false);
-        await RestAsync(output.Time.GetElapsedTime(began), cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task RestAsync(TimeSpan took, CancellationToken cancellationToken)
-    {
-        _atOnce = Math.Clamp(
-            took > Slow ? _atOnce / 2
-                : took < Quick ? _atOnce * 2
-                : _atOnce,
-            FewestAtOnce,
-            MostAtOnce
-        );
-        await Task.Delay(took < LongestRest ? took : LongestRest, output.Time, cancellationToken).ConfigureAwait(false);
+        await Task.Delay(_pace.Rest(output.Time.GetElapsedTime(began)), output.Time, cancellationToken).ConfigureAwait(false);
     }
 
     // None of these counts as a use of the key.

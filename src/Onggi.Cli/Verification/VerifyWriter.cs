@@ -55,7 +55,7 @@ internal static class VerifyWriter
     {
         var counts = results.CountBy(result => result.State).ToDictionary();
         int Of(CheckState state) => counts.GetValueOrDefault(state);
-        return $"{Words.Count(results.Count, "check", "checks")}: {Of(CheckState.Ok)} ok, {Words.Count(Of(CheckState.Finding), "finding", "findings")}, {Words.Count(Of(CheckState.Warning), "warning", "warnings")}, {Of(CheckState.Skipped)} skipped, {Of(CheckState.Failed)} could not be asked.";
+        return $"{Words.Count(results.Count, "check", "checks")}: {Of(CheckState.Ok)} ok, {Of(CheckState.Finding)} with findings, {Of(CheckState.Warning)} with warnings, {Of(CheckState.Skipped)} skipped, {Of(CheckState.Failed)} could not be asked.";
     }
 
     /// <summary>One page with everything.</summary>

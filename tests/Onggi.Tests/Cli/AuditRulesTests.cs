@@ -95,6 +95,21 @@ public class AuditRulesTests
     }
 
     [Fact]
+    public void Who_is_slow_is_asked_less_at_once_and_left_alone_for_as_long()
+    {
+        var pace = new AuditPace();
+        var sizes = new List<int>();
+        foreach (var took in (int[])[1, 1, 1, 5, 50, 50, 50, 50, 50, 50, 50])
+        {
+            Assert.Equal(TimeSpan.FromMilliseconds(took), pace.Rest(TimeSpan.FromMilliseconds(took)));
+            sizes.Add(pace.AtOnce);
+        }
+
+        Assert.Equal([200, 400, 500, 500, 250, 125, 62, 31, 15, 10, 10], sizes);
+        Assert.Equal(TimeSpan.FromMilliseconds(200), pace.Rest(TimeSpan.FromSeconds(3)));
+    }
+
+    [Fact]
     public void The_largest_are_kept()
     {
         var top = new TopKeys(2, key => key.Bytes);
