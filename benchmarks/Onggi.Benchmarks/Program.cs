@@ -2,6 +2,7 @@ using System.Globalization;
 using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.L2;
+using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
 using Spectre.Console;
 
@@ -22,6 +23,7 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new DeleteBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -48,6 +50,9 @@ internal static class Program
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
+
+        if (args is [ToolCommand.Name, .. var line])
+            return await ToolCommand.RunAsync(line);
 
         if (args[0] == "list")
         {

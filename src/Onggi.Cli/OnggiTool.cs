@@ -76,6 +76,8 @@ internal static class OnggiTool
             PingCommand.Create(output),
             AclCommands.Create(output),
             ConfCommands.Create(output),
+            DeleteCommand.Create(output),
+            UndeleteCommand.Create(output),
         };
 
     private static string NameOf(Command command)

@@ -2,7 +2,6 @@ using System.CommandLine;
 using Onggi.Cli.Output;
 using Onggi.Client;
 using Onggi.Keys;
-using Onggi.Keys.Catalog;
 using Spectre.Console;
 
 namespace Onggi.Cli.Commands;
@@ -49,7 +48,7 @@ internal static class KeysCommand
             async (parsed, cancellationToken) =>
             {
                 var keyspace = Inputs.FindKeyspace(parsed.GetValue(catalog), parsed.GetValue(environment));
-                var only = FamilyNamed(parsed.GetValue(family), keyspace);
+                var only = parsed.GetValue(family) is { } name ? FamilyChoice.Named(name, keyspace) : null;
                 var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
                 await using (client.ConfigureAwait(false))
                 {
@@ -63,18 +62,6 @@ internal static class KeysCommand
             }
         );
         return command;
-    }
-
-    private static FamilySettings? FamilyNamed(string? name, Keyspace? keyspace)
-    {
-        if (name is null)
-            return null;
-        if (keyspace is null)
-            throw new ToolException("--family needs a catalog: name it with --catalog.");
-        var families = keyspace.Families.ToDictionary(family => family.Family.Name, StringComparer.Ordinal);
-        return families.TryGetValue(name, out var known)
-            ? known
-            : throw new ToolException($"the catalog has no family \"{name}\". {CatalogWords.Suggest(name, families.Keys, "")}");
     }
 
     private static async Task<List<FoundKey>> FindAsync(
