@@ -1,6 +1,7 @@
 using System.Globalization;
 using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
+using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
@@ -24,6 +25,8 @@ internal static class Program
         new LockBench(),
         new LimitBench(),
         new DeleteBench(),
+        new EventsBench(),
+        new BatchBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -150,7 +153,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, events, batches, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands

@@ -241,6 +241,9 @@ public sealed class RedisClient : IAsyncDisposable
         return Hub.Add(channel, SubscriptionKind.Channel);
     }
 
+    /// <summary>As <see cref="Subscribe"/>, to a channel of a slot. Only when it is known whether there is a cluster (<see cref="WhenKnownAsync"/>).</summary>
+    internal RedisSubscription SubscribeSharded(string channel) => Add(channel, SubscriptionKind.Sharded);
+
     /// <summary>Begins a batch: commands that are sent together and answered one by one. No round trip until it is sent.</summary>
     public RedisBatch CreateBatch() => new(_router, Options);
 
@@ -333,8 +336,7 @@ public sealed class RedisClient : IAsyncDisposable
     private async ValueTask<RedisSubscription> SubscribeAsync(string name, SubscriptionKind kind, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        var subscription =
-            kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : Hub.Add(name, kind);
+        var subscription = Add(name, kind);
         try
         {
             await subscription.WhenActiveAsync(Options.ConnectTimeout, cancellationToken).ConfigureAwait(Rt.Capture);
@@ -346,6 +348,9 @@ public sealed class RedisClient : IAsyncDisposable
             throw;
         }
     }
+
+    private RedisSubscription Add(string name, SubscriptionKind kind) =>
+        kind == SubscriptionKind.Sharded && _router is ClusterRouter cluster ? cluster.Sharded.Add(name) : Hub.Add(name, kind);
 
     private void OnChanged(bool connected)
     {

@@ -71,6 +71,9 @@ public sealed class RedisSubscription : IAsyncDisposable
 
     internal SubscriberHub.Topic? Topic { get; set; }
 
+    /// <summary>For who wants to know that a message has come, and not what it says: told on the reading loop, so it must be short and must not block. From then on only interruptions are queued.</summary>
+    internal Action? Arrived { get; set; }
+
     /// <summary>Ends when Redis has confirmed the subscription on the present connection; from then on every message arrives.</summary>
     /// <exception cref="RedisServerException">Redis refuses it, for example because the user may not read the channel.</exception>
     public Task WhenActiveAsync(CancellationToken cancellationToken = default) => Topic!.Active.WaitAsync(cancellationToken);
@@ -113,6 +116,12 @@ public sealed class RedisSubscription : IAsyncDisposable
 
     internal void Deliver(RedisMessage message)
     {
+        if (Arrived is { } arrived)
+        {
+            arrived();
+            return;
+        }
+
         // One message always fits; beyond that, what a slow reader holds is bounded, and it is told.
         var size = message.Payload.Length;
         if (Interlocked.Add(ref _bytes, size) > _mostBytes && Volatile.Read(ref _bytes) > size)

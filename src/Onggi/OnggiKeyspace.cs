@@ -1,3 +1,4 @@
+using Onggi.Batches;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Events;
@@ -20,6 +21,7 @@ public sealed class OnggiKeyspace
         OnggiEvents events,
         OnggiLocks locks,
         OnggiLimits limits,
+        OnggiBatches batches,
         RedisClient redis
     )
     {
@@ -30,6 +32,7 @@ public sealed class OnggiKeyspace
         Events = events;
         Locks = locks;
         Limits = limits;
+        Batches = batches;
         Redis = redis;
     }
 
@@ -54,6 +57,15 @@ public sealed class OnggiKeyspace
     /// <summary>How much may be done per time.</summary>
     public OnggiLimits Limits { get; }
 
+    /// <summary>Many entries of the cache at once.</summary>
+    public OnggiBatches Batches { get; }
+
     /// <summary>Redis itself, for commands that no part covers.</summary>
     public RedisClient Redis { get; }
+
+    /// <inheritdoc cref="OnggiBatches.Create"/>
+    public OnggiBatch Batch() => Batches.Create();
+
+    /// <inheritdoc cref="OnggiBatches.CreateAtomic"/>
+    public OnggiBatch AtomicBatch() => Batches.CreateAtomic();
 }

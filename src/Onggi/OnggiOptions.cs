@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization.Metadata;
+using Onggi.Batches;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
@@ -64,6 +65,9 @@ public sealed class OnggiOptions
 
     /// <summary>How much may be done per time, by family.</summary>
     public LimitOptions Limits { get; set; } = new();
+
+    /// <summary>How large batches may be.</summary>
+    public BatchOptions Batches { get; set; } = new();
 
     /// <summary>From when on the service calls its Redis degraded.</summary>
     public HealthOptions Health { get; set; } = new();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Onggi.Batches;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
@@ -28,6 +29,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
         LimitOptionsValidator.Validate(options.Limits, nameof(OnggiOptions.Limits), result);
+        BatchOptionsValidator.Validate(options.Batches, nameof(OnggiOptions.Batches), result);
         HealthOptionsValidator.Validate(options.Health, nameof(OnggiOptions.Health), result);
         return result.Build();
     }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Onggi;
+using Onggi.Batches;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Diagnostics;
@@ -51,6 +52,7 @@ public static class OnggiServiceCollectionExtensions
             services.TryAddSingleton(MakeLocks);
             services.TryAddSingleton(MakeLimits);
             services.TryAddSingleton(MakeTokens);
+            services.TryAddSingleton(MakeBatches);
             services.TryAddSingleton(MakeKeyspace);
             services.TryAddSingleton(MakeHealth);
             services.AddHostedService<OnggiStartup>();
@@ -151,6 +153,14 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>()
         );
 
+    private static OnggiBatches MakeBatches(IServiceProvider provider) =>
+        new(
+            provider.GetRequiredService<OnggiCache>(),
+            Options(provider).Batches,
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<TimeProvider>()
+        );
+
     private static OnggiKeyspace MakeKeyspace(IServiceProvider provider) =>
         new(
             provider.GetRequiredService<Keyspace>(),
@@ -160,6 +170,7 @@ public static class OnggiServiceCollectionExtensions
             provider.GetRequiredService<OnggiEvents>(),
             provider.GetRequiredService<OnggiLocks>(),
             provider.GetRequiredService<OnggiLimits>(),
+            provider.GetRequiredService<OnggiBatches>(),
             provider.GetRequiredService<RedisClient>()
         );
 

@@ -5,6 +5,13 @@ using PhoneBill.Contracts;
 
 namespace PhoneBill.EndToEnd;
 
+/// <summary>Everything is up for several classes of tests.</summary>
+[CollectionDefinition(Name)]
+public sealed class Running : ICollectionFixture<RunningServices>
+{
+    internal const string Name = "running services";
+}
+
 /// <summary>Everything is up, and Ctrl-C ends it after the last fact.</summary>
 public sealed class RunningServices : IAsyncLifetime
 {
@@ -13,6 +20,9 @@ public sealed class RunningServices : IAsyncLifetime
     public HttpClient Http { get; } = new();
 
     public Uri At(int offset, string path) => new($"http://127.0.0.1:{_demo.PortBase + offset}{path}");
+
+    /// <summary>What all services have logged so far.</summary>
+    public string Logs => string.Concat(Directory.GetFiles(_demo.RunDirectory, "*.log").Select(ReadShared));
 
     public async Task InitializeAsync()
     {
@@ -34,9 +44,16 @@ public sealed class RunningServices : IAsyncLifetime
         Assert.Empty(left);
         Assert.Empty(files);
     }
+
+    private static string ReadShared(string file)
+    {
+        using var reader = new StreamReader(new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd();
+    }
 }
 
-public sealed class ApiTests(RunningServices services) : IClassFixture<RunningServices>
+[Collection(Running.Name)]
+public sealed class ApiTests(RunningServices services)
 {
     private const int Auth = 1;
     private const int Users = 2;

@@ -73,6 +73,15 @@ public sealed class StoryTests(ToldStory story) : IClassFixture<ToldStory>
     }
 
     [Fact]
+    public void KOS_gets_no_more_calls_than_it_was_promised_and_the_rest_is_told_when_to_come_back()
+    {
+        var budget = story.Step("kos.limit").GetProperty("details");
+
+        Assert.InRange(budget.GetProperty("kosCalls").GetInt32(), 1, budget.GetProperty("asked").GetInt32() - 1);
+        Assert.True(budget.GetProperty("denied").GetInt32() > 0);
+    }
+
+    [Fact]
     public void An_outage_of_Redis_is_no_error_and_no_wrong_answer()
     {
         var outage = story.Step("redis.outage").GetProperty("details");

@@ -98,19 +98,7 @@ internal static class BlockWorker
 
         public static async Task<Handle> StartAsync(params string[] arguments)
         {
-            var start = new ProcessStartInfo(Environment.ProcessPath!)
-            {
-                UseShellExecute = false,
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-            };
-            // Under `dotnet` the program is the first argument; a program of its own needs none.
-            if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-                start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, $"{typeof(BlockWorker).Assembly.GetName().Name}.dll"));
-            foreach (var argument in arguments)
-                start.ArgumentList.Add(argument);
-            start.Environment["DOTNET_gcConcurrent"] = "0";
-            var handle = new Handle(Process.Start(start) ?? throw new InvalidOperationException("A worker's process did not start."));
+            var handle = new Handle(OwnProcess.Start(arguments));
             if (await handle.HearAsync() != "ready")
                 throw new InvalidOperationException("A worker's process did not get ready; what it said stands above.");
             return handle;

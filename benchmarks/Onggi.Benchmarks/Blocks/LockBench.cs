@@ -28,8 +28,12 @@ internal sealed class LockBench : IBench
             var duels = Duels(node).Where(duel => run.Wants(duel.Name)).ToArray();
             if (duels.Length > 0)
                 rows.AddRange(await Duel.RunAsync(duels, run.Quick ? 5 : 11, TimeSpan.FromMilliseconds(run.Quick ? 300 : 700), run.Stop));
-            if (run.Wants("handover"))
-                rows.Add(await HandOverAsync(node, other, run.Quick ? 200 : 1_000, run.Stop));
+            if (run.Wants("handover.busy"))
+                rows.Add(await HandOverAsync("handover.busy", node, other, run.Quick ? 400 : 2_000, TimeSpan.Zero, run.Stop));
+            if (run.Wants("handover.idle"))
+                rows.Add(
+                    await HandOverAsync("handover.idle", node, other, run.Quick ? 200 : 1_000, TimeSpan.FromMilliseconds(2), run.Stop)
+                );
             if (run.Wants("waiting"))
                 rows.AddRange(await WaitingAsync(server, node, other, run.Stop));
         }
@@ -46,7 +50,7 @@ internal sealed class LockBench : IBench
     private static string[] Notes() =>
         [
             "`cycle`: `TryAcquireAsync` and `DisposeAsync` of a free lock, two round trips, against the same two scripts by `EVALSHA` through the same client, their arguments ready. `c64`: 64 callers with a lock each; `c1`: one. `busy`: `TryAcquireAsync` of a lock that another holds. `guard`: `FenceGuard.CheckAsync`. Time per operation, elapsed divided by operations; 0.8 × the speed is 1.25 × the time.",
-            "`handover`: from the call that gives a lock back until who waits for it in another node has it, against a message of PUBLISH to a subscriber of another client, from the call until it is read. In turns.",
+            "`handover`: from the call that gives a lock back until who waits for it in another node has it, against a message of PUBLISH to a subscriber of another client, from the call until it is read. In turns. `busy`: each right after the one before; `idle`: each after two milliseconds in which nothing happens, so that threads have gone to sleep on both sides.",
             "`waiting.1` … `waiting.3`: commands that the server executed in each of three seconds while 100 callers of two nodes waited for one lock (all others of the nodes included; the one that counts left out).",
             "`trips`: by the time; a proxy holds back what passes by 50 ms either way.",
             "`lost.early`: leases of a second whose link swallows everything: how much earlier than the end, by the server's own clock, `Lost` fired; the least of all. The margin is 100 ms.",
@@ -119,7 +123,14 @@ internal sealed class LockBench : IBench
             goal
         );
 
-    private static async Task<Row> HandOverAsync(BlockNode one, BlockNode other, int turns, CancellationToken stop)
+    private static async Task<Row> HandOverAsync(
+        string name,
+        BlockNode one,
+        BlockNode other,
+        int turns,
+        TimeSpan idle,
+        CancellationToken stop
+    )
     {
         await using var publisher = await RedisClient.ConnectAsync(one.Redis.Options.ToString(), stop);
         await using var subscriber = await RedisClient.ConnectAsync(one.Redis.Options.ToString(), stop);
@@ -133,8 +144,10 @@ internal sealed class LockBench : IBench
             stop.ThrowIfCancellationRequested();
             var lease = await one.Locks.AcquireAsync(key, cancellationToken: stop);
             var waiting = other.Locks.AcquireAsync(key, cancellationToken: stop).AsTask();
-            // It has asked, and knows how long to wait.
-            await Task.Delay(2, stop);
+            // It has asked, and does nothing more until it is woken.
+            while (!other.Locks.IsAsleep(key))
+                await Task.Yield();
+            await Task.Delay(idle, stop);
             var began = Stopwatch.GetTimestamp();
             var releasing = lease.DisposeAsync();
             var next = await waiting;
@@ -142,6 +155,7 @@ internal sealed class LockBench : IBench
             await releasing;
             await next.DisposeAsync();
 
+            await Task.Delay(idle, stop);
             began = Stopwatch.GetTimestamp();
             var publishing = publisher.SendAsync(["PUBLISH", "handover", "1"], ReplyParsers.Int64, stop);
             await messages.MoveNextAsync();
@@ -155,7 +169,7 @@ internal sealed class LockBench : IBench
 
         var (mine, bare) = (Duel.Median(ours), Duel.Median(theirs));
         var goal = new Goal(3.0, AtMost: true);
-        return new Row("handover", "µs", mine, "a message of PUBLISH", bare, goal.Text, goal.IsMet(mine / bare));
+        return new Row(name, "µs", mine, "a message of PUBLISH", bare, goal.Text, goal.IsMet(mine / bare));
     }
 
     private static async Task<List<Row>> WaitingAsync(RedisServerProcess server, BlockNode one, BlockNode other, CancellationToken stop)

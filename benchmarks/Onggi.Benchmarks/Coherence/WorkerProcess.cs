@@ -13,23 +13,7 @@ internal sealed class WorkerProcess : IAsyncDisposable
 
     private WorkerProcess(Process process) => _process = process;
 
-    public static WorkerProcess Start()
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath!)
-        {
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        // Under `dotnet` the program is the first argument; a program of its own needs none.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
-            start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, $"{typeof(WorkerProcess).Assembly.GetName().Name}.dll"));
-        start.ArgumentList.Add(NodeCommand.Name);
-        // Several of them share two cores: the small heap, and code that is compiled once.
-        start.Environment["DOTNET_gcConcurrent"] = "0";
-        start.Environment["DOTNET_TieredPGO"] = "0";
-        return new WorkerProcess(Process.Start(start) ?? throw new InvalidOperationException("A node's process did not start."));
-    }
+    public static WorkerProcess Start() => new(OwnProcess.Start(NodeCommand.Name));
 
     public async Task PrepareAsync(WorkerPlan plan, CancellationToken cancellationToken)
     {

@@ -148,6 +148,11 @@ internal sealed class SessionBench : IBench
         }
 
         public ValueTask<Reply> RunAsync() =>
-            _redis.EvalAsync(SessionScripts.AsWritten.Touch, [_keys[0], _keys[1], _keys[2]], [_handle, 60_000, "1"], ReplyParsers.Reply);
+            _redis.EvalAsync(
+                SessionScripts.AsWritten.Touch,
+                [_keys[0], _keys[1], _keys[2]],
+                [_handle, 60_000, "1", "1"],
+                ReplyParsers.Reply
+            );
     }
 }

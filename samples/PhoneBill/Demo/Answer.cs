@@ -8,6 +8,9 @@ namespace PhoneBill.Demo;
 /// <summary>What a service answered: status, where it had the answer from, how long it took, and the body as it came.</summary>
 public sealed record Answer(int Status, string Tier, double Milliseconds, string Text)
 {
+    /// <summary>After how many seconds it is worth while to ask again; 0 where the answer does not say.</summary>
+    public int RetryAfter { get; init; }
+
     public bool IsOk => Status is >= 200 and < 300;
 
     /// <summary>A field of the answer, dots lead inwards: <c>user.email</c>.</summary>
@@ -48,6 +51,9 @@ public sealed class Caller(HttpClient http)
         using var response = await http.SendAsync(request, cancellationToken);
         var text = await response.Content.ReadAsStringAsync(cancellationToken);
         var tier = response.Headers.TryGetValues("X-Cache-Tier", out var values) ? values.First() : "";
-        return new Answer((int)response.StatusCode, tier, Stopwatch.GetElapsedTime(began).TotalMilliseconds, text);
+        return new Answer((int)response.StatusCode, tier, Stopwatch.GetElapsedTime(began).TotalMilliseconds, text)
+        {
+            RetryAfter = (int)(response.Headers.RetryAfter?.Delta?.TotalSeconds ?? 0),
+        };
     }
 }

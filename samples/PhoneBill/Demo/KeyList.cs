@@ -14,7 +14,7 @@ public static class KeyList
     public static async Task<IReadOnlyList<KeyGroup>> ReadAsync(Stage stage, CancellationToken cancellationToken)
     {
         var keyspace = Keyspace.Load(Catalog.Json, personalSecret: stage.PersonalSecret);
-        await using var redis = await RedisClient.ConnectAsync(stage.Redis.ConnectionString, cancellationToken);
+        await using var redis = await RedisClient.ConnectAsync(stage.Redis.ConnectionOf(RedisServer.Operator), cancellationToken);
 
         var found = new List<(string Family, string Key, TimeSpan? TimeToLive)>();
         await foreach (var key in redis.ScanAsync("*", cancellationToken: cancellationToken))

@@ -6,7 +6,7 @@ internal static class RedisCli
     /// <exception cref="DemoException">redis-cli is not installed.</exception>
     public static async Task<string> GetAsync(int port, string password, string key, CancellationToken cancellationToken)
     {
-        var start = Programs.Piped("redis-cli", "-h", "127.0.0.1", "-p", $"{port}", "--raw", "GET", key);
+        var start = Programs.Piped("redis-cli", "-h", "127.0.0.1", "-p", $"{port}", "--user", RedisServer.Operator, "--raw", "GET", key);
         // Not -a: a command line can be read by everybody on the machine.
         start.Environment["REDISCLI_AUTH"] = password;
         using var process = Programs.Start(start, "It comes with redis-server (Debian: redis-tools).");

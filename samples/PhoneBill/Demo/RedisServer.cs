@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Security.Cryptography;
 using Onggi.Client;
+using PhoneBill.Contracts;
 
 namespace PhoneBill.Demo;
 
@@ -14,23 +14,30 @@ public sealed class RedisServer(int port, string directory) : IAsyncDisposable
     private Process? _keeper;
     private int _pid;
 
-    /// <summary>Made for this run. It stands in the configuration file only, never on a command line.</summary>
-    public string Password { get; } = RandomNumberGenerator.GetHexString(32, lowercase: true);
+    /// <summary>The user of people and tools; services have users of their own.</summary>
+    public const string Operator = "operator";
 
-    public string ConnectionString => $"127.0.0.1:{port},password={Password}";
+    /// <summary>How the service gets in: as itself, with the rights that the catalog gives it.</summary>
+    public string ConnectionOf(string service) => $"127.0.0.1:{port},user={service},password={PasswordOf(service)}";
+
+    /// <summary>The user's password. Made for this run; it stands in a file of its own, never on a command line.</summary>
+    public string PasswordOf(string user) => File.ReadAllText(Path.Combine(Secrets, user));
+
+    /// <summary>The folder of the passwords.</summary>
+    public string Secrets => Path.Combine(directory, "secrets");
 
     /// <exception cref="DemoException">redis-server is not installed, or does not start.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var configuration = Path.Combine(directory, "redis.conf");
-        await PrivateFile.WriteAsync(configuration, Configuration(), cancellationToken);
+        await PrivateFile.WriteAsync(configuration, await ConfigurationAsync(cancellationToken), cancellationToken);
         EnsureInstalled();
         _keeper = Programs.Start(Programs.Piped("sh", "-c", Keeper, "sh", "redis-server", configuration), "");
         _pid = int.Parse(await _keeper.StandardOutput.ReadLineAsync(cancellationToken) ?? "0", CultureInfo.InvariantCulture);
 
         try
         {
-            await using var client = await RedisClient.ConnectAsync(ConnectionString, cancellationToken);
+            await using var client = await RedisClient.ConnectAsync(ConnectionOf(Operator), cancellationToken);
             await client.PingAsync(cancellationToken);
         }
         catch (RedisException e)
@@ -70,29 +77,17 @@ public sealed class RedisServer(int port, string directory) : IAsyncDisposable
         _keeper = null;
     }
 
-    // The install plan's development settings, with its defects mended: no idle time-out that cuts pooled connections, a keep-alive
-    // below the load balancers' 240 s, room for more than 100 clients, one database, freeing in the background, a latency monitor.
-    private string Configuration() =>
-        $"""
-            bind 127.0.0.1
-            port {port}
-            requirepass {Password}
-            dir {directory}
-            logfile redis.log
-            save ""
-            appendonly no
-            databases 1
-            maxmemory 512mb
-            maxmemory-policy allkeys-lru
-            maxmemory-clients 10%
-            maxclients 1000
-            timeout 0
-            tcp-keepalive 60
-            lazyfree-lazy-eviction yes
-            lazyfree-lazy-expire yes
-            lazyfree-lazy-server-del yes
-            lazyfree-lazy-user-del yes
-            latency-monitor-threshold 50
-            slowlog-log-slower-than 10000
-            """ + "\n";
+    // Settings and users as the tool makes them of the catalog, for a laptop as for a cluster.
+    private async Task<string> ConfigurationAsync(CancellationToken cancellationToken)
+    {
+        var catalog = Path.Combine(directory, "keyspace.json");
+        await File.WriteAllTextAsync(catalog, Catalog.Json, cancellationToken);
+        var users = Path.Combine(directory, "users.acl");
+        await OnggiTool.RunAsync(["acl", "file", "--catalog", catalog, "--secrets", Secrets, "--out", users], cancellationToken);
+        var conf = await OnggiTool.RunAsync(
+            ["conf", "show", "--catalog", catalog, "--dir", directory, "--aclfile", users, "--port", $"{port}", "--bind", "127.0.0.1"],
+            cancellationToken
+        );
+        return conf + "\nlogfile redis.log\n";
+    }
 }

@@ -77,11 +77,7 @@ public sealed class Report(IAnsiConsole console)
             table.AddRow(service.Name, service.Url, pages);
         }
 
-        table.AddRow(
-            "redis",
-            $"127.0.0.1:{stage.Ports.Redis}",
-            "password in " + Markup.Escape(Path.Combine(stage.Directory, "redis.conf"))
-        );
+        table.AddRow("redis", $"127.0.0.1:{stage.Ports.Redis}", "passwords by user in " + Markup.Escape(stage.Redis.Secrets));
         console.Write(table);
     }
 

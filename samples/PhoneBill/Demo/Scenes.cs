@@ -14,12 +14,22 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
     // The services let memory keep an entry for one second at most; an invalidation must be seen everywhere by then, and is much earlier.
     private static readonly TimeSpan MemoryTime = TimeSpan.FromSeconds(1);
 
-    // A service hears that Redis is empty when it is connected again; the step before has waited for that.
-    private static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(20);
+    // A service hears that Redis is empty when it is connected again; the step before has waited for that. Where a warm-up could store nothing, it comes again after half a minute.
+    private static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(45);
 
     private static readonly LineRow[] Lines =
     [
         .. Seed.Lines().Where(line => line is { State: "active", CustomerType: "general", ProductCode: not "5G-PREMIER" }),
+    ];
+
+    // What KOS was promised: ten calls in a second, twenty at once when nothing was asked for long.
+    private const int KosPerSecond = 10;
+    private const int KosBurst = 20;
+
+    // Of months that nothing else in the story asks for.
+    private static readonly string[] OldBills =
+    [
+        .. Lines.Take(10).SelectMany(line => Enumerable.Range(1, 6).Select(month => $"/api/bills/{line.LineNumber}/2024-0{month}")),
     ];
 
     private readonly Ports _ports = stage.Ports;
@@ -47,7 +57,9 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         {
             var answer = await _caller.SendAsync(HttpMethod.Post, port, $"/api/cache/warmup/{name}", null, cancellationToken);
             step.Expect(answer.IsOk, $"200 for the warm-up '{name}'", answer);
-            step.Details[name] = int.TryParse(answer.Field("stored"), out var stored) ? stored : 0;
+            var all = int.TryParse(answer.Field("stored"), out var stored) && stored > 0 && answer.Field("failed") == "0";
+            step.Expect(all, $"the warm-up '{name}' to store something, and to leave nothing out", answer);
+            step.Details[name] = stored;
         }
 
         step.Note = string.Join(", ", step.Details.Select(detail => $"{detail.Value} {detail.Key}"));
@@ -167,11 +179,60 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         step.Expect(answer.IsOk && answer.Tier == "loader", "200, tier loader", answer);
     }
 
+    /// <summary>Sixty bills that nobody has, at once, of two replicas: the budget is one for both, and who is too many is told when to come back.</summary>
+    public async Task KosBudgetAsync(Step step)
+    {
+        var calls = await KosBillCallsAsync();
+        var began = Stopwatch.GetTimestamp();
+        var answers = await Task.WhenAll(
+            OldBills.Select(
+                (path, i) => _caller.GetAsync(i % 2 == 0 ? _ports.BillInquiry : _ports.BillInquiryReplica, path, cancellationToken)
+            )
+        );
+        var got = await KosBillCallsAsync() - calls;
+        var seconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        step.Milliseconds = seconds * 1000;
+
+        var denied = answers
+            .Where(answer => answer.Status == 503 && answer.Field("detail").Contains("promised", StringComparison.Ordinal))
+            .ToList();
+        var most = KosBurst + (int)Math.Ceiling(KosPerSecond * seconds);
+        step.Expect(got <= most, $"at most {most} calls of KOS in {seconds:0.0} s", got);
+        step.Expect(
+            got > 0 && answers.Count(answer => answer.IsOk) == got,
+            "a bill for each of these calls",
+            answers.Count(answer => answer.IsOk)
+        );
+        step.Expect(denied.Count > 0, "503 for those that were too many", "none");
+        step.Expect(
+            denied.TrueForAll(answer => answer.RetryAfter == 1),
+            "Retry-After: 1",
+            denied.Find(answer => answer.RetryAfter != 1)?.RetryAfter ?? 0
+        );
+
+        // Who comes back when they were told to, alone, is served.
+        await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+        var again = await _caller.GetAsync(_ports.BillInquiry, OldBills[Array.FindIndex(answers, denied.Contains)], cancellationToken);
+        step.Expect(again.IsOk, "the bill, a second later", again);
+        step.Details["asked"] = answers.Length;
+        step.Details["kosCalls"] = got;
+        step.Details["denied"] = denied.Count;
+        step.Note = $"{answers.Length} bills asked for, {got} calls of KOS in {seconds:0.0} s, {denied.Count} told to come back in 1 s";
+    }
+
     public async Task RedisOutageAsync(Step step)
     {
         string[] paths = [.. Lines.Take(3).Select(PathOf)];
         _warmedBefore = (await WarmUpStatesAsync()).ToDictionary(one => one.Key, one => one.Value.Ended);
         await new Outage(stage, _caller, paths).RunAsync(step, cancellationToken);
+    }
+
+    public async Task LogInAgainAsync(Step step)
+    {
+        var lost = await MeAsync();
+        step.Expect(lost.Status == 401, "401 at Auth, which looks at the session", lost);
+        await LogInAsync(step);
+        step.Note = $"{step.Note}; until then the other services took the token, which nobody has revoked, for its quarter of an hour";
     }
 
     public async Task WarmedByThemselvesAsync(Step step)
@@ -190,6 +251,7 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
             var runs = warmed.Where(one => one.Name == name).ToList();
             step.Expect(runs.Count == 1, $"one process to have warmed '{name}'", runs.Count);
             step.Details[name] = runs.Sum(one => one.Stored);
+            step.Expect(runs.Sum(one => one.Stored) > 0, $"the warm-up '{name}' to store something", 0);
         }
 
         step.Note =
@@ -205,7 +267,7 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         var keyspace = Keyspace.Load(Catalog.Json, personalSecret: stage.PersonalSecret);
         var key = keyspace.WireName(Keys.Bill(Line.LineNumber, _month).Entry);
         var began = Stopwatch.GetTimestamp();
-        var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.Password, key, cancellationToken);
+        var json = await RedisCli.GetAsync(_ports.Redis, stage.Redis.PasswordOf(RedisServer.Operator), key, cancellationToken);
         step.Milliseconds = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
         // The service adds the product's name, from the product's own entry.
         var answered = Parse(bill.Text);
@@ -214,10 +276,11 @@ public sealed class Scenes(Stage stage, CancellationToken cancellationToken)
         step.Note = $"GET {key} → {json}";
     }
 
+    // One that found no Redis to store in has ended too, and has warmed nothing.
     private async Task<List<(string Name, int Stored)>> WarmedSinceAsync() =>
         [
             .. (await WarmUpStatesAsync())
-                .Where(one => one.Value.Ended != _warmedBefore.GetValueOrDefault(one.Key, ""))
+                .Where(one => one.Value.Stored > 0 && one.Value.Ended != _warmedBefore.GetValueOrDefault(one.Key, ""))
                 .Select(one => (one.Key.Name, one.Value.Stored)),
         ];
 

@@ -21,7 +21,7 @@ public sealed class ServiceProcess : IAsyncDisposable
     public string Url { get; }
 
     /// <summary>Starts the service from its build output, which lies beside ours.</summary>
-    public static ServiceProcess Start(string name, string project, int port, string directory)
+    public static ServiceProcess Start(string name, string project, int port, string directory, string? ownSettings)
     {
         var slash = Path.DirectorySeparatorChar;
         var output = AppContext.BaseDirectory.Replace($"{slash}Demo{slash}bin{slash}", $"{slash}{project}{slash}bin{slash}");
@@ -32,7 +32,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         var url = $"http://127.0.0.1:{port}";
         var log = Path.Combine(directory, $"{name}.log");
         var settings = Path.Combine(directory, "settings.json");
-        var process = Process.Start(Programs.Piped("dotnet", dll, "--urls", url, "--PhoneBill:Settings", settings))!;
+        string[] own = ownSettings is null ? [] : ["--PhoneBill:OwnSettings", ownSettings];
+        var process = Process.Start(Programs.Piped("dotnet", [dll, "--urls", url, "--PhoneBill:Settings", settings, .. own]))!;
         var writer = TextWriter.Synchronized(new StreamWriter(log) { AutoFlush = true });
         process.OutputDataReceived += (_, line) => writer.WriteLine(line.Data);
         process.ErrorDataReceived += (_, line) => writer.WriteLine(line.Data);

@@ -87,6 +87,8 @@ public sealed class Stage : IAsyncDisposable
         }
     }
 
+    private string OwnSettingsOf(string service) => Path.Combine(Directory, $"{service}.json");
+
     private static IAnsiConsole ConsoleFor(DemoOptions options)
     {
         if (!options.Json && !Console.IsOutputRedirected)
@@ -143,11 +145,11 @@ public sealed class Stage : IAsyncDisposable
         await show($"Redis on {Ports.Redis}", () => Redis.StartAsync(cancellationToken));
         await WriteSettingsAsync(cancellationToken);
         Start("kos", "Kos", Ports.Kos);
-        Start("auth", "Auth", Ports.Auth);
-        Start("users", "Users", Ports.Users);
-        Start("bill-inquiry", "BillInquiry", Ports.BillInquiry);
-        Start("bill-inquiry-replica", "BillInquiry", Ports.BillInquiryReplica);
-        Start("product-change", "ProductChange", Ports.ProductChange);
+        Start("auth", "Auth", Ports.Auth, OwnSettingsOf("auth"));
+        Start("users", "Users", Ports.Users, OwnSettingsOf("users"));
+        Start("bill-inquiry", "BillInquiry", Ports.BillInquiry, OwnSettingsOf("bill-inquiry"));
+        Start("bill-inquiry-replica", "BillInquiry", Ports.BillInquiryReplica, OwnSettingsOf("bill-inquiry"));
+        Start("product-change", "ProductChange", Ports.ProductChange, OwnSettingsOf("product-change"));
         await Task.WhenAll(
             _services.Select(service =>
                 show($"{service.Name} on {service.Url}", () => service.WaitUntilHealthyAsync(_http, cancellationToken))
@@ -155,20 +157,43 @@ public sealed class Stage : IAsyncDisposable
         );
     }
 
-    private void Start(string name, string project, int port) => _services.Add(ServiceProcess.Start(name, project, port, Directory));
+    private void Start(string name, string project, int port, string? ownSettings = null) =>
+        _services.Add(ServiceProcess.Start(name, project, port, Directory, ownSettings));
 
-    /// <summary>What all services share. It holds secrets, so it is a file of ours alone and not a command line.</summary>
+    /// <summary>
+    /// What all services share, and what each alone knows: who it is for Redis; Auth also, how to sign tokens and take refresh tokens. These are secrets, so they are in files
+    /// of ours alone and not on a command line.
+    /// </summary>
     private async Task WriteSettingsAsync(CancellationToken cancellationToken)
     {
         var database = Environment.GetEnvironmentVariable("ConnectionStrings__Database");
         var settings = new
         {
-            Onggi = new { Redis.ConnectionString, PersonalSecret },
+            Onggi = new { PersonalSecret },
             ConnectionStrings = new { Database = database ?? $"Data Source={Path.Combine(Directory, "phonebill.db")}" },
             Kos = new { BaseUrl = $"http://127.0.0.1:{Ports.Kos}" },
-            Tokens = new { Key = RandomNumberGenerator.GetHexString(64) },
+            Tokens = new { KeyFile = Path.Combine(Directory, "token.pub.pem") },
             PhoneBill = new { EndWithStandardInput = true },
         };
+        var auth = new
+        {
+            Tokens = new { KeyFile = Path.Combine(Directory, "token.pem") },
+            Onggi = new
+            {
+                ConnectionString = Redis.ConnectionOf("auth"),
+                Tokens = new { RefreshSecret = RandomNumberGenerator.GetHexString(64) },
+            },
+        };
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        await PrivateFile.WriteAsync(auth.Tokens.KeyFile, key.ExportPkcs8PrivateKeyPem(), cancellationToken);
+        await PrivateFile.WriteAsync(settings.Tokens.KeyFile, key.ExportSubjectPublicKeyInfoPem(), cancellationToken);
+        await PrivateFile.WriteAsync(OwnSettingsOf("auth"), JsonSerializer.Serialize(auth, Indented), cancellationToken);
+        foreach (var service in (string[])["users", "bill-inquiry", "product-change"])
+        {
+            var own = new { Onggi = new { ConnectionString = Redis.ConnectionOf(service) } };
+            await PrivateFile.WriteAsync(OwnSettingsOf(service), JsonSerializer.Serialize(own, Indented), cancellationToken);
+        }
+
         await PrivateFile.WriteAsync(
             Path.Combine(Directory, "settings.json"),
             JsonSerializer.Serialize(settings, Indented),

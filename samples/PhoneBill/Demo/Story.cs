@@ -39,14 +39,26 @@ public sealed class Story(Stage stage, Report report)
         );
         await StepAsync("user.updated", "Users changes an address; Auth had that user in memory", scenes.UpdateUserAsync);
 
+        var signIn = new SignInScenes(stage, cancellationToken);
+        report.Say("Who is signed in, and until when");
+        await StepAsync("auth.bearer", "One token opens every service; none, or a forged one, opens none", signIn.BearerAsync);
+        await StepAsync("auth.refresh", "Two tabs refresh at once", signIn.RefreshAsync);
+        await StepAsync("auth.end-one", "My sessions: the phone is ended from the desk", signIn.EndOneAsync);
+        await StepAsync("auth.everywhere", "Sign out everywhere", signIn.EverywhereAsync);
+        await StepAsync("auth.guesses", "Somebody guesses passwords", signIn.GuessAsync);
+
         report.Say("KOS is down");
         await StepAsync("kos.cached", "KOS fails: the cached bill is served", scenes.CachedWithoutKosAsync);
         await StepAsync("kos.uncached", "KOS fails: a bill that nobody has gets a clear 503", scenes.UncachedWhileKosFailsAsync);
         await StepAsync("kos.hangs", "KOS hangs: the same, once patience has ended", scenes.UncachedWhileKosHangsAsync);
         await StepAsync("kos.back", "KOS is back, and so is the bill", scenes.KosIsBackAsync);
 
+        report.Say("Everybody asks for what nobody has");
+        await StepAsync("kos.limit", "KOS gets no more calls than it was promised, from all replicas together", scenes.KosBudgetAsync);
+
         report.Say("Redis is killed and started again while requests go on");
         await StepAsync("redis.outage", "Callers notice nothing but delays", scenes.RedisOutageAsync);
+        await StepAsync("redis.login", "Sessions were in Redis only: Auth wants a new login", scenes.LogInAgainAsync);
         await StepAsync("redis.warmup", "Redis came back empty: the services fill it by themselves", scenes.WarmedByThemselvesAsync);
         await StepAsync("redis.foreign", "redis-cli, which knows nothing of us, reads the bill", scenes.ForeignReaderAsync);
     }

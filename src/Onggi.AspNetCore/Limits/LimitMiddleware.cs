@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Onggi.Client;
@@ -12,6 +13,9 @@ internal sealed record LimitRequirement(Func<string, LimitKey> Key, LimitSubject
 /// <summary>Holds the limits of endpoints.</summary>
 internal sealed class LimitMiddleware(RequestDelegate next, OnggiLimits limits)
 {
+    // A policy does not change while the process runs, and every response tells of it.
+    private readonly ConcurrentDictionary<LimitTerms, string> _policies = new();
+
     public async Task InvokeAsync(HttpContext context)
     {
         var requirements = context.GetEndpoint()?.Metadata.GetOrderedMetadata<LimitRequirement>() ?? [];
@@ -93,12 +97,15 @@ internal sealed class LimitMiddleware(RequestDelegate next, OnggiLimits limits)
         if (decision.Rule is not { } rule || limits.PolicyOf(key.Family.Name) is not { } terms)
             return;
         var reset = decision.Allowed ? decision.ResetAfter : decision.RetryAfter;
-        response.Headers["RateLimit-Policy"] = string.Join(", ", terms.Rules.Select(one => Policy(terms, one)));
+        response.Headers["RateLimit-Policy"] = PolicyOf(terms);
         response.Headers["RateLimit"] = string.Create(
             CultureInfo.InvariantCulture,
             $"{Name(terms, rule)};r={decision.Remaining};t={Seconds(reset)}"
         );
     }
+
+    internal string PolicyOf(LimitTerms terms) =>
+        _policies.GetOrAdd(terms, static terms => string.Join(", ", terms.Rules.Select(one => Policy(terms, one))));
 
     private static string Policy(LimitTerms terms, LimitRule rule) =>
         rule.Period == TimeSpan.Zero

@@ -5,7 +5,7 @@ namespace Onggi.Cli.Access;
 
 /// <summary>The users of a team's Redis with the least rights that each needs, made from the catalog.</summary>
 /// <remarks>
-/// <para>A service may use its own families, read those that name it as a reader, and remove keys of those that its events invalidate. Of sessions, a reader writes, too: to
+/// <para>A service may use its own families and those that name it as a writer, read those that name it as a reader, and remove keys of those that its events invalidate. Of sessions, a reader writes, too: to
 /// validate one is to note that it was used.</para>
 /// <para>What ACL cannot keep apart: a channel's right is for publishing and listening alike, so who may listen to the events can also publish to their channels, past their
 /// numbering; and CLIENT TRACKING tells names of keys that the user may not read. https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/</para>
@@ -153,7 +153,11 @@ internal static class AccessPlan
 
     /// <summary>Whether the service may write the family's keys.</summary>
     public static bool Writes(FamilySettings family, string service) =>
-        family.Owner is null || family.Owner == service || (family.Kind == "session" && Reads(family, service));
+        family.Owner is null
+        || family.Owner == service
+        || family.Writers.Contains("*")
+        || family.Writers.Contains(service)
+        || (family.Kind == "session" && Reads(family, service));
 
     /// <summary>Whether the catalog names the service as a reader of the family.</summary>
     public static bool Reads(FamilySettings family, string service) => family.Readers.Contains("*") || family.Readers.Contains(service);
@@ -208,6 +212,7 @@ internal static class AccessPlan
     private static IEnumerable<string> Channels(Keyspace keyspace)
     {
         yield return $"{keyspace.Prefix}events:*";
+        yield return $"{{{keyspace.Prefix}events:head:*"; // On a cluster channels lie in the slots of their heads.
         foreach (var channel in keyspace.Events.Select(known => known.Channel))
             if (!channel.StartsWith($"{keyspace.Prefix}events:", StringComparison.Ordinal))
                 yield return channel;

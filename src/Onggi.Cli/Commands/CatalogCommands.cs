@@ -162,6 +162,7 @@ internal static class CatalogCommands
             if (family.Owner is not null)
                 json.WriteString("owner", family.Owner);
             WriteList(json, "readers", family.Readers);
+            WriteList(json, "writers", family.Writers);
             json.WriteNumber("ttlSeconds", family.Ttl.TotalSeconds);
             if (family.IdleTtl is { } idle)
                 json.WriteNumber("idleSeconds", idle.TotalSeconds);

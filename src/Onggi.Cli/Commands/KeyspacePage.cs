@@ -37,6 +37,11 @@ internal static class KeyspacePage
             );
     }
 
+    private static string WritersOf(FamilySettings family) =>
+        family.Owner is not { } owner ? "every service"
+        : family.Writers.Count == 0 ? owner
+        : $"{owner} and {Words.List(family.Writers)}";
+
     /// <summary>The services that publish an event, in words.</summary>
     public static string PublishersOf(EventSettings known) =>
         known.Publishers.Contains("*") ? "every service" : Words.List(known.Publishers);
@@ -60,7 +65,7 @@ internal static class KeyspacePage
                 ? $"- lives {Words.Time(idle)} unused, {Words.Time(family.Ttl)} in all"
                 : $"- lives {Words.Time(family.Ttl)}{(family.Grace > TimeSpan.Zero ? $", {Words.Time(family.Grace)} of grace (not used yet)" : "")}{(family.Jitter > 0 ? $", up to {Words.Percent(family.Jitter)} less by jitter" : "")}"
         );
-        page.WriteLine($"- written by {family.Owner ?? "every service"}, read by {Words.List(family.Readers)}");
+        page.WriteLine($"- written by {WritersOf(family)}, read by {Words.List(family.Readers)}");
         if (family.InvalidatedBy.Count > 0)
             page.WriteLine($"- invalidated by {string.Join(", ", family.InvalidatedBy.Select(name => $"`{name}`"))}");
         page.WriteLine($"- found by {string.Join(" and ", family.ScanPatterns.Select(pattern => $"`{pattern}`"))}");

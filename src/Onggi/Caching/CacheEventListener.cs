@@ -83,6 +83,8 @@ internal sealed class CacheEventListener : IDisposable
 
     private (string[] Names, CacheFamily[] Families) EntriesOf(EventNotice notice)
     {
+        if (!_keyspace.Invalidates(notice.Type))
+            return ([], []);
         var missing = new List<string>();
         var entries = _keyspace.InvalidatedBy(notice.Type, notice.Data, notice.Metadata, missing);
         if (missing.Count > 0 && _incomplete.MayLog(out var suppressed))

@@ -102,6 +102,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
         _refresher = new EntryRefresher(_loader);
         _clearer = new FamilyClearer(keyspace, _writer, store, time);
+        Commands = new EntryCommands(keyspace, options, _reader, _writer, _loader.Filler, _link, store);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
     }
@@ -117,6 +118,9 @@ public sealed class OnggiCache : IAsyncDisposable
     internal ProvenMemory Memory => _memory;
 
     internal StalenessProbe Probe => _probe;
+
+    /// <summary>The cache's part of batches.</summary>
+    internal EntryCommands Commands { get; }
 
     internal LeaseWaits Waits => _loader.Waits;
 
@@ -265,7 +269,7 @@ public sealed class OnggiCache : IAsyncDisposable
         if (ttl is { } given)
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(given, TimeSpan.Zero, nameof(ttl));
         var entry = _reader.Resolve(key);
-        await _writer.PutAsync([Filled(entry, value, ttl)], cancellationToken).ConfigureAwait(Rt.Capture);
+        await _writer.PutAsync([Commands.Filled(entry, value, ttl)], cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Removes the entry, and the right of whoever is loading it to store what it began before. Call it after the change is committed. One round trip.</summary>
@@ -334,7 +338,7 @@ public sealed class OnggiCache : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(values);
         var entries = new List<FilledEntry>(values.Count);
         foreach (var (key, value) in values)
-            entries.Add(Filled(_reader.Resolve(key), value, ttl: null));
+            entries.Add(Commands.Filled(_reader.Resolve(key), value, ttl: null));
         var failures = await _writer.PutManyAsync(entries, cancellationToken).ConfigureAwait(Rt.Capture);
         if (Array.Find(failures, static failure => failure is not null) is { } first)
             throw first;
@@ -510,13 +514,6 @@ public sealed class OnggiCache : IAsyncDisposable
         _link.Start();
         _probe.Start();
     }
-
-    private FilledEntry Filled<T>(in CacheEntry<T> entry, T? value, TimeSpan? ttl) =>
-        new(
-            entry.WireName,
-            _writer.Encode(entry, value),
-            Math.Max(1, (long)_loader.Filler.TimeToLive(entry, value, ttl).TotalMilliseconds)
-        );
 
     private ValueTask<CacheResult<T>> ReadAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken)
     {

@@ -40,14 +40,27 @@ public sealed class Event<TData>
 /// <param name="Receivers">
 /// How many connections the server handed it to. A hint for people: it counts connections, not handlers, and in a cluster those of one node only.
 /// </param>
+/// <param name="IsKept">Whether the ring has it, for those who are cut off at the moment. <c>false</c> when Redis is full, or when <see cref="EventOptions.RingLength"/> is 0.</param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct EventReceipt(string Id, long Sequence, long Receivers);
+public readonly record struct EventReceipt(string Id, long Sequence, long Receivers, bool IsKept);
 
 /// <summary>Counts since the process started. The meter <c>Onggi.Events</c> has the same by type.</summary>
 /// <param name="Published">Events that Redis took.</param>
 /// <param name="Received">Events that arrived and could be read; one that several handlers get counts once.</param>
 /// <param name="HandlerFailures">Calls of handlers that threw.</param>
-/// <param name="Dropped">Events that a handler did not get: its queue was full, or the event could not be read.</param>
-/// <param name="Interruptions">How often events of a type can have been missed: link lost and back, or this process read too slowly.</param>
+/// <param name="Dropped">Events that a handler did not get: nobody had them any more, or the event could not be read.</param>
+/// <param name="Interruptions">How often events of a type did not arrive by themselves: link lost and back, or this process read too slowly.</param>
+/// <param name="Gaps">How often a handler has missed events for good; see <see cref="EventGap"/>.</param>
+/// <param name="Replayed">Missed events that a handler got from the ring.</param>
+/// <param name="Repeated">Events that arrived once more and were not handed over again.</param>
 [StructLayout(LayoutKind.Auto)]
-public readonly record struct EventStatistics(long Published, long Received, long HandlerFailures, long Dropped, long Interruptions);
+public readonly record struct EventStatistics(
+    long Published,
+    long Received,
+    long HandlerFailures,
+    long Dropped,
+    long Interruptions,
+    long Gaps,
+    long Replayed,
+    long Repeated
+);

@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Onggi.Events;
 
@@ -114,6 +115,38 @@ internal sealed class EventEnvelope
         }
 
         return false;
+    }
+
+    /// <summary>The event as a handler gets it.</summary>
+    /// <param name="type">The type of the channel that it came from.</param>
+    /// <param name="json">How the payload is read.</param>
+    /// <param name="time">Tells when it arrived, where the publisher did not say.</param>
+    /// <exception cref="EventPayloadException">The payload is not of that shape.</exception>
+    public Event<TData> ToEvent<TData>(string type, JsonTypeInfo<TData> json, TimeProvider time) =>
+        new()
+        {
+            Type = type,
+            Source = Source,
+            Id = Id,
+            Time = Time ?? time.GetUtcNow(),
+            Epoch = Epoch,
+            Sequence = Sequence,
+            Metadata = Metadata,
+            Data = ReadData(json),
+        };
+
+    private TData? ReadData<TData>(JsonTypeInfo<TData> json)
+    {
+        if (Data.IsEmpty)
+            return default;
+        try
+        {
+            return JsonSerializer.Deserialize(Data.Span, json);
+        }
+        catch (Exception unreadable) when (unreadable is JsonException or NotSupportedException)
+        {
+            throw new EventPayloadException(typeof(TData).Name, unreadable);
+        }
     }
 
     private void ReadField(ref Utf8JsonReader reader, ReadOnlyMemory<byte> payload)

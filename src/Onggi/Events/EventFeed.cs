@@ -12,7 +12,9 @@ namespace Onggi.Events;
 internal sealed class EventFeed : IAsyncDisposable
 {
     internal static readonly TimeSpan PauseAfterRefusal = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan PauseWhenAway = TimeSpan.FromMilliseconds(100);
 
+    private readonly EventNames _names;
     private readonly RedisClient _redis;
     private readonly Action<string, RedisMessage> _received;
     private readonly Action<string> _began;
@@ -20,11 +22,14 @@ internal sealed class EventFeed : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<RedisServerException?> _firstAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new(); // Guards the count.
+    private (string? Epoch, long Sequence) _count;
+    private bool _isBusy;
     private volatile RedisSubscription? _subscription;
     private Task _loop = Task.CompletedTask;
 
     /// <param name="type">The type whose events it brings.</param>
-    /// <param name="channel">Where they are published.</param>
+    /// <param name="names">Say where they are published.</param>
     /// <param name="redis">Connected or not.</param>
     /// <param name="received">Gets each message with the type, on the reading loop.</param>
     /// <param name="began">Called when Redis has confirmed the subscription for the first time: what was published before did not arrive.</param>
@@ -32,7 +37,7 @@ internal sealed class EventFeed : IAsyncDisposable
     /// <param name="time">Measures pauses.</param>
     public EventFeed(
         string type,
-        string channel,
+        EventNames names,
         RedisClient redis,
         Action<string, RedisMessage> received,
         Action<string> began,
@@ -41,7 +46,7 @@ internal sealed class EventFeed : IAsyncDisposable
     )
     {
         Type = type;
-        Channel = channel;
+        _names = names;
         _redis = redis;
         _received = received;
         _began = began;
@@ -51,13 +56,14 @@ internal sealed class EventFeed : IAsyncDisposable
 
     public string Type { get; }
 
-    public string Channel { get; }
-
     /// <summary>Who handles its events; replaced as a whole under the bus's gate, read without it.</summary>
     public ImmutableArray<EventSubscription> Subscriptions { get; set; } = [];
 
     /// <summary>A feature wants it too, so it stays when the last handler leaves.</summary>
     public bool Stands { get; set; }
+
+    /// <summary>Redis does not let us look at the count.</summary>
+    public bool IsUnwatched { get; set; }
 
     /// <summary>Redis has confirmed the subscription on the present connection.</summary>
     public bool IsOpen => _subscription?.WhenActiveAsync(CancellationToken.None).IsCompletedSuccessfully == true;
@@ -72,6 +78,36 @@ internal sealed class EventFeed : IAsyncDisposable
         _loop = RunAsync();
     }
 
+    /// <summary>An event with a number has arrived.</summary>
+    public void Heard(string? epoch, long sequence)
+    {
+        lock (_gate)
+            (_count, _isBusy) = ((epoch, sequence), true);
+    }
+
+    /// <summary>Whether events have arrived since this was asked last.</summary>
+    public bool TakeIsBusy()
+    {
+        lock (_gate)
+        {
+            var was = _isBusy;
+            _isBusy = false;
+            return was;
+        }
+    }
+
+    /// <summary>Whether a count is another than what was heard last, or seen by this last; then it counts as seen.</summary>
+    public bool IsBehind(string? epoch, long sequence)
+    {
+        lock (_gate)
+        {
+            if (_isBusy || _count == (epoch, sequence))
+                return false;
+            _count = (epoch, sequence);
+            return true;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
@@ -81,13 +117,17 @@ internal sealed class EventFeed : IAsyncDisposable
 
     private async Task RunAsync()
     {
+        string? channel = null;
         while (!_stop.IsCancellationRequested)
         {
+            var pause = PauseAfterRefusal;
             try
             {
-                _subscription = _redis.Subscribe(Channel);
+                var sharded = await _names.IsShardedAsync(_stop.Token).ConfigureAwait(Rt.Capture);
+                channel = sharded ? _names.Of(Type).SlotChannel : _names.Of(Type).Channel;
+                _subscription = sharded ? _redis.SubscribeSharded(channel) : _redis.Subscribe(channel);
                 await using (_subscription.ConfigureAwait(Rt.Capture))
-                    await ReadAsync(_subscription).ConfigureAwait(Rt.Capture);
+                    await ReadAsync(_subscription, channel).ConfigureAwait(Rt.Capture);
                 break; // The client was disposed.
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -96,24 +136,29 @@ internal sealed class EventFeed : IAsyncDisposable
             }
             catch (RedisServerException refusal)
             {
-                EventsLog.FeedRefused(_logger, Type, Channel, refusal.Message);
+                EventsLog.FeedRefused(_logger, Type, channel!, refusal.Message);
                 _firstAnswer.TrySetResult(refusal);
+            }
+            catch (RedisConnectionException) when (channel is null)
+            {
+                // Redis was never there yet: it is not known whether there is one server or a cluster.
+                pause = PauseWhenAway;
             }
             catch (Exception failure)
             {
                 EventsLog.FeedFailed(_logger, Type, failure);
             }
 
-            await Task.Delay(PauseAfterRefusal, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
+            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
         }
 
         _firstAnswer.TrySetResult(null);
     }
 
-    private async Task ReadAsync(RedisSubscription subscription)
+    private async Task ReadAsync(RedisSubscription subscription, string channel)
     {
         await subscription.WhenActiveAsync(_stop.Token).ConfigureAwait(Rt.Capture);
-        EventsLog.FeedOpened(_logger, Type, Channel);
+        EventsLog.FeedOpened(_logger, Type, channel);
         _began(Type);
         _firstAnswer.TrySetResult(null);
         await foreach (var message in subscription.ReadAllAsync(_stop.Token).ConfigureAwait(Rt.Capture))

@@ -55,7 +55,7 @@ internal static partial class EventsLog
     [LoggerMessage(
         7007,
         LogLevel.Warning,
-        "A handler of {Handles} does not keep up: its queue of {Length} is full and the oldest events are dropped, {Dropped} so far."
+        "A handler of {Handles} does not keep up: its queue of {Length} is full. What does not fit, {Dropped} events so far, is read from Redis when its turn comes, if Redis still has it then; events of programs without Onggi are lost."
     )]
     public static partial void HandlerTooSlow(ILogger logger, string handles, int length, long dropped);
 
@@ -75,4 +75,28 @@ internal static partial class EventsLog
 
     [LoggerMessage(7010, LogLevel.Warning, "The notice {Type} was not published: {Reason} What it tells of has happened all the same.")]
     public static partial void NoticeNotPublished(ILogger logger, string type, string reason);
+
+    [LoggerMessage(
+        7012,
+        LogLevel.Warning,
+        "A handler of {Type} has missed events that Redis does not have for it any more: from {From} to {To} ({Reason})."
+    )]
+    public static partial void Gap(ILogger logger, string type, long from, long? to, string reason);
+
+    [LoggerMessage(
+        7013,
+        LogLevel.Warning,
+        "Could not ask Redis for events of type {Type} that were missed: {Reason} Handlers go on with what arrives, and are told of a gap. They need to read the keys events:head:* in both forms (ACL SETUSER … %R~)."
+    )]
+    public static partial void ReplayNotPossible(ILogger logger, string type, string reason);
+
+    [LoggerMessage(7014, LogLevel.Error, "A handler of gaps failed, type {Type}.")]
+    public static partial void GapHandlerFailed(ILogger logger, string type, Exception exception);
+
+    [LoggerMessage(
+        7015,
+        LogLevel.Warning,
+        "Redis published an event of type {Type} but did not keep it for those who are cut off: it is full. {Count} events so far. Who misses one is told of a gap."
+    )]
+    public static partial void NotKept(ILogger logger, string type, long count);
 }

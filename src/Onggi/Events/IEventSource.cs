@@ -15,7 +15,15 @@ public sealed class EventNotice
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 
     /// <summary>The payload; default (Undefined) when the event has none.</summary>
-    public JsonElement Data { get; init; }
+    public JsonElement Data
+    {
+        // Most events concern no feature: what nobody looks at is not parsed.
+        get => field.ValueKind == JsonValueKind.Undefined && !Json.IsEmpty ? field = JsonElement.Parse(Json.Span) : field;
+        init;
+    }
+
+    /// <summary>The payload's JSON; empty for none.</summary>
+    internal ReadOnlyMemory<byte> Json { get; init; }
 
     /// <summary>Published by this very process.</summary>
     public bool IsOwn { get; init; }

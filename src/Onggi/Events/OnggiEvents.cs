@@ -1,52 +1,30 @@
-using System.Collections.Immutable;
 using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
+using Onggi.Events.Replay;
 using Onggi.Keys;
-using Onggi.Scripts;
 
 namespace Onggi.Events;
 
 /// <summary>Tells other services what happened, and hears what happened there, through Redis Pub/Sub.</summary>
 /// <remarks>
-/// At most once: who is connected hears it, in the order of the numbers that Redis gave within a type; who is not has missed it.
+/// At most once, in the order of the numbers that Redis gave within a type. Who was cut off, or was too slow, gets what was missed from a short
+/// ring that Redis keeps, or is told of a gap. Who is not there at all (stopped, restarted) has missed it.
 /// Types come from the catalog, so a misspelt one does not compile or is refused.
 /// </remarks>
 public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
 {
-    private const long Never = long.MinValue;
-
-    private static readonly TimeSpan OneBurst = TimeSpan.FromSeconds(1);
-
-    private static readonly RedisScript PublishScript = LuaScript.Load("publish.lua");
-
-    private static readonly ReplyParser<(long Sequence, long Receivers)> PublishReply = static (ref reader) =>
-    {
-        var numbers = ReplyParsers.ReadArray(ref reader, static (ref item) => item.ReadInt64());
-        return (numbers[0], numbers[1]);
-    };
-
     private readonly RedisClient _redis;
     private readonly Keyspace _keyspace;
-    private readonly EventOptions _options;
     private readonly EventJson _json;
     private readonly EventsMetrics _metrics;
-    private readonly ILogger<OnggiEvents> _logger;
     private readonly TimeProvider _time;
-    private readonly string _source;
-
-    private readonly HandlerList<Func<EventNotice, CancellationToken, ValueTask>> _publishing = new();
-    private readonly HandlerList<Action<EventNotice>> _received = new();
-    private readonly HandlerList<Action> _interrupted = new();
-    private readonly OwnEvents _own = new();
-
-    private readonly Lock _gate = new(); // Guards the feeds, their subscriptions, _toAll's changes and _disposed.
-    private readonly Dictionary<string, EventFeed> _feeds = new(StringComparer.Ordinal);
-    private ImmutableArray<EventSubscription> _toAll = [];
-    private bool _disposed;
-    private long _lastInterruption = Never;
+    private readonly EventPublisher _publisher;
+    private readonly EventFeeds _feeds;
+    private readonly SubscriptionTools _tools;
 
     internal OnggiEvents(
         RedisClient redis,
@@ -60,34 +38,29 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         _redis = redis;
         _keyspace = keyspace;
-        _options = options;
         _json = new EventJson(BuiltInEventsJson.Default, json);
         _metrics = new EventsMetrics(meters);
-        _logger = logger;
         _time = time;
-        _source = options.Source ?? keyspace.Service ?? "";
+        var names = new EventNames(keyspace, options, redis);
+        var source = options.Source ?? keyspace.Service ?? "";
+        _publisher = new EventPublisher(redis, names, options, _json, _metrics, logger, time, source);
+        _tools = new SubscriptionTools(options, new RingReader(redis, names), _metrics, logger, time);
+        _feeds = new EventFeeds(redis, names, _publisher.Own, _tools);
     }
 
     /// <summary>Counts since the process started.</summary>
     public EventStatistics Statistics => _metrics.Statistics;
 
     /// <summary>Whether Redis has confirmed every subscription that is wanted.</summary>
-    internal bool IsListening
-    {
-        get
-        {
-            lock (_gate)
-                return _feeds.Values.All(feed => feed.IsOpen);
-        }
-    }
+    internal bool IsListening => _feeds.IsListening;
 
-    /// <summary>How long ago events can have been missed; <c>null</c> when they never can.</summary>
-    internal TimeSpan? SinceInterruption =>
-        Interlocked.Read(ref _lastInterruption) is not Never and var then ? _time.GetElapsedTime(then) : null;
+    /// <summary>How long ago events did not arrive by themselves; <c>null</c> when they always did.</summary>
+    internal TimeSpan? SinceInterruption => _feeds.SinceInterruption;
 
     /// <summary>Publishes an event: first the entries that it invalidates are removed, then all subscribers are told. Two round trips where it invalidates something, one where not.</summary>
     /// <remarks>
-    /// When Redis is slow the call waits, at most the command time-out for each trip. When Redis is full the event is published all the same.
+    /// When Redis is slow the call waits, at most the command time-out for each trip. When Redis is full the event is published all the same, but
+    /// not kept for those who are cut off (<see cref="EventReceipt.IsKept"/>).
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="data">The payload; <c>null</c> is published as JSON null.</param>
@@ -105,11 +78,12 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         CancellationToken cancellationToken = default
     ) => PublishCoreAsync(type, data, metadata, runPublishing: true, cancellationToken);
 
-    /// <summary>Hands every event of a type that arrives from now on to a handler, one after the other. One round trip.</summary>
+    /// <summary>Hands every event of a type from now on to a handler, one after the other, in their order and each once. Two round trips.</summary>
     /// <remarks>
-    /// A handler that throws is logged and gets the next event. A handler that is slow delays nobody but itself; when
-    /// <see cref="EventOptions.QueueLength"/> events wait, the oldest is dropped. When Redis is away the call returns all the same (a warning is
-    /// logged) and the subscription begins as soon as Redis is back; it survives lost links, but not what was published meanwhile.
+    /// A handler that throws is logged and gets the next event. A handler that is slow delays nobody but itself: what does not fit into its
+    /// queue (<see cref="EventOptions.QueueLength"/>) is read from Redis's ring when its turn comes, and so is what was published while the link
+    /// was lost. What the ring no longer has is a gap: counted, logged, and told to <see cref="SubscribeOptions.OnGap"/>. When Redis is away the
+    /// call returns all the same (a warning is logged) and the subscription begins as soon as Redis is back.
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
@@ -122,37 +96,85 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         EventType<TData> type,
         Func<Event<TData>, CancellationToken, ValueTask> handler,
         CancellationToken cancellationToken = default
+    ) => SubscribeAsync(type, handler, null, cancellationToken);
+
+    /// <inheritdoc cref="SubscribeAsync{TData}(EventType{TData}, Func{Event{TData}, CancellationToken, ValueTask}, CancellationToken)"/>
+    /// <param name="type">From the generated <c>EventTypes</c>.</param>
+    /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
+    /// <param name="options">Where it begins, and who is told of gaps; <c>null</c> for now, and nobody.</param>
+    /// <param name="cancellationToken">Ends the wait for Redis's confirmation, and with it the subscription.</param>
+    public ValueTask<IAsyncDisposable> SubscribeAsync<TData>(
+        EventType<TData> type,
+        Func<Event<TData>, CancellationToken, ValueTask> handler,
+        SubscribeOptions? options,
+        CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(type);
         ArgumentNullException.ThrowIfNull(handler);
         MustBeKnown(type.Name);
-        return SubscribeCoreAsync(type.Name, [type.Name], handler, cancellationToken);
+        return SubscribeCoreAsync(type.Name, [type.Name], handler, options, cancellationToken);
     }
 
-    /// <summary>Hands every event of every type in the catalog to a handler, its payload as JSON. One round trip per type that nobody here hears yet, all at once.</summary>
-    /// <remarks>As <see cref="SubscribeAsync{TData}"/>. Order is kept within a type, not between types.</remarks>
+    /// <summary>Hands every event of every type in the catalog to a handler, its payload as JSON. Two round trips per type, those of all types at once.</summary>
+    /// <remarks>As <see cref="SubscribeAsync{TData}(EventType{TData}, Func{Event{TData}, CancellationToken, ValueTask}, CancellationToken)"/>. Order is kept within a type, not between types.</remarks>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
+    /// <param name="options">Where it begins, and who is told of gaps; <c>null</c> for now, and nobody.</param>
     /// <param name="cancellationToken">Ends the wait for Redis's confirmation, and with it the subscription.</param>
     /// <returns>Dispose it to stop.</returns>
     /// <exception cref="RedisException">Redis refuses one of the channels.</exception>
     public ValueTask<IAsyncDisposable> SubscribeAllAsync(
         Func<Event<JsonElement>, CancellationToken, ValueTask> handler,
+        SubscribeOptions? options = null,
         CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(handler);
-        return SubscribeCoreAsync(null, KnownTypes(), handler, cancellationToken);
+        return SubscribeCoreAsync(null, KnownTypes(), handler, options, cancellationToken);
+    }
+
+    /// <summary>Reads what Redis's ring still has of a type's last events, for people and tests. One round trip, and one for every 256 events or 128 KiB.</summary>
+    /// <remarks>It reads what was there when it began. What the ring has lost is missing without a word: look at the numbers. A payload that cannot be read is logged and passed over.</remarks>
+    /// <param name="type">From the generated <c>EventTypes</c>.</param>
+    /// <param name="range">Which; all by default.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    /// <exception cref="RedisException">Redis could not be asked, or refuses.</exception>
+    /// <exception cref="ArgumentException">The catalog has no such event.</exception>
+    /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the payload's type; the message has the line to add.</exception>
+    public IAsyncEnumerable<Event<TData>> ReadRecentAsync<TData>(
+        EventType<TData> type,
+        EventRange range = default,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        MustBeKnown(type.Name);
+        return ReadCoreAsync(type.Name, _json.Of<TData>(), range, cancellationToken);
+    }
+
+    /// <inheritdoc cref="ReadRecentAsync{TData}(EventType{TData}, EventRange, CancellationToken)"/>
+    /// <param name="type">The name in the catalog; payloads stay JSON.</param>
+    /// <param name="range">Which; all by default.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public IAsyncEnumerable<Event<JsonElement>> ReadRecentAsync(
+        string type,
+        EventRange range = default,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(type);
+        MustBeKnown(type);
+        return ReadCoreAsync(type, _json.Of<JsonElement>(), range, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public IDisposable OnPublishing(Func<EventNotice, CancellationToken, ValueTask> handler) => _publishing.Add(handler);
+    public IDisposable OnPublishing(Func<EventNotice, CancellationToken, ValueTask> handler) => _publisher.OnPublishing(handler);
 
     /// <inheritdoc/>
-    public IDisposable OnReceived(Action<EventNotice> handler) => _received.Add(handler);
+    public IDisposable OnReceived(Action<EventNotice> handler) => _feeds.OnReceived(handler);
 
     /// <inheritdoc/>
-    public IDisposable OnInterrupted(Action handler) => _interrupted.Add(handler);
+    public IDisposable OnInterrupted(Action handler) => _feeds.OnInterrupted(handler);
 
     /// <inheritdoc/>
     public async ValueTask NotifyAsync<TData>(EventType<TData> type, TData data, CancellationToken cancellationToken = default)
@@ -165,7 +187,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
             when (failure is RedisException or OperationCanceledException or ArgumentException or ObjectDisposedException)
         {
             // A host that ends may have closed the client already: what the notice is about has happened all the same.
-            EventsLog.NoticeNotPublished(_logger, type.Name, failure.Message);
+            EventsLog.NoticeNotPublished(_tools.Logger, type.Name, failure.Message);
         }
     }
 
@@ -178,23 +200,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     ) => await PublishCoreAsync(type, data, null, runPublishing: false, cancellationToken, id).ConfigureAwait(Rt.Capture);
 
     /// <summary>Ends all subscriptions, bounded as each one is; waiting events are still handled.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        EventFeed[] feeds;
-        EventSubscription[] subscriptions;
-        lock (_gate)
-        {
-            if (_disposed)
-                return;
-            _disposed = true;
-            feeds = [.. _feeds.Values];
-            subscriptions = [.. _toAll, .. feeds.SelectMany(feed => feed.Subscriptions)];
-            _feeds.Clear();
-        }
-
-        await Task.WhenAll(feeds.Select(feed => feed.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
-        await Task.WhenAll(subscriptions.Select(one => one.DisposeAsync().AsTask())).ConfigureAwait(Rt.Capture);
-    }
+    public ValueTask DisposeAsync() => _feeds.DisposeAsync();
 
     /// <summary>Checks at start that every payload of the catalog that this program has can be written and read.</summary>
     /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
@@ -209,62 +215,21 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     }
 
     /// <summary>Begins to listen to what the features need: every type that invalidates entries, and the cache's own notices. It needs no connection yet.</summary>
-    internal void Listen()
-    {
-        var types = _keyspace
-            .Events.Where(settings => settings.Families.Count > 0)
-            .Select(settings => settings.Type)
-            .Append(OnggiEventTypes.CacheInvalidated.Name);
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            foreach (var type in types)
-                FeedOf(type).Stands = true;
-        }
-    }
+    internal void Listen() =>
+        _feeds.Stand(
+            _keyspace
+                .Events.Where(settings => settings.Families.Count > 0)
+                .Select(settings => settings.Type)
+                .Append(OnggiEventTypes.CacheInvalidated.Name)
+        );
 
     /// <summary>Returns when Redis has confirmed what is listened to, or has refused it, or is away for longer than the time to connect. What is wrong is logged; listening goes on.</summary>
-    internal async ValueTask WhenListeningAsync(CancellationToken cancellationToken)
-    {
-        EventFeed[] feeds;
-        lock (_gate)
-            feeds = [.. _feeds.Values];
-        await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture);
-    }
+    internal ValueTask WhenListeningAsync(CancellationToken cancellationToken) => _feeds.WhenListeningAsync(cancellationToken);
 
     /// <summary>Takes what a channel brought. Runs on the reading loop of that channel.</summary>
-    internal void Receive(string type, RedisMessage message)
-    {
-        if (message.Interrupted)
-        {
-            Interrupted(type);
-            return;
-        }
+    internal void Receive(string type, RedisMessage message) => _feeds.Receive(type, message);
 
-        if (!EventEnvelope.TryRead(message.Payload, out var envelope, out var problem))
-        {
-            Drop(type, EventsMetrics.Reasons.Unreadable, problem);
-            return;
-        }
-
-        if (envelope.Type is { } named && named != type)
-        {
-            Drop(type, EventsMetrics.Reasons.OtherType, "it says that it is of another type");
-            return;
-        }
-
-        _metrics.Received(type);
-        TellFeatures(type, envelope);
-        EventFeed? feed;
-        lock (_gate)
-            feed = _feeds.GetValueOrDefault(type);
-        foreach (var subscription in feed?.Subscriptions ?? [])
-            subscription.Offer(type, envelope);
-        foreach (var subscription in _toAll)
-            subscription.Offer(type, envelope);
-    }
-
-    private async ValueTask<EventReceipt> PublishCoreAsync<TData>(
+    private ValueTask<EventReceipt> PublishCoreAsync<TData>(
         EventType<TData> type,
         TData data,
         IReadOnlyDictionary<string, string>? metadata,
@@ -275,97 +240,36 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(type);
         MustBeKnown(type.Name);
-        var payload = JsonSerializer.SerializeToUtf8Bytes(data, _json.Of<TData>());
-        var now = _time.GetUtcNow();
-        var fresh = Guid.CreateVersion7(now).ToString();
-        var id = givenId ?? fresh;
-        var envelope = EventEnvelope.Write(id, type.Name, _source, now, metadata, payload);
-        if (envelope.Length > _options.MaxBytes)
-            throw new ArgumentException(
-                $"The event {type.Name} has {envelope.Length} bytes of JSON, more than Events:MaxBytes allows ({_options.MaxBytes}). Publish what readers need to fetch it, not the thing itself.",
-                nameof(data)
-            );
-
-        if (runPublishing)
-            await RunPublishingAsync(type.Name, metadata, payload, cancellationToken).ConfigureAwait(Rt.Capture);
-        if (IsHeard(type.Name))
-            _own.Add(id);
-        try
-        {
-            var (sequence, receivers) = await _redis
-                .EvalAsync(
-                    PublishScript,
-                    [HeadOf(type.Name)],
-                    [_keyspace.ChannelOf(type.Name), fresh, envelope],
-                    PublishReply,
-                    cancellationToken
-                )
-                .ConfigureAwait(Rt.Capture);
-            _metrics.Published(type.Name);
-            return new EventReceipt(id, sequence, receivers);
-        }
-        catch (RedisException)
-        {
-            _metrics.PublishFailed(type.Name);
-            throw;
-        }
-    }
-
-    private async ValueTask RunPublishingAsync(
-        string type,
-        IReadOnlyDictionary<string, string>? metadata,
-        byte[] payload,
-        CancellationToken cancellationToken
-    )
-    {
-        var handlers = _publishing.Handlers;
-        if (handlers.IsEmpty)
-            return;
-        var notice = new EventNotice
-        {
-            Type = type,
-            Source = _source,
-            Metadata = metadata ?? ImmutableDictionary<string, string>.Empty,
-            Data = JsonElement.Parse(payload),
-            IsOwn = true,
-        };
-        foreach (var handler in handlers)
-            await handler(notice, cancellationToken).ConfigureAwait(Rt.Capture);
+        return _publisher.PublishAsync(type, data, metadata, _feeds.IsHeard(type.Name), runPublishing, givenId, cancellationToken);
     }
 
     private async ValueTask<IAsyncDisposable> SubscribeCoreAsync<TData>(
         string? type,
         IEnumerable<string> types,
         Func<Event<TData>, CancellationToken, ValueTask> handler,
+        SubscribeOptions? options,
         CancellationToken cancellationToken
     )
     {
+        options ??= new SubscribeOptions();
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Replay, TimeSpan.Zero, nameof(options));
         var json = _json.Of<TData>();
-        EventFeed[] feeds;
-        EventSubscription subscription;
-        lock (_gate)
-        {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            subscription = new EventSubscription(
+        var (subscription, feeds) = _feeds.Add(
+            type,
+            types,
+            ended => new EventSubscription(
                 type,
-                (envelope, name, stop) => handler(ToEvent(envelope, name, json), stop),
-                _options,
-                _metrics,
-                _logger,
-                _time,
-                RemoveAsync
-            );
-            feeds = [.. types.Select(FeedOf)];
-            if (type is null)
-                _toAll = _toAll.Add(subscription);
-            else
-                feeds[0].Subscriptions = feeds[0].Subscriptions.Add(subscription);
-        }
-
+                (envelope, name, stop) => handler(envelope.ToEvent(name, json, _time), stop),
+                options,
+                _tools,
+                ended
+            )
+        );
         try
         {
-            if (await FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { } refusal)
+            if (await _feeds.FirstRefusalAsync(feeds, cancellationToken).ConfigureAwait(Rt.Capture) is { } refusal)
                 throw refusal;
+            await BeginAsync(subscription, feeds, cancellationToken).ConfigureAwait(Rt.Capture);
             return subscription;
         }
         catch
@@ -375,147 +279,42 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until Redis has confirmed all feeds; its refusal where it refuses one, <c>null</c> also when it is away for longer than we wait.</summary>
-    private async ValueTask<RedisServerException?> FirstRefusalAsync(EventFeed[] feeds, CancellationToken cancellationToken)
+    /// <summary>Waits until it is known where each count stands, so that what is missed from here on is noticed. When Redis is away this is asked when it is back.</summary>
+    private async ValueTask BeginAsync(EventSubscription subscription, EventFeed[] feeds, CancellationToken cancellationToken)
     {
+        var begun = feeds.Where(feed => feed.FirstAnswer.IsCompleted).Select(feed => subscription.Mark(feed.Type));
         try
         {
-            var answers = await Task.WhenAll(feeds.Select(feed => feed.FirstAnswer))
-                .WaitAsync(_redis.Options.ConnectTimeout, _time, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
-            return answers.FirstOrDefault(answer => answer is not null);
+            await Task.WhenAll(begun).WaitAsync(_redis.Options.ConnectTimeout, _time, cancellationToken).ConfigureAwait(Rt.Capture);
         }
         catch (TimeoutException)
         {
-            foreach (var feed in feeds.Where(feed => !feed.FirstAnswer.IsCompleted))
-                EventsLog.FeedWaiting(_logger, feed.Type);
-            return null;
+            // It is asked in the background for as long as it takes.
         }
     }
 
-    private Event<TData> ToEvent<TData>(EventEnvelope envelope, string type, JsonTypeInfo<TData> json) =>
-        new()
-        {
-            Type = type,
-            Source = envelope.Source,
-            Id = envelope.Id,
-            Time = envelope.Time ?? _time.GetUtcNow(),
-            Epoch = envelope.Epoch,
-            Sequence = envelope.Sequence,
-            Metadata = envelope.Metadata,
-            Data = ReadData(envelope, json),
-        };
-
-    private static TData? ReadData<TData>(EventEnvelope envelope, JsonTypeInfo<TData> json)
+    private async IAsyncEnumerable<Event<TData>> ReadCoreAsync<TData>(
+        string type,
+        JsonTypeInfo<TData> json,
+        EventRange range,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
-        if (envelope.Data.IsEmpty)
-            return default;
-        try
+        await foreach (var kept in RingScan.ReadAsync(_tools.Ring, type, range, cancellationToken).ConfigureAwait(Rt.Capture))
         {
-            return JsonSerializer.Deserialize(envelope.Data.Span, json);
-        }
-        catch (Exception unreadable) when (unreadable is JsonException or NotSupportedException)
-        {
-            throw new EventPayloadException(typeof(TData).Name, unreadable);
-        }
-    }
-
-    private void TellFeatures(string type, EventEnvelope envelope)
-    {
-        var isOwn = _own.Take(envelope.Id);
-        var handlers = _received.Handlers;
-        if (handlers.IsEmpty)
-            return;
-        var notice = new EventNotice
-        {
-            Type = type,
-            Source = envelope.Source,
-            Metadata = envelope.Metadata,
-            Data = envelope.Data.IsEmpty ? default : JsonElement.Parse(envelope.Data.Span),
-            IsOwn = isOwn,
-            IsForeign = envelope.Sequence is null,
-        };
-        foreach (var handler in handlers)
-        {
+            Event<TData> read;
             try
             {
-                handler(notice);
+                read = kept.ToEvent(type, json, _time);
             }
-            catch (Exception failure)
+            catch (EventPayloadException unreadable)
             {
-                EventsLog.FeatureFailed(_logger, type, envelope.Id, failure);
+                EventsLog.PayloadUnreadable(_tools.Logger, type, kept.Id, kept.Source, unreadable.Payload, unreadable.InnerException!);
+                continue;
             }
+
+            yield return read;
         }
-    }
-
-    private void Interrupted(string type)
-    {
-        // A lost link interrupts every type at nearly the same time: each is counted and told, one is said.
-        var isFirst = SinceInterruption is not { } since || since >= OneBurst;
-        Interlocked.Exchange(ref _lastInterruption, _time.GetTimestamp());
-        _metrics.Interrupted(type);
-        if (isFirst)
-            EventsLog.Interrupted(_logger, type);
-        TellInterrupted(type);
-    }
-
-    private void TellInterrupted(string type)
-    {
-        foreach (var handler in _interrupted.Handlers)
-        {
-            try
-            {
-                handler();
-            }
-            catch (Exception failure)
-            {
-                EventsLog.FeatureFailed(_logger, type, "", failure);
-            }
-        }
-    }
-
-    private void Drop(string type, string reason, string problem)
-    {
-        _metrics.Dropped(type, reason);
-        EventsLog.Unreadable(_logger, type, problem);
-    }
-
-    // Under the gate. A feed waits for nobody: it starts by itself and goes on trying.
-    private EventFeed FeedOf(string type)
-    {
-        if (_feeds.TryGetValue(type, out var feed))
-            return feed;
-        feed = new EventFeed(type, _keyspace.ChannelOf(type), _redis, Receive, TellInterrupted, _logger, _time);
-        _feeds.Add(type, feed);
-        feed.Start();
-        return feed;
-    }
-
-    private async ValueTask RemoveAsync(EventSubscription subscription)
-    {
-        List<EventFeed> unused = [];
-        lock (_gate)
-        {
-            _toAll = _toAll.Remove(subscription);
-            foreach (var feed in _feeds.Values)
-            {
-                feed.Subscriptions = feed.Subscriptions.Remove(subscription);
-                if (!feed.Stands && feed.Subscriptions.IsEmpty && _toAll.IsEmpty)
-                    unused.Add(feed);
-            }
-
-            foreach (var feed in unused)
-                _feeds.Remove(feed.Type);
-        }
-
-        foreach (var feed in unused)
-            await feed.DisposeAsync().ConfigureAwait(Rt.Capture);
-    }
-
-    private bool IsHeard(string type)
-    {
-        lock (_gate)
-            return _feeds.ContainsKey(type);
     }
 
     private IEnumerable<string> KnownTypes() => _keyspace.Events.Select(settings => settings.Type).Concat(BuiltIns.Events);
@@ -528,6 +327,4 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
                 nameof(type)
             );
     }
-
-    private string HeadOf(string type) => $"{_keyspace.Prefix}events:head:{type}";
 }

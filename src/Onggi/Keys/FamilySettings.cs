@@ -15,6 +15,9 @@ public sealed class FamilySettings
     /// <summary>The other services that read it; <c>*</c> stands for all.</summary>
     public IReadOnlyList<string> Readers { get; init; } = [];
 
+    /// <summary>The other services that write it, too: that load it when it is missing, or put it; <c>*</c> stands for all. They read it as well.</summary>
+    public IReadOnlyList<string> Writers { get; init; } = [];
+
     /// <summary>Logical time to live. Of a session it is the whole life, of a lock the lease, of a limit the window, of a token the longest expiry.</summary>
     public required TimeSpan Ttl { get; init; }
 

@@ -32,6 +32,7 @@ internal sealed class KeyShape
             Kind = model.KindWord,
             Owner = model.Owner?.Value,
             Readers = [.. resolved.Readers.Select(reader => reader.Value)],
+            Writers = [.. resolved.Writers.Select(writer => writer.Value)],
             Ttl = ttl,
             IdleTtl = resolved.Idle?.Value,
             SessionLimit = resolved.Limit?.Value,

@@ -21,6 +21,7 @@ public sealed class Keyspace
     private readonly FamilySettings _system;
     private readonly byte[]? _secret;
     private readonly byte[] _pseudonyms;
+    private readonly TimeSpan _eventTtl;
 
     private Keyspace(CatalogModel model, ResolvedCatalog resolved, string? service, byte[]? secret)
     {
@@ -37,6 +38,7 @@ public sealed class Keyspace
         _shapes = shapes.ToFrozenDictionary(shape => shape.Settings.Family.Name, StringComparer.Ordinal);
         Families = [.. shapes.Select(shape => shape.Settings)];
         Events = [.. model.Events.Select(catalogEvent => SettingsOf(catalogEvent, resolved))];
+        _eventTtl = resolved.EventTtl;
         _events = Events.ToFrozenDictionary(settings => settings.Type, StringComparer.Ordinal);
         _mappings = model.Events.ToDictionary(
             catalogEvent => catalogEvent.Name.Value,
@@ -175,6 +177,12 @@ public sealed class Keyspace
     /// <summary>The Pub/Sub channel of an event type, with the prefix; of one that the catalog does not name, the channel that it would have.</summary>
     public string ChannelOf(string eventType) =>
         _events.TryGetValue(eventType, out var settings) ? settings.Channel : $"{Prefix}events:global:{eventType}";
+
+    /// <summary>Whether events of a type invalidate anything.</summary>
+    internal bool Invalidates(string eventType) => _mappings.TryGetValue(eventType, out var mappings) && mappings.Count > 0;
+
+    /// <summary>How long the last events of a type stay readable; of one that the catalog does not name, the catalog's default.</summary>
+    internal TimeSpan EventTtlOf(string eventType) => _events.TryGetValue(eventType, out var settings) ? settings.Ttl : _eventTtl;
 
     /// <summary>The family that a wire name belongs to, for audits; <c>null</c> when it is nobody's.</summary>
     /// <remarks>

@@ -4,12 +4,14 @@ using Onggi.Client;
 namespace Onggi.Limits;
 
 /// <summary>Knows when asking Redis would only cost time: there is no connection, or it has answered nothing for as long as a policy waits. Then one caller in a second asks, and pays for it.</summary>
+/// <remarks>One slow answer among others that came does not count: only silence does, or a single script that takes long would turn every limit over to its policy's part.</remarks>
 internal sealed class LimitWatch(RedisClient redis, TimeProvider time, ILogger logger)
 {
     private readonly long _pause = time.TimestampFrequency;
 
     // When the next caller may try; 0 while all is well.
     private long _retryAt;
+    private long _lastAnswer = long.MinValue;
     private long _decidedWithout;
 
     public bool MayAsk()
@@ -25,6 +27,7 @@ internal sealed class LimitWatch(RedisClient redis, TimeProvider time, ILogger l
 
     public void Answered(string family)
     {
+        Volatile.Write(ref _lastAnswer, time.GetTimestamp());
         if (Volatile.Read(ref _retryAt) == 0 && Volatile.Read(ref _decidedWithout) == 0)
             return;
         Volatile.Write(ref _retryAt, 0);
@@ -32,10 +35,13 @@ internal sealed class LimitWatch(RedisClient redis, TimeProvider time, ILogger l
             LimitLog.AnswersAgain(logger, family, count);
     }
 
-    /// <summary>A question has failed, or none was asked; hung when nothing came for as long as the policy waits.</summary>
-    public void DecidedWithout(LimitTerms terms, string reason, bool hung)
+    /// <summary>A question has failed, or none was asked.</summary>
+    /// <param name="terms">Whose policy decides.</param>
+    /// <param name="reason">Why, in a sentence.</param>
+    /// <param name="hungSince">When the question left to which nothing came for as long as the policy waits; <c>null</c> for other failures.</param>
+    public void DecidedWithout(LimitTerms terms, string reason, long? hungSince)
     {
-        if (hung)
+        if (hungSince is { } asked && Volatile.Read(ref _lastAnswer) < asked)
             Volatile.Write(ref _retryAt, time.GetTimestamp() + _pause);
         if (Interlocked.Increment(ref _decidedWithout) == 1)
             LimitLog.Failing(logger, terms.Family, reason, terms.Policy.FailMode);

@@ -127,7 +127,7 @@ public sealed class OnggiLimits
         if (_denied.TryFind(wire, cost, out var known))
             return Told(terms, known);
         if (!_watch.MayAsk())
-            return Told(terms, Without(terms, wire, cost, place: null, spends: true, "it is away.", hung: false));
+            return Told(terms, Without(terms, wire, cost, place: null, spends: true, "it is away.", hungSince: null));
         var asked = Time.GetTimestamp();
         try
         {
@@ -141,7 +141,7 @@ public sealed class OnggiLimits
         }
         catch (RedisException failure)
         {
-            return Told(terms, Without(terms, wire, cost, null, spends: true, failure.Message, failure is RedisTimeoutException));
+            return Told(terms, Without(terms, wire, cost, null, spends: true, failure.Message, HungSince(failure, asked)));
         }
     }
 
@@ -231,7 +231,7 @@ public sealed class OnggiLimits
         if (_denied.TryFind(wire, cost, out var known))
             return Told(terms, known);
         if (!_watch.MayAsk())
-            return Told(terms, Without(terms, wire, cost, place, spends, "it is away.", hung: false));
+            return Told(terms, Without(terms, wire, cost, place, spends, "it is away.", hungSince: null));
         var asked = Time.GetTimestamp();
         var late = terms.Patience.Begin();
         using var either = cancellationToken.CanBeCanceled
@@ -255,7 +255,7 @@ public sealed class OnggiLimits
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             var reason = $"it has not answered within {terms.Policy.Timeout}.";
-            return Told(terms, Without(terms, wire, cost, place, spends, reason, hung: true));
+            return Told(terms, Without(terms, wire, cost, place, spends, reason, asked));
         }
         catch (OperationCanceledException)
         {
@@ -265,7 +265,7 @@ public sealed class OnggiLimits
         }
         catch (RedisException failure)
         {
-            return Told(terms, Without(terms, wire, cost, place, spends, failure.Message, failure is RedisTimeoutException));
+            return Told(terms, Without(terms, wire, cost, place, spends, failure.Message, HungSince(failure, asked)));
         }
     }
 
@@ -278,10 +278,10 @@ public sealed class OnggiLimits
         return decision;
     }
 
-    private Decision Without(LimitTerms terms, string wire, int cost, string? place, bool spends, string reason, bool hung)
+    private Decision Without(LimitTerms terms, string wire, int cost, string? place, bool spends, string reason, long? hungSince)
     {
         Metrics.Failed(terms.Family);
-        _watch.DecidedWithout(terms, reason, hung);
+        _watch.DecidedWithout(terms, reason, hungSince);
         return terms.Policy.FailMode switch
         {
             FailMode.Open => new Decision { Allowed = true, Source = DecisionSource.FailMode },
@@ -289,6 +289,9 @@ public sealed class OnggiLimits
             _ => _local.Take(terms, wire, cost, spends && (place is not null || !terms.CountsPlaces)),
         };
     }
+
+    // What was not sent says nothing of Redis's silence; but who waited for the whole time has heard nothing either way.
+    private static long? HungSince(RedisException failure, long asked) => failure is RedisTimeoutException ? asked : null;
 
     private Decision Told(LimitTerms terms, in Decision decision)
     {

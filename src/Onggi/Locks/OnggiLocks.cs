@@ -60,6 +60,12 @@ public sealed class OnggiLocks : IAsyncDisposable
     /// <summary>How many locks this process waits for, or has waited for a moment ago.</summary>
     internal int Lines => _lines.Count;
 
+    /// <summary>How many callers of this process wait.</summary>
+    internal int Waiting => _lines.Users;
+
+    /// <summary>Whether somebody of this process waits for the lock and has done all there is to do until they are woken.</summary>
+    internal bool IsAsleep(LockKey key) => _lines.IsAsleep(_keyspace.WireName(key.Entry));
+
     /// <summary>Takes the lock if nobody holds it. One round trip.</summary>
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="cancellationToken">Abandons the wait for Redis's answer; what was taken by then is given back.</param>

@@ -18,6 +18,7 @@ internal sealed class WaitLine
     private bool _mayBeFree;
     private Task? _listening;
     private volatile bool _isListening;
+    private volatile bool _isAsleep;
 
     public WaitLine(RedisClient redis, LockTerms terms, TimeProvider time) => (_redis, Terms, _time) = (redis, terms, time);
 
@@ -38,6 +39,9 @@ internal sealed class WaitLine
         get => _isListening;
         private set => _isListening = value;
     }
+
+    /// <summary>Whether the first has asked, and does nothing but wait.</summary>
+    public bool IsAsleep => _isAsleep;
 
     /// <summary>Waits until it is our turn to ask.</summary>
     public Task EnterAsync(CancellationToken cancellationToken) => _first.WaitAsync(cancellationToken);
@@ -66,6 +70,7 @@ internal sealed class WaitLine
             if (_mayBeFree)
                 return;
             woken = _woken.Task;
+            _isAsleep = true;
         }
 
         try
@@ -75,6 +80,10 @@ internal sealed class WaitLine
         catch (TimeoutException)
         {
             // Then we ask without having been woken.
+        }
+        finally
+        {
+            _isAsleep = false;
         }
     }
 
@@ -115,7 +124,8 @@ internal sealed class WaitLine
             await listening.ConfigureAwait(Rt.Quietly);
     }
 
-    private static TaskCompletionSource NewSignal() => new(Rt.Signals);
+    // Who waits goes on in the middle of who wakes it, to the point where its question is sent: that is short, and blocks nobody.
+    private static TaskCompletionSource NewSignal() => new();
 
     private async Task ListenAsync(Action<string> refused)
     {
@@ -140,12 +150,17 @@ internal sealed class WaitLine
         var subscription = await _redis.SubscribeShardedAsync(Terms.Wake, _closed.Token).ConfigureAwait(Rt.Capture);
         try
         {
+            // Straight from the reading loop: whoever is first sends its question there, and no thread is woken for it.
+            subscription.Arrived = Wake;
             IsListening = true;
             // What was given back while nobody listened yet has woken nobody.
             Wake();
-            // A message, or the news that one can have been missed: either way it is worth a question.
-            await foreach (var _ in subscription.ReadAllAsync(_closed.Token).ConfigureAwait(Rt.Capture))
-                Wake();
+            // Messages have woken the first already; the news that one can have been missed is worth a question, too.
+            await foreach (var message in subscription.ReadAllAsync(_closed.Token).ConfigureAwait(Rt.Capture))
+            {
+                if (message.Interrupted)
+                    Wake();
+            }
         }
         finally
         {
@@ -173,6 +188,23 @@ internal sealed class WaitLines(RedisClient redis, TimeProvider time) : IAsyncDi
             lock (_gate)
                 return _lines.Count;
         }
+    }
+
+    /// <summary>How many wait.</summary>
+    public int Users
+    {
+        get
+        {
+            lock (_gate)
+                return _lines.Values.Sum(static line => line.Users);
+        }
+    }
+
+    /// <summary>Whether somebody waits for the lock, and is through with asking for it.</summary>
+    public bool IsAsleep(string wire)
+    {
+        lock (_gate)
+            return _lines.TryGetValue(wire, out var line) && line.IsListening && line.IsAsleep;
     }
 
     public WaitLine Join(LockTerms terms)

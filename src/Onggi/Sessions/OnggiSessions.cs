@@ -45,6 +45,9 @@ public sealed class OnggiSessions : IAsyncDisposable
             _family = new SessionsOfFamily(redis, keyspace, family, options, events, _metrics, logger, time);
     }
 
+    /// <summary>Whether this process has sessions: the catalog has a family of them that it uses.</summary>
+    public bool IsConfigured => _family is not null;
+
     /// <summary>How many sessions live, of all users of the family, as the sweeper last saw them; <c>null</c> while nobody here has looked. No round trip.</summary>
     public long? Live => _metrics.Live is >= 0 and var live ? live : null;
 
@@ -67,7 +70,9 @@ public sealed class OnggiSessions : IAsyncDisposable
         details ??= new SessionDetails();
         Check(details);
         var id = SessionId.New(partition);
-        var (reply, replicas) = await Family.Store.CreateAsync(id, user, details, cancellationToken).ConfigureAwait(Rt.Capture);
+        var data = details.DataFor is { } make ? make(HandleOf(id)) : details.Data;
+        CheckData(data);
+        var (reply, replicas) = await Family.Store.CreateAsync(id, user, details, data, cancellationToken).ConfigureAwait(Rt.Capture);
         Family.After(partition, reply.Entries, reply.Evicted);
         if (!reply.IsCreated)
         {
@@ -101,11 +106,31 @@ public sealed class OnggiSessions : IAsyncDisposable
     public async ValueTask<Session?> ValidateAsync(SessionId id, bool withData = true, CancellationToken cancellationToken = default)
     {
         var session = await Family.Store.TouchAsync(id, withData, cancellationToken).ConfigureAwait(Rt.Capture);
-        _metrics.Validated(
-            session is null ? "none"
-            : session.IsSuperseded ? "superseded"
-            : "live"
-        );
+        CountValidated(session);
+        return session;
+    }
+
+    /// <summary>The session of a user by its handle, and a longer life for it: for who has proven otherwise who the user is, by a token that names the session. One round trip.</summary>
+    /// <remarks>A handle is no secret. It is not followed from an id that was replaced to the next one for longer than the overlap.</remarks>
+    /// <param name="user">Whose it is, proven.</param>
+    /// <param name="handle">Its handle, as a token may name it.</param>
+    /// <param name="withData">Whether roles and data are wanted.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <returns><c>null</c> when this user has no such session: never had, expired, ended, or it has another handle now.</returns>
+    /// <exception cref="RedisException">Redis could not be asked: whether it lives is not known.</exception>
+    public async ValueTask<Session?> ValidateAsync(
+        string user,
+        string handle,
+        bool withData = true,
+        CancellationToken cancellationToken = default
+    )
+    {
+        ArgumentNullException.ThrowIfNull(handle);
+        var partition = PartitionOf(user);
+        var session = Family.Keys.IsHandleOf(partition, handle)
+            ? await Family.Store.TouchAsync(partition, handle, withData, cancellationToken).ConfigureAwait(Rt.Capture)
+            : null;
+        CountValidated(session);
         return session;
     }
 
@@ -260,6 +285,13 @@ public sealed class OnggiSessions : IAsyncDisposable
         return new SessionRevocation { Handles = reply.Handles, Replicas = replicas };
     }
 
+    private void CountValidated(Session? session) =>
+        _metrics.Validated(
+            session is null ? "none"
+            : session.IsSuperseded ? "superseded"
+            : "live"
+        );
+
     private void Warn(string handle, int? replicas)
     {
         if (replicas < _options.Replicas)
@@ -277,7 +309,7 @@ public sealed class OnggiSessions : IAsyncDisposable
         return _keyspace.PseudonymOf(user);
     }
 
-    private void Check(SessionDetails details)
+    private static void Check(SessionDetails details)
     {
         if (details.Device.Length > MostDeviceCharacters)
             throw new ArgumentException(
@@ -289,7 +321,6 @@ public sealed class OnggiSessions : IAsyncDisposable
                 $"The limit is {details.Limit.Value.Most}, but nobody can have fewer than no sessions. Pass 0 for no limit.",
                 nameof(details)
             );
-        CheckData(details.Data);
     }
 
     private void CheckData(ReadOnlyMemory<byte> data)

@@ -38,6 +38,9 @@ public sealed class SessionDetails
     /// <value>Default empty.</value>
     public ReadOnlyMemory<byte> Data { get; init; }
 
+    /// <summary>Makes the data from the handle, in the place of <see cref="Data"/>: what is sealed for this session and no other.</summary>
+    internal Func<string, ReadOnlyMemory<byte>>? DataFor { get; init; }
+
     /// <summary>How many sessions the user may have.</summary>
     /// <value>Default <c>null</c>: as the options or the catalog say.</value>
     public SessionLimit? Limit { get; init; }

@@ -24,6 +24,8 @@ internal sealed class SessionKeys
     private const int PartitionNameLength = SessionId.PartitionLength + SlotSteering.Length;
     private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+    private static readonly SearchValues<char> Characters = SearchValues.Create(Alphabet);
+
     private static ReadOnlySpan<byte> MetaEnd => "}:meta"u8;
 
     private readonly byte[] _sessionHead;
@@ -54,6 +56,26 @@ internal sealed class SessionKeys
         id.WriteHash(names.Hash);
         Steer(in names);
         return names;
+    }
+
+    /// <summary>The names for a user and one of his sessions. Release them when the command is written.</summary>
+    public SessionNames Of(ReadOnlySpan<char> partition, ReadOnlySpan<char> handle)
+    {
+        var names = Of(partition);
+        Encoding.ASCII.GetBytes(handle, names.Buffer.AsSpan(_sessionHead.Length, HandleLength));
+        return names;
+    }
+
+    /// <summary>Whether a text can be the handle of a session of this user: of others it would lie in another slot, or be no name of ours at all.</summary>
+    public bool IsHandleOf(ReadOnlySpan<char> partition, ReadOnlySpan<char> handle)
+    {
+        if (handle.Length != HandleLength || handle.ContainsAnyExcept(Characters))
+            return false;
+        Span<byte> name = stackalloc byte[HandleLength];
+        Encoding.ASCII.GetBytes(handle, name);
+        Span<byte> steering = stackalloc byte[SlotSteering.Length];
+        SlotSteering.Write(HashSlot.Crc16(name[..HashLength], _sessionCrc), ShardOf(partition).Slot, steering);
+        return name[HashLength..].SequenceEqual(steering);
     }
 
     /// <summary>The names for a user, and room for a session's.</summary>

@@ -29,6 +29,7 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         SessionId id,
         string user,
         SessionDetails details,
+        ReadOnlyMemory<byte> data,
         CancellationToken cancellationToken
     )
     {
@@ -45,7 +46,7 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
                         user,
                         RolesJson(details.Roles),
                         details.Device,
-                        details.Data,
+                        data,
                         (long)rules.Idle.TotalMilliseconds,
                         (long)rules.Absolute.TotalMilliseconds,
                         limit.Most,
@@ -64,14 +65,24 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         }
     }
 
-    public ValueTask<Session?> TouchAsync(SessionId id, bool withData, CancellationToken cancellationToken)
+    public ValueTask<Session?> TouchAsync(SessionId id, bool withData, CancellationToken cancellationToken) =>
+        TouchAsync(keys.Of(id), withData, isShown: true, cancellationToken);
+
+    /// <summary>The same by a handle, which must be one of the user's.</summary>
+    public ValueTask<Session?> TouchAsync(string partition, string handle, bool withData, CancellationToken cancellationToken) =>
+        TouchAsync(keys.Of(partition, handle), withData, isShown: false, cancellationToken);
+
+    private ValueTask<Session?> TouchAsync(SessionNames names, bool withData, bool isShown, CancellationToken cancellationToken)
     {
-        var names = keys.Of(id);
         try
         {
             // Names and arguments are written before the call returns.
             return redis.Router.SendAsync(
-                new Command(_scripts.Touch, [names.Session, names.Index, names.Meta], [names.Handle, _touchEveryMs, withData ? "1" : "0"]),
+                new Command(
+                    _scripts.Touch,
+                    [names.Session, names.Index, names.Meta],
+                    [names.Handle, _touchEveryMs, withData ? "1" : "0", isShown ? "1" : "0"]
+                ),
                 names.HandleText,
                 SessionReplies.Touched,
                 CommandOptions.Idempotent,

@@ -2,10 +2,11 @@
 -- Purpose: says whether a session lives, hands it out, and lengthens its life.
 -- Why a script: between reading and lengthening, a sign-out could come, and the session would live again.
 -- KEYS: 1 session · 2 the user's index · 3 its meta
--- ARGV: 1 handle · 2 how long since the last lengthening makes another one worth a write, ms · 3 1 with roles and data
+-- ARGV: 1 handle · 2 how long since the last lengthening makes another one worth a write, ms · 3 1 with roles and data · 4 1 when an id was shown, 0 for a handle
 -- Returns: { 0 } for none · { 1, or 2 under an id that was replaced, deadline, created, last seen, version, user, device, roles, data }
 --
 -- The index is the authority: what it does not know does not live, whatever else stands. What is past its deadline is dead and left to the sweeper, which tells of it.
+-- A key that the index does not know is removed only for who showed its id: a handle is no secret, and the key may be another user's.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
@@ -16,7 +17,7 @@ if not deadline then
   handle = redis.call('HGET', KEYS[1], 'next')
   deadline = handle and redis.call('ZSCORE', KEYS[2], handle)
   if not deadline then
-    redis.call('UNLINK', KEYS[1])
+    if ARGV[4] == '1' then redis.call('UNLINK', KEYS[1]) end
     return { 0 }
   end
 end

@@ -19,21 +19,19 @@ public sealed class OnggiTokens : IAsyncDisposable
     internal static readonly TimeSpan StampTolerance = TimeSpan.FromSeconds(5);
 
     private const int MostAttempts = 4;
-    private static readonly TimeSpan OneLine = TimeSpan.FromMinutes(1);
 
     private readonly RedisClient _redis;
     private readonly TokenOptions _options;
     private readonly TokensMetrics _metrics;
     private readonly ILogger<OnggiTokens> _logger;
-    private readonly TimeProvider _time;
     private readonly TokenStore _store;
     private readonly ServerClock _clock;
     private readonly RecentRevocations _recent;
     private readonly TokenNotices _notices;
     private readonly Revoker _revoker;
+    private readonly TokenWatch _watch;
     private readonly Lazy<TokenSetup> _setup;
     private volatile TokenKeyRing? _keys;
-    private long _lastUnconfirmed = long.MinValue;
 
     internal OnggiTokens(
         RedisClient redis,
@@ -46,10 +44,11 @@ public sealed class OnggiTokens : IAsyncDisposable
         TimeProvider time
     )
     {
-        (_redis, _options, _keys, _logger, _time) = (redis, options, keys, logger, time);
+        (_redis, _options, _keys, _logger) = (redis, options, keys, logger);
         _metrics = new TokensMetrics(meters);
         _store = new TokenStore(redis);
         _clock = new ServerClock(time);
+        _watch = new TokenWatch(redis, time, logger);
         _recent = new RecentRevocations(redis, options.RememberedRevocations, _metrics, logger, time);
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
@@ -149,19 +148,38 @@ public sealed class OnggiTokens : IAsyncDisposable
     /// <exception cref="InvalidOperationException">Tokens are not configured here.</exception>
     public async ValueTask<TokenVerdict> VerifyAsync(string? token, CancellationToken cancellationToken = default)
     {
-        var setup = Setup;
-        var read = await setup.Access.InspectAsync(token, Now).ConfigureAwait(Rt.Capture);
+        var read = await ReadAsync(token).ConfigureAwait(Rt.Capture);
+        return await ConfirmAsync(read, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>The first half of <see cref="VerifyAsync"/>: all but time and revocation. For who has more to ask about a token, in the flush of the second half.</summary>
+    internal ValueTask<TokenVerdict> ReadAsync(string? token) => Setup.Access.InspectAsync(token, Now);
+
+    /// <summary>Whether it is the token's time, as far as is known here.</summary>
+    internal bool IsTimely(VerifiedToken token) => Setup.Access.Judge(token, Now) == TokenRefusal.None;
+
+    /// <summary>Whether tokens are taken unasked at the moment: that is allowed, and Redis is away as far as is known.</summary>
+    internal bool IsTakenUnasked => _options.AcceptUnconfirmed && _watch.IsAway;
+
+    /// <summary>The second half. What it asks of Redis is on its way when it returns.</summary>
+    internal async ValueTask<TokenVerdict> ConfirmAsync(TokenVerdict read, CancellationToken cancellationToken)
+    {
         if (read.Token is not { } verified)
             return Judged(read);
+        var setup = Setup;
         // A clock that is known well refuses without asking; one that is not is asked for in the same flush.
         var isDue = _clock.IsDue;
         if (!isDue && setup.Access.Judge(verified, Now) is not TokenRefusal.None and var early)
             return Judged(TokenVerdict.Refused(early));
+        if (_options.AcceptUnconfirmed && !_watch.MayAsk())
+            return Unasked(read, verified, "it is known to be away.");
+        var began = _watch.Now;
         var asking = isDue ? _clock.AskAsync(_redis, cancellationToken).AsTask() : Task.CompletedTask;
         try
         {
             var (isDenied, epoch) = await _store.ReadAsync(setup.Names, verified, cancellationToken).ConfigureAwait(Rt.Capture);
             await asking.ConfigureAwait(Rt.Capture);
+            _watch.Answered();
             var refusal = setup.Access.Judge(verified, Now);
             if (refusal == TokenRefusal.None)
                 refusal =
@@ -181,9 +199,8 @@ public sealed class OnggiTokens : IAsyncDisposable
                 throw;
             }
 
-            SayUnconfirmed(failure);
-            var refusal = setup.Access.Judge(verified, Now);
-            return Judged(refusal == TokenRefusal.None ? read : TokenVerdict.Refused(refusal));
+            _watch.Failed(failure, began);
+            return Unasked(read, verified, failure.Message);
         }
     }
 
@@ -309,6 +326,15 @@ public sealed class OnggiTokens : IAsyncDisposable
             : RevokeAsync(token, options, cancellationToken);
     }
 
+    /// <summary>The same by the name of the family, for who has kept it.</summary>
+    internal ValueTask<Revocation> RevokeFamilyAsync(
+        string subject,
+        string family,
+        string? sessionId,
+        RevocationOptions options,
+        CancellationToken cancellationToken
+    ) => _revoker.RevokeFamilyAsync(subject, family, sessionId, options, cancellationToken);
+
     /// <summary>Signs one device out by its refresh token. One round trip, none for what is not ours.</summary>
     /// <param name="refreshToken">The refresh token as it came, current or old.</param>
     /// <param name="options">Why, and what goes with it; <c>null</c> for the defaults.</param>
@@ -355,6 +381,13 @@ public sealed class OnggiTokens : IAsyncDisposable
     private DateTimeOffset Now => DateTimeOffset.FromUnixTimeMilliseconds(_clock.NowMs);
 
     private static long Ms(TimeSpan span) => (long)span.TotalMilliseconds;
+
+    private TokenVerdict Unasked(TokenVerdict read, VerifiedToken verified, string reason)
+    {
+        _watch.SayUnconfirmed(reason);
+        var refusal = Setup.Access.Judge(verified, Now);
+        return Judged(refusal == TokenRefusal.None ? read : TokenVerdict.Refused(refusal));
+    }
 
     // The stamp was off, or older than a sign-out: the server's time, and above the epoch.
     private long Correct(TokenAnswer answer, long asking, int attempt)
@@ -408,16 +441,5 @@ public sealed class OnggiTokens : IAsyncDisposable
                 OnggiEventTypes.AuthTokenIssued,
                 new TokenIssued(tokens.Subject, tokens.TokenId, tokens.FamilyId, tokens.SessionId, tokens.AccessExpiresAt, isRefreshed)
             );
-    }
-
-    private void SayUnconfirmed(RedisException failure)
-    {
-        var now = _time.GetTimestamp();
-        var last = Interlocked.Read(ref _lastUnconfirmed);
-        if (
-            (last == long.MinValue || _time.GetElapsedTime(last, now) > OneLine)
-            && Interlocked.CompareExchange(ref _lastUnconfirmed, now, last) == last
-        )
-            TokensLog.Unconfirmed(_logger, failure.Message);
     }
 }

@@ -81,6 +81,8 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
 
     public OnggiCache Cache => _host.Services.GetRequiredService<OnggiCache>();
 
+    public OnggiKeyspace Keyspace => _host.Services.GetRequiredService<OnggiKeyspace>();
+
     public OnggiEvents Events => _host.Services.GetRequiredService<OnggiEvents>();
 
     public RedisClient Redis => _host.Services.GetRequiredService<RedisClient>();

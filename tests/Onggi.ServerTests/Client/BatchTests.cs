@@ -37,7 +37,7 @@ public sealed class BatchTests(RedisServerFixture fixture) : IClassFixture<Redis
     public async Task A_batch_goes_out_in_one_write()
     {
         var options = RedisClientOptions.Parse(Server.ConnectionString);
-        var network = new Counting(options.Transports);
+        var network = new CountingTransports(options.Transports);
         options.Transports = network;
         await using var redis = await RedisClient.ConnectAsync(options);
         var batch = redis.CreateBatch();
@@ -217,32 +217,6 @@ public sealed class BatchTests(RedisServerFixture fixture) : IClassFixture<Redis
         {
             Values.Add(value);
             Then?.Invoke(value);
-        }
-    }
-
-    private sealed class Counting(ITransportFactory inner) : ITransportFactory
-    {
-        private int _sends;
-
-        public int Sends => Volatile.Read(ref _sends);
-
-        public async ValueTask<ITransport> ConnectAsync(string host, int port, CancellationToken cancellationToken) =>
-            new Counted(await inner.ConnectAsync(host, port, cancellationToken), this);
-
-        private sealed class Counted(ITransport inner, Counting counting) : ITransport
-        {
-            public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-                inner.ReceiveAsync(buffer, cancellationToken);
-
-            public ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-            {
-                Interlocked.Increment(ref counting._sends);
-                return inner.SendAsync(bytes, cancellationToken);
-            }
-
-            public void Abort() => inner.Abort();
-
-            public ValueTask DisposeAsync() => inner.DisposeAsync();
         }
     }
 }

@@ -1,8 +1,11 @@
 using System.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Onggi.Client;
 using Onggi.Keys;
 using Onggi.Limits;
+using Onggi.ServerTests.Client;
 
 namespace Onggi.ServerTests.Limits;
 
@@ -28,7 +31,12 @@ internal sealed class LimitNode : IAsyncDisposable
 
     private readonly IHost _host;
 
-    private LimitNode(IHost host) => _host = host;
+    private LimitNode(IHost host, LogLines log) => (_host, Log) = (host, log);
+
+    /// <summary>What the node has logged.</summary>
+    public LogLines Log { get; }
+
+    public RedisClient Redis => _host.Services.GetRequiredService<RedisClient>();
 
     public OnggiLimits Limits => _host.Services.GetRequiredService<OnggiKeyspace>().Limits;
 
@@ -50,6 +58,8 @@ internal sealed class LimitNode : IAsyncDisposable
     )
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
+        var log = new LogLines();
+        builder.Services.AddSingleton<ILoggerFactory>(log);
         if (time is not null)
             builder.Services.AddSingleton(time);
         builder.Services.AddOnggi(options =>
@@ -71,7 +81,12 @@ internal sealed class LimitNode : IAsyncDisposable
         });
         var host = builder.Build();
         await host.StartAsync();
-        return new LimitNode(host);
+        // The cache runs a script when a node starts: what tests count must be their own questions.
+        await Client.Sentinel.Until.TrueAsync(
+            () => Task.FromResult(host.Services.GetRequiredService<OnggiKeyspace>().Cache.Link.Epoch is not null),
+            "the cache has greeted the server"
+        );
+        return new LimitNode(host, log);
     }
 
     public ValueTask<Decision> TakeAsync(string who, int cost = 1) => Limits.TakeAsync(Calls(who), cost);

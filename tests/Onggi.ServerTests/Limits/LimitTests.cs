@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
 using Onggi.Limits;
 using Onggi.ServerTests.Client;
 using Onggi.ServerTests.Locks;
@@ -123,6 +124,53 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
         // A place of a process that is gone.
         await Server.CommandAsync("ZADD", "{test:rate_limit:jobs:f}:places", "1000", "dead");
         Assert.Equal(2, (await node.Limits.PeekAsync(LimitNode.Jobs("f"))).Remaining);
+    }
+
+    [Fact]
+    public async Task A_place_that_is_lost_while_it_is_used_is_said()
+    {
+        await using var node = await LimitNode.StartAsync(Server.ConnectionString);
+        await using var place = await node.Limits.EnterAsync(LimitNode.Jobs("lost"));
+        Assert.True(place.Decision.Allowed);
+
+        await Server.CommandAsync("DEL", "{test:rate_limit:jobs:lost}:places");
+
+        // It is kept by a question each third of its three seconds.
+        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Log.All.Any(static line => line.Id == 4003)), "it is said");
+        var said = Assert.Single(node.Log.All, static line => line.Id == 4003).Text;
+        Assert.Contains("limit jobs", said, StringComparison.Ordinal);
+        Assert.DoesNotContain(":lost", said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Only_silence_keeps_callers_from_asking_and_not_one_slow_answer_among_others()
+    {
+        await using var node = await LimitNode.StartAsync(Server.ConnectionString);
+        var time = new ManualTimeProvider();
+        var watch = new LimitWatch(node.Redis, time, NullLogger.Instance);
+        var terms = node.Limits.PolicyOf("calls")!;
+
+        // Another's answer came while the slow one was waited for.
+        var asked = time.GetTimestamp();
+        time.Advance(TimeSpan.FromMilliseconds(100));
+        watch.Answered("calls");
+        time.Advance(TimeSpan.FromMilliseconds(200));
+        watch.DecidedWithout(terms, "it was slow.", asked);
+        Assert.True(watch.MayAsk());
+        Assert.True(watch.MayAsk());
+
+        // Nothing came since this one left: one caller in a second asks.
+        asked = time.GetTimestamp();
+        time.Advance(TimeSpan.FromMilliseconds(300));
+        watch.DecidedWithout(terms, "it hangs.", asked);
+        Assert.False(watch.MayAsk());
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(watch.MayAsk());
+        Assert.False(watch.MayAsk());
+
+        watch.Answered("calls");
+        Assert.True(watch.MayAsk());
+        Assert.True(watch.MayAsk());
     }
 
     [Fact]

@@ -55,6 +55,30 @@ public abstract class SessionContract
     }
 
     [Fact]
+    public async Task A_handle_opens_its_own_users_session_and_harms_nobody_elses()
+    {
+        await using var node = await SessionNode.QuietAsync(ConnectionString, static options => options.TouchEvery = TimeSpan.Zero);
+        var keys = node.Keyspace.Keys;
+        // Of a neighbour the keys lie in the same slot, of a stranger elsewhere.
+        var neighbour = Enumerable
+            .Range(0, 100_000)
+            .Select(static number => $"neighbour {number}")
+            .First(one => keys.PseudonymOf(one)[0] == keys.PseudonymOf("owner")[0]);
+        var made = await node.Sessions.CreateAsync("owner", new SessionDetails { Roles = ["user"], Data = "cart"u8.ToArray() });
+
+        var session = (await node.Sessions.ValidateAsync("owner", made.Handle))!;
+        Assert.Equal((made.Handle, "owner", 4), (session.Handle, session.User, session.Data.Length));
+        foreach (var thief in (string[])[neighbour, "stranger"])
+            Assert.Null(await node.Sessions.ValidateAsync(thief, made.Handle));
+        foreach (var wrong in (string[])["", "x", made.Handle[..^1], made.Handle + "A", $"{made.Handle[..^1]}}}", made.Id.Reveal()])
+            Assert.Null(await node.Sessions.ValidateAsync("owner", wrong));
+
+        Assert.Equal(4, (await node.Sessions.ValidateAsync(made.Id))!.Data.Length);
+        await node.Sessions.RevokeAsync(made.Id);
+        Assert.Null(await node.Sessions.ValidateAsync("owner", made.Handle));
+    }
+
+    [Fact]
     public async Task A_save_counts_up_and_the_slower_of_two_is_told()
     {
         await using var node = await SessionNode.QuietAsync(ConnectionString);

@@ -150,7 +150,7 @@ public sealed class OnggiToolTests : IDisposable
         );
         Assert.Contains("- lives 4h, 10m of grace (not used yet), up to 10% less by jitter", output, StringComparison.Ordinal);
         Assert.Contains(
-            "| `customer.updated` | `dev:events:global:customer.updated` | `Shop.CustomerUpdated` | customer, bill |",
+            "| `customer.updated` | `dev:events:global:customer.updated` | `Shop.CustomerUpdated` | every service | customer, bill |",
             output,
             StringComparison.Ordinal
         );

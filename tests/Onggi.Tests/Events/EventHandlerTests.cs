@@ -83,12 +83,13 @@ public sealed class EventHandlerTests
     }
 
     [Fact]
-    public async Task A_slow_handler_delays_nobody_and_loses_its_own_oldest_events_only()
+    public async Task A_slow_handler_delays_nobody_and_is_told_what_it_lost_when_Redis_cannot_be_asked()
     {
-        await using var bus = new TestBus(new EventOptions { QueueLength = 4 });
+        await using var bus = new TestBus(new EventOptions { QueueLength = 4, ReplayTimeout = TimeSpan.Zero });
         var entered = new TaskCompletionSource();
         var release = new TaskCompletionSource();
         List<long?> slow = [];
+        List<EventGap> gaps = [];
         var fast = Channel.CreateUnbounded<long?>();
         var slowSubscription = await bus.Events.SubscribeAsync(
             TestBus.UserUpdated,
@@ -97,6 +98,14 @@ public sealed class EventHandlerTests
                 slow.Add(user.Sequence);
                 entered.TrySetResult();
                 await release.Task;
+            },
+            new SubscribeOptions
+            {
+                OnGap = (gap, _) =>
+                {
+                    gaps.Add(gap);
+                    return ValueTask.CompletedTask;
+                },
             }
         );
         await using var fastSubscription = await bus.Events.SubscribeAsync(
@@ -124,6 +133,7 @@ public sealed class EventHandlerTests
         await slowSubscription.DisposeAsync();
 
         Assert.Equal([1, 7, 8, 9, 10], slow);
+        Assert.Equal([new EventGap("user.updated", "e", 2, 6, EventGapReason.NotAsked)], gaps);
         Assert.Equal(5, bus.Events.Statistics.Dropped);
         Assert.Equal(0, interruptions);
         Assert.Contains(bus.Log.All, line => line.Id == 7007 && line.Text.Contains("queue of 4", StringComparison.Ordinal));

@@ -28,6 +28,11 @@ public sealed class EventsMetricsTests
         metrics.HandlerFailed("a.b");
         metrics.Dropped("a.b", EventsMetrics.Reasons.QueueFull);
         metrics.Interrupted("a.b");
+        metrics.Replayed("a.b");
+        metrics.Repeated("a.b");
+        metrics.Unkept("a.b");
+        metrics.Gap(new EventGap("a.b", "e", 2, 4, EventGapReason.NoLongerKept));
+        metrics.Gap(new EventGap("a.b", "e", 2, null, EventGapReason.NewEpoch));
         metrics.Handled("a.b", TimeSpan.FromMilliseconds(250));
 
         Assert.Equal(
@@ -38,11 +43,17 @@ public sealed class EventsMetricsTests
                 "onggi.events.handler.failures 1 {call} onggi.event.type=a.b",
                 "onggi.events.dropped 1 {event} onggi.event.type=a.b onggi.reason=queue_full",
                 "onggi.events.interruptions 1 {interruption} onggi.event.type=a.b",
+                "onggi.events.replayed 1 {event} onggi.event.type=a.b",
+                "onggi.events.repeated 1 {event} onggi.event.type=a.b",
+                "onggi.events.unkept 1 {event} onggi.event.type=a.b",
+                "onggi.events.gaps 1 {gap} onggi.event.type=a.b onggi.reason=no_longer_kept",
+                "onggi.events.dropped 3 {event} onggi.event.type=a.b onggi.reason=gap",
+                "onggi.events.gaps 1 {gap} onggi.event.type=a.b onggi.reason=new_epoch",
                 "onggi.events.handler.duration 0.25 s onggi.event.type=a.b",
             ],
             seen
         );
-        Assert.Equal(new EventStatistics(1, 1, 1, 1, 1), metrics.Statistics);
+        Assert.Equal(new EventStatistics(1, 1, 1, 4, 1, 2, 1, 1), metrics.Statistics);
     }
 
     private static string Line<T>(Instrument instrument, T value, ReadOnlySpan<KeyValuePair<string, object?>> tags)

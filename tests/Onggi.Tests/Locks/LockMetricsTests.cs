@@ -1,6 +1,10 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using Onggi.Batches;
+using Onggi.Caching;
+using Onggi.Client;
+using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.Locks;
 
@@ -68,6 +72,39 @@ public sealed class LockMetricsTests
         );
 
     [Fact]
+    public void The_meter_of_batches_has_the_documented_names_and_tags()
+    {
+        var keyspace = Keyspace.Load(
+            """{ "system": "s", "environment": "dev", "families": { "text": { "key": "text:{id}", "kind": "cache", "value": "string" } } }"""
+        );
+        var options = new CacheOptions();
+        var family = new CacheFamilies(keyspace, options, TimeProvider.System).Of("text");
+        BatchEntry[] entries =
+        [
+            new DeleteEntry(family, "a"),
+            new DeleteEntry(family, "b"),
+            new SetEntry(family, new FilledEntry("c", default, 1)),
+        ];
+        entries[2].Fail(new RedisBusyException("full"));
+
+        Assert.Equal(
+            [
+                "onggi.batch.duration 0.25 s onggi.kind=atomic",
+                "onggi.batch.entries 2 {entry} onggi.operation=delete onggi.outcome=not_sent",
+                "onggi.batch.entries 1 {entry} onggi.operation=set onggi.outcome=failed",
+            ],
+            Seen(
+                BatchMetrics.MeterName,
+                meters =>
+                {
+                    var metrics = new BatchMetrics(meters);
+                    return () => metrics.Ended(entries, atomic: true, TimeSpan.FromMilliseconds(250));
+                }
+            )
+        );
+    }
+
+    [Fact]
     public void Options_that_cannot_hold_are_named_with_what_to_write()
     {
         var result = new ValidateOptionsResultBuilder();
@@ -92,15 +129,27 @@ public sealed class LockMetricsTests
             result
         );
         LimitOptionsValidator.Validate(limits, "Limits", result);
+        BatchOptionsValidator.Validate(
+            new BatchOptions
+            {
+                MaxEntries = 0,
+                MaxBytes = long.MaxValue,
+                MaxAtomicEntries = 100_000,
+                MaxAtomicBytes = -1,
+            },
+            "Batches",
+            result
+        );
         limits.ForFamily("empty", static _ => { });
         LimitOptionsValidator.Validate(limits, "Limits", result);
 
         var failures = result.Build().Failures!.Distinct().ToList();
-        Assert.Equal(10, failures.Count);
+        Assert.Equal(14, failures.Count);
         Assert.All(failures, failure => Assert.Matches("Write |Leave ", failure));
         var fine = new ValidateOptionsResultBuilder();
         LockOptionsValidator.Validate(new LockOptions(), "Locks", fine);
         LimitOptionsValidator.Validate(new LimitOptions(), "Limits", fine);
+        BatchOptionsValidator.Validate(new BatchOptions(), "Batches", fine);
         Assert.True(fine.Build().Succeeded);
     }
 

@@ -17,7 +17,10 @@ public class LayerRules
         ["Commands"],
     ];
 
-    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Batches", "Memory"];
+    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Memory"];
+
+    // Stands on a feature: entries of a batch are the cache's.
+    private const string Batches = nameof(Batches);
 
     // The host's types stand above the features and see them all.
     private static readonly string[] Host =
@@ -95,6 +98,7 @@ public class LayerRules
             ["Keys"],
             ["Scripts"],
             [.. Features.Where(IsThere)],
+            [Batches],
             Host,
         ];
 
@@ -169,7 +173,7 @@ public class LayerRules
 
     private static string? Feature(string type) => type.Split('.') is ["Onggi", var name, _, ..] && Features.Contains(name) ? name : null;
 
-    // Keys, Scripts, the features side by side, and the host's entry types (namespace Onggi) that see them all.
+    // Keys, Scripts, the features side by side, batches, and the host's entry types (namespace Onggi) that see them all.
     private static int OnggiLayer(string type) =>
         type.Split('.') switch
         {
@@ -178,7 +182,8 @@ public class LayerRules
             // How values become JSON and back is the same for all features.
             ["Onggi", "OnggiJson"] => 1,
             ["Onggi", var name, _, ..] when Features.Contains(name) => 2,
-            _ => 3,
+            ["Onggi", Batches, _, ..] => 3,
+            _ => 4,
         };
 }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
@@ -8,6 +9,10 @@ namespace PhoneBill.Contracts;
 /// <summary>Makes problem details of the failures that callers should understand.</summary>
 public sealed class PhoneBillExceptions(IProblemDetailsService problems) : IExceptionHandler
 {
+    // Whole seconds, rounded up: who comes back then is let in.
+    private static long SecondsUntilNext(Exception exception) =>
+        exception is KosUnavailableException { RetryAfter: { } wait } ? Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)) : 1;
+
     public ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         var (status, title, detail) = exception switch
@@ -36,7 +41,7 @@ public sealed class PhoneBillExceptions(IProblemDetailsService problems) : IExce
 
         httpContext.Response.StatusCode = status;
         if (status == StatusCodes.Status503ServiceUnavailable)
-            httpContext.Response.Headers.RetryAfter = "1";
+            httpContext.Response.Headers.RetryAfter = SecondsUntilNext(exception).ToString(CultureInfo.InvariantCulture);
         return problems.TryWriteAsync(
             new()
             {

@@ -1,4 +1,3 @@
-using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.EntityFrameworkCore;
@@ -15,7 +14,7 @@ namespace PhoneBill.Contracts;
 public static class PhoneBillHost
 {
     /// <summary>A host with Onggi, the database, sign-in, problem details, OpenAPI and health.</summary>
-    /// <param name="args">The command line; <c>--PhoneBill:Settings FILE</c> adds a JSON file with shared settings.</param>
+    /// <param name="args">The command line; <c>--PhoneBill:Settings FILE</c> adds a JSON file with shared settings, <c>--PhoneBill:OwnSettings FILE</c> one with this service's own.</param>
     /// <param name="service">The service's name in the catalog.</param>
     public static WebApplicationBuilder Create(string[] args, string service)
     {
@@ -29,17 +28,14 @@ public static class PhoneBillHost
                 onggi.Json = PhoneBillJson.Readable;
                 // Memory could keep values for minutes, as it hears of every change. The story shows both tiers, so here it lets go after a second.
                 onggi.Cache.MemoryTtl = TimeSpan.FromSeconds(1);
+                onggi.UsePhoneBillTokens(builder.Configuration);
             }
         );
         builder.Services.AddOnggiHealthChecks();
         builder.Services.AddPhoneBillDatabase(builder.Configuration);
         builder.Services.AddKosClient(builder.Configuration);
         builder.Services.AddSingleton<CachedReads>();
-        builder.Services.AddSingleton<SignedTokens>();
-        builder.Services.AddAuthorization();
-        builder
-            .Services.AddAuthentication(BearerHandler.SchemeName)
-            .AddScheme<AuthenticationSchemeOptions, BearerHandler>(BearerHandler.SchemeName, null);
+        builder.Services.AddPhoneBillSignIn();
         return builder;
     }
 
@@ -51,6 +47,9 @@ public static class PhoneBillHost
         );
         if (builder.Configuration["PhoneBill:Settings"] is { } settings)
             builder.Configuration.AddJsonFile(settings, optional: false);
+        // What only one service may know.
+        if (builder.Configuration["PhoneBill:OwnSettings"] is { } own)
+            builder.Configuration.AddJsonFile(own, optional: false);
         if (builder.Configuration.GetValue<bool>("PhoneBill:EndWithStandardInput"))
             builder.Services.AddHostedService<ParentWatch>();
 

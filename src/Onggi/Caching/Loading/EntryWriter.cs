@@ -97,16 +97,22 @@ internal sealed class EntryWriter(
     )
     {
         await RemoveAsync(wireNames, cancellationToken).ConfigureAwait(Rt.Capture);
+        Removed(family, wireNames);
+        if ((strength ?? family.Policy.Invalidation) == Invalidation.Strict)
+            await WaitForAllAsync(wireNames.Length, cancellationToken).ConfigureAwait(Rt.Capture);
+    }
+
+    /// <summary>Entries of one family have been removed: they are counted, and the event goes out behind the caller's back.</summary>
+    public void Removed(CacheFamily family, ReadOnlyMemory<string> wireNames)
+    {
         for (var start = 0; start < wireNames.Length; start += MostKeysPerCommand)
         {
-            var names = wireNames.AsMemory(start, Math.Min(MostKeysPerCommand, wireNames.Length - start)).ToArray();
+            var names = wireNames.Slice(start, Math.Min(MostKeysPerCommand, wireNames.Length - start)).ToArray();
             background.Start(_ => NotifyAsync(family, names));
         }
 
         for (var i = 0; i < wireNames.Length; i++)
             family.CountInvalidation();
-        if ((strength ?? family.Policy.Invalidation) == Invalidation.Strict)
-            await WaitForAllAsync(wireNames.Length, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
     /// <summary>Waits until nobody's memory can answer with what was removed. No message is sent: memory that has not heard falls silent by itself.</summary>
@@ -114,7 +120,8 @@ internal sealed class EntryWriter(
     /// The bound is read after the removal was executed. A process that asked for a larger one before is in it, or was heard of before Redis lost it; one that does so later reads nothing that was removed.
     /// The two thousandths are for clocks that run at different rates.
     /// </remarks>
-    private async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
+    /// <exception cref="InvalidationUnconfirmedException">Redis did not say how long others may still answer.</exception>
+    public async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
     {
         // mutant: NoWait
         if (CoherenceMutants.NoWait)
@@ -205,7 +212,8 @@ internal sealed class EntryWriter(
         }
     }
 
-    private void Forget(string wireName)
+    /// <summary>Drops an entry from memory, and lets no load that runs keep what it began with.</summary>
+    public void Forget(string wireName)
     {
         flights.Void(wireName);
         memory.Drop(wireName);

@@ -17,10 +17,10 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
 
     private static readonly RedisScript HelloScript = LuaScript.Load("hello.lua");
     private static readonly RedisScript AskScript = LuaScript.Load("ask.lua");
-    private static readonly RedisScript ReadScript = LuaScript.Load("read.lua");
+    internal static readonly RedisScript ReadScript = LuaScript.Load("read.lua");
     private static readonly RedisScript FillScript = LuaScript.Load("fill.lua");
     private static readonly RedisScript RenewScript = LuaScript.Load("renew.lua");
-    private static readonly RedisScript PutScript = LuaScript.Load("put.lua");
+    internal static readonly RedisScript PutScript = LuaScript.Load("put.lua");
 
     private static readonly ReplyParser<EpochCall, bool> Hello = static (call, ref reader) =>
     {
@@ -250,6 +250,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
 
         await Task.WhenAll(parts).ConfigureAwait(Rt.Capture);
     }
+
+    public RedisBatch NewBatch() => new(_link as Router ?? redis.Router, redis.Options);
 
     public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken) =>
         redis.SendAsync(["GET", wireName], ReplyParsers.Bytes, CommandOptions.Primary, cancellationToken);

@@ -1,3 +1,4 @@
+using Onggi.Client;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
 
@@ -17,7 +18,7 @@ internal interface ICacheStore
     TimeSpan CommandTimeout { get; }
 
     /// <summary>Waits until it is known what kind of servers these are.</summary>
-    /// <exception cref="Client.RedisException">They cannot be reached.</exception>
+    /// <exception cref="RedisException">They cannot be reached.</exception>
     ValueTask WhenKnownAsync(CancellationToken cancellationToken);
 
     /// <summary>Begins to watch what is read; <c>false</c> when these servers cannot do that for us: then nobody is told anything.</summary>
@@ -49,6 +50,9 @@ internal interface ICacheStore
 
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
     ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
+
+    /// <summary>Commands that go out together, on the connection on which the cache's own go.</summary>
+    RedisBatch NewBatch();
 
     /// <summary>The value of a key over the common connection, unwatched. One round trip.</summary>
     ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken);

@@ -35,6 +35,7 @@ internal static class CatalogFields
         "value",
         "owner",
         "readers",
+        "writers",
         "data",
         "personal",
         "ttl",
@@ -65,6 +66,7 @@ internal static class CatalogFields
     [
         "description",
         "readers",
+        "writers",
         "ttl",
         "idle",
         "absolute",

@@ -40,6 +40,8 @@ internal sealed class FamilyModel(Located<string> name) : Pace
 
     public List<Located<string>>? Readers { get; set; }
 
+    public List<Located<string>>? Writers { get; set; }
+
     public List<Located<string>> Personal { get; } = [];
 
     public List<Located<string>> InvalidatedBy { get; } = [];
@@ -240,6 +242,7 @@ internal sealed class CatalogModel
             Policy = over?.Policy ?? family.Policy,
             Share = over?.Share ?? family.Share,
             Readers = over?.Readers ?? family.Readers ?? [],
+            Writers = over?.Writers ?? family.Writers ?? [],
         };
     }
 
@@ -295,4 +298,6 @@ internal sealed class ResolvedFamily
     public Located<double>? Share { get; set; }
 
     public IReadOnlyList<Located<string>> Readers { get; set; } = [];
+
+    public IReadOnlyList<Located<string>> Writers { get; set; } = [];
 }

@@ -285,6 +285,9 @@ internal sealed class CatalogReader(List<CatalogMistake> mistakes, bool wantsTyp
                 case "readers":
                     family.Readers = [.. _values.Texts(value, field, "auth")];
                     break;
+                case "writers":
+                    family.Writers = [.. _values.Texts(value, field, "auth")];
+                    break;
                 case "personal":
                     family.Personal.AddRange(_values.Texts(value, field, "lineNumber"));
                     break;

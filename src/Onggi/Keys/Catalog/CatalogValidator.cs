@@ -61,6 +61,8 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
             CheckService(owner, $"{family.Where}: the owner");
         foreach (var reader in family.Readers ?? [])
             CheckServiceOrAll(reader, $"{family.Where}: the reader");
+        foreach (var writer in family.Writers ?? [])
+            CheckServiceOrAll(writer, $"{family.Where}: the writer");
         CheckPersonal(family);
         if (!family.KindIsKnown)
             return;
@@ -177,6 +179,8 @@ internal sealed class CatalogValidator(CatalogModel model, List<CatalogMistake> 
             CheckKindOfFields(family, known.KindWord, $"{where}: {family.Where}");
         foreach (var reader in family.Readers ?? [])
             CheckServiceOrAll(reader, $"{where}: {family.Where}: the reader");
+        foreach (var writer in family.Writers ?? [])
+            CheckServiceOrAll(writer, $"{where}: {family.Where}: the writer");
     }
 
     private void CheckShares(ResolvedCatalog resolved)

@@ -85,7 +85,7 @@ internal sealed class KindRules
         "It bridges a short break of the connection; what must not be lost goes through a stream."
     );
 
-    private static readonly string[] CommonFields = ["description", "key", "kind", "owner", "readers", "personal", "share"];
+    private static readonly string[] CommonFields = ["description", "key", "kind", "owner", "readers", "writers", "personal", "share"];
 
     private static readonly Dictionary<string, KindRules> ByKind = new(StringComparer.Ordinal)
     {
