@@ -81,6 +81,11 @@ internal static class OnggiTool
             GetCommand.CreateTtl(output),
             ClientsCommand.Create(output),
             SlowlogCommand.Create(output),
+            EventsCommand.Create(output),
+            SessionsCommand.Create(output),
+            LocksCommand.Create(output),
+            LimitsCommand.Create(output),
+            WarmCommand.Create(output),
             DeleteCommand.Create(output),
             UndeleteCommand.Create(output),
         };

@@ -121,7 +121,7 @@ internal static class DeleteCommand
                 "keys looked at",
                 progress =>
                 {
-                    progress.Expect(all * Math.Min(subject.AgainFrom, subject.Patterns.Count));
+                    progress.Expect(all * subject.Patterns.Count);
                     return BlastRadius.MeasureAsync(client, subject, probe, pace, progress, output.Time, cancellationToken);
                 },
                 cancellationToken
@@ -211,7 +211,7 @@ internal static class DeleteCommand
                     "keys looked at",
                     async progress =>
                     {
-                        progress.Expect(all * Math.Min(subject.AgainFrom, subject.Patterns.Count));
+                        progress.Expect(all * subject.Patterns.Count);
                         await deleter.RunAsync(state, progress, cancellationToken).ConfigureAwait(false);
                         return true;
                     },

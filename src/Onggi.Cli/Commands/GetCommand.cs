@@ -109,7 +109,7 @@ internal static class GetCommand
         Option<bool> Json
     ) Shared() =>
         (
-            new Argument<string>("KEY") { Description = "Its name in Redis, prefix and all." },
+            new Argument<string>("KEY") { Description = "Its name in Redis, prefix and all." }.NoOption(),
             Inputs.Redis(),
             Inputs.Catalog("Without one, it is not known whose the key is, and nothing is hidden."),
             Inputs.Environment(),

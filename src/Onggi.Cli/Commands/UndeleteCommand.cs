@@ -11,7 +11,7 @@ internal static class UndeleteCommand
 {
     public static Command Create(ToolOutput output)
     {
-        var file = new Argument<string>("FILE") { Description = "What onggi delete --undo wrote." };
+        var file = new Argument<string>("FILE") { Description = "What onggi delete --undo wrote." }.NoOption();
         var redis = Inputs.Redis();
         var catalog = Inputs.Catalog("Without one, cached values are not told from others, and are put back, too.");
         var environment = Inputs.Environment();

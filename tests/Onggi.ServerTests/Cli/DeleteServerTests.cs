@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Onggi.Cli.Operations.Deleting;
+using Onggi.Cli.Output;
 using Onggi.Client;
 using Onggi.Testing;
 
@@ -214,6 +215,71 @@ public sealed class DeleteServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_server_that_is_started_anew_in_the_middle_is_walked_once_more()
+    {
+        await FillAsync("dev:customer:", 20_000);
+        await using var redis = await RedisClient.ConnectAsync(_redis.ConnectionString);
+        var batches = 0;
+        var deleter = NewDeleter(
+            redis,
+            "dev:customer:*",
+            () =>
+            {
+                if (++batches != 10)
+                    return;
+                // In its new life names stand elsewhere: what the cursor has passed is not empty.
+                _redis.RestartAsync().GetAwaiter().GetResult();
+                FillAsync("dev:customer:", 20_000).GetAwaiter().GetResult();
+            }
+        );
+        var state = await NewStateAsync(redis, "pattern dev:customer:*", undo: null);
+        var before = state.RunId;
+
+        await deleter.RunAsync(state, new ToolProgress(TimeProvider.System), CancellationToken.None);
+
+        Assert.NotEqual(before, state.RunId);
+        Assert.Equal("0", await _redis.CommandAsync("DBSIZE"));
+        Assert.False(File.Exists(StateFile));
+    }
+
+    [Fact]
+    public async Task On_a_cluster_all_nodes_are_walked_and_what_is_removed_can_be_put_back()
+    {
+        await using var cluster = await RedisClusterProcesses.StartAsync();
+        await using var redis = await RedisClient.ConnectAsync(cluster.ConnectionString);
+        for (var i = 0; i < 300; i++)
+        {
+            await redis.SetAsync($"dev:customer:{i}", "{}", TimeSpan.FromHours(1));
+            await redis.SetAsync($"{{dev:customer:{i}}}:l", "x", TimeSpan.FromHours(1));
+            await redis.SetAsync($"dev:locks:job:{i}", "me|1", TimeSpan.FromHours(1));
+        }
+
+        string[] where = ["--redis", cluster.ConnectionString, "-c", CatalogFile];
+        var look = await ToolRun.OfAsync(["delete", "--family", "customer", "--dry-run", "--json", .. where]);
+        var deleted = await ToolRun.OfAsync([
+            "delete",
+            "--pattern",
+            "dev:*",
+            "--yes-all",
+            "--undo",
+            UndoFile,
+            "--state",
+            StateFile,
+            .. where,
+        ]);
+        var left = 0;
+        await foreach (var _ in redis.ScanAsync("*"))
+            left++;
+        var restored = await ToolRun.OfAsync(["undelete", UndoFile, "--json", .. where]);
+
+        Assert.True(look.Code == 0 && deleted.Code == 0 && restored.Code == 0, look.Error + deleted.Error + restored.Error);
+        Assert.Equal(600, JsonElement.Parse(look.Output).GetProperty("keys").GetInt64());
+        Assert.Equal(0, left);
+        Assert.Equal(300, JsonElement.Parse(restored.Output).GetProperty("restored").GetInt64());
+        Assert.Equal(300, JsonElement.Parse(restored.Output).GetProperty("cachedLeftOut").GetInt64());
+    }
+
+    [Fact]
     public async Task What_is_left_of_another_delete_is_not_run_over()
     {
         await FillAsync("dev:customer:", 20_000);
@@ -373,7 +439,7 @@ public sealed class DeleteServerTests : IAsyncLifetime
     [InlineData("there is no file nowhere", "undelete", "nowhere")]
     public async Task What_is_not_understood_is_said_so_and_nothing_is_asked_of_Redis(string said, params string[] line)
     {
-        var (code, output, error) = await ToolRun.OfAsync([.. line, "--redis", "127.0.0.1:1"]);
+        var (code, output, error) = await ToolRun.OfAsync([.. line, "--redis", ToolRun.Nobody]);
 
         Assert.Equal(2, code);
         Assert.Contains(said, output + error, StringComparison.Ordinal);
@@ -384,7 +450,7 @@ public sealed class DeleteServerTests : IAsyncLifetime
     {
         var family = await RunAsync("delete", "--family", "custmer", "-c", CatalogFile, "--yes");
         var bundle = await RunAsync("undelete", CatalogFile);
-        var nobody = await ToolRun.OfAsync("delete", "--pattern", "a:*", "--yes", "--state", StateFile, "--redis", "127.0.0.1:1");
+        var nobody = await ToolRun.OfAsync("delete", "--pattern", "a:*", "--yes", "--state", StateFile, "--redis", ToolRun.Nobody);
 
         Assert.Equal((2, 2, 2), (family.Code, bundle.Code, nobody.Code));
         Assert.Contains("customer", family.Error, StringComparison.Ordinal);
@@ -398,7 +464,34 @@ public sealed class DeleteServerTests : IAsyncLifetime
     {
         using var stop = new CancellationTokenSource();
         await using var redis = await RedisClient.ConnectAsync(RedisClientOptions.Parse(_redis.ConnectionString));
-        var state = new DeleteState
+        var state = await NewStateAsync(redis, subject, undo);
+        await using var writer = undo is null ? null : UndoWriter.Create(undo, new UndoHeader(subject, state.Redis, state.Began));
+        var deleter = NewDeleter(
+            redis,
+            pattern,
+            () =>
+            {
+                if (--batches == 0)
+                    stop.Cancel();
+            },
+            writer
+        );
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            deleter.RunAsync(state, new ToolProgress(TimeProvider.System), stop.Token)
+        );
+        return state.Removed;
+    }
+
+    private KeyDeleter NewDeleter(RedisClient redis, string pattern, Action afterBatch, UndoWriter? undo = null) =>
+        new(redis, DeleteSubject.Of(pattern, keyspace: null), new DeleteStateFile(StateFile, TimeProvider.System), TimeProvider.System)
+        {
+            Pace = new Pace(TimeSpan.FromMilliseconds(10)),
+            Undo = undo,
+            AfterBatch = afterBatch,
+        };
+
+    private static async Task<DeleteState> NewStateAsync(RedisClient redis, string subject, string? undo) =>
+        new()
         {
             Subject = subject,
             Redis = redis.Options.ToString()!,
@@ -406,27 +499,6 @@ public sealed class DeleteServerTests : IAsyncLifetime
             Began = TimeProvider.System.GetUtcNow(),
             Undo = undo,
         };
-        await using var writer = undo is null ? null : UndoWriter.Create(undo, new UndoHeader(subject, state.Redis, state.Began));
-        var deleter = new KeyDeleter(
-            redis,
-            DeleteSubject.Of(pattern, keyspace: null),
-            new DeleteStateFile(StateFile, TimeProvider.System),
-            TimeProvider.System
-        )
-        {
-            Pace = new Pace(TimeSpan.FromMilliseconds(10)),
-            Undo = writer,
-            AfterBatch = () =>
-            {
-                if (--batches == 0)
-                    stop.Cancel();
-            },
-        };
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
-            deleter.RunAsync(state, new Onggi.Cli.Output.ToolProgress(TimeProvider.System), stop.Token)
-        );
-        return state.Removed;
-    }
 
     /// <summary>Names, values and ends of keys.</summary>
     private static async Task<SortedDictionary<string, string>> DigestAsync(RedisClient redis, string pattern)

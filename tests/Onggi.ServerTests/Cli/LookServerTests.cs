@@ -297,7 +297,7 @@ public sealed class LookServerTests : IAsyncLifetime
         await _redis.CommandAsync("ACL", "SETUSER", "nobody", "on", ">secret", "-@all", "+@connection", "-client|list");
         await _redis.CommandAsync("SET", "a", "1");
 
-        var nobodyThere = await ToolRun.OfAsync([.. line, "--redis", "127.0.0.1:1"]);
+        var nobodyThere = await ToolRun.OfAsync([.. line, "--redis", ToolRun.Nobody]);
         var wrongPassword = await ToolRun.OfAsync([.. line, "--redis", $"127.0.0.1:{_redis.Port},user=nobody,password=wrong"]);
         var notAllowed = await ToolRun.OfAsync([.. line, "--redis", $"127.0.0.1:{_redis.Port},user=nobody,password=secret"]);
         var noCatalog =

@@ -54,7 +54,7 @@ internal sealed class BlastRadius
         var radius = new BlastRadius();
         // Not for secrets: which keys are measured may be guessed.
         var random = new Random(1);
-        foreach (var pattern in subject.Patterns.Take(subject.AgainFrom))
+        foreach (var pattern in subject.Patterns)
         {
             var walk = await PagedWalk.BeginAsync(client, pattern, KeyPage.End, cancellationToken).ConfigureAwait(false);
             var count = pace.Keys;

@@ -24,9 +24,6 @@ internal sealed class DeleteState
     /// <summary>All that stands before it in that walk is removed.</summary>
     public string Cursor { get; set; } = KeyPage.End;
 
-    /// <summary>Whether leases stood among the family's own keys.</summary>
-    public bool MetLeases { get; set; }
-
     /// <summary>How many keys were removed.</summary>
     public long Removed { get; set; }
 
@@ -37,7 +34,7 @@ internal sealed class DeleteState
     public string? Undo { get; init; }
 
     /// <summary>Begins the walks again, in this life of the server. What was removed stays so, and is not met again.</summary>
-    public void BeginAnew(string runId) => (RunId, Pass, Cursor, MetLeases) = (runId, 0, KeyPage.End, false);
+    public void BeginAnew(string runId) => (RunId, Pass, Cursor) = (runId, 0, KeyPage.End);
 }
 
 [JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

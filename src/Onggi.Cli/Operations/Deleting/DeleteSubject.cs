@@ -34,9 +34,6 @@ internal sealed class DeleteSubject
     /// <summary>Whether it is all that this team has in Redis, or all that anybody has.</summary>
     public bool IsEverything { get; private init; }
 
-    /// <summary>From which of the patterns on they are walked a second time, which is needed only when the first time met leases.</summary>
-    public int AgainFrom { get; private init; } = int.MaxValue;
-
     /// <summary>The keys that match.</summary>
     /// <param name="pattern">A glob, as Redis has them.</param>
     /// <param name="keyspace">Says whose keys they are; <c>null</c> where there is no catalog.</param>
@@ -44,19 +41,14 @@ internal sealed class DeleteSubject
         new($"pattern {pattern}", [pattern], keyspace, only: null) { IsEverything = MatchesAll(pattern, keyspace) };
 
     /// <summary>The keys of a family and what stands beside them.</summary>
-    /// <remarks>
-    /// Leases come first, as when the cache clears a family: one that is used up while they are walked leaves a value that stands during the whole of the next walk. Where keys have a hash tag of their own their
-    /// leases stand among them, so those are walked twice: what is used up in the first walk is met in the second.
-    /// </remarks>
-    public static DeleteSubject Of(FamilySettings family, Keyspace keyspace)
-    {
-        var beside = family.ScanPatterns.Where(static pattern => pattern.StartsWith('{'));
-        var own = family.ScanPatterns.Where(static pattern => !pattern.StartsWith('{')).ToList();
-        return new($"family {family.Family.Name} in {keyspace.Environment}", [.. beside, .. own, .. own], keyspace, family)
-        {
-            AgainFrom = family.ScanPatterns.Count,
-        };
-    }
+    /// <remarks>Leases come first, as when the cache clears a family: one that is used up while they are walked leaves a value that stands during the whole of the next walk.</remarks>
+    public static DeleteSubject Of(FamilySettings family, Keyspace keyspace) =>
+        new(
+            $"family {family.Family.Name} in {keyspace.Environment}",
+            [.. family.ScanPatterns.OrderByDescending(static pattern => pattern.StartsWith('{'))],
+            keyspace,
+            family
+        );
 
     /// <summary>Whose key it is, and whether it is meant at all: a star also matches colons, so a walk can find a longer family's.</summary>
     public bool IsMeant(byte[] key, out FamilySettings? family)

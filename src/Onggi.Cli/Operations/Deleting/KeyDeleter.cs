@@ -61,7 +61,7 @@ internal sealed class KeyDeleter(RedisClient client, DeleteSubject subject, Dele
         {
             while (true)
             {
-                while (state.Pass < subject.Patterns.Count && (state.Pass < subject.AgainFrom || state.MetLeases))
+                while (state.Pass < subject.Patterns.Count)
                     await WalkAsync(state, progress, cancellationToken).ConfigureAwait(false);
                 var life = await RunIdAsync(client, cancellationToken).ConfigureAwait(false);
                 if (life == state.RunId)
@@ -119,7 +119,7 @@ internal sealed class KeyDeleter(RedisClient client, DeleteSubject subject, Dele
 
     private async Task RemoveAsync(byte[][] found, DeleteState state, CancellationToken cancellationToken)
     {
-        var (keys, leases) = Choose(found, state);
+        var (keys, leases) = Choose(found);
         if (keys.Count + leases.Count == 0)
             return;
         if (Undo is not null)
@@ -131,7 +131,7 @@ internal sealed class KeyDeleter(RedisClient client, DeleteSubject subject, Dele
     }
 
     // A lease that is found takes its entry along: with it a value goes that was stored meanwhile.
-    private (List<byte[]> Keys, List<string> Leases) Choose(byte[][] found, DeleteState state)
+    private (List<byte[]> Keys, List<string> Leases) Choose(byte[][] found)
     {
         var keys = new List<byte[]>(found.Length);
         var leases = new List<string>();
@@ -147,8 +147,8 @@ internal sealed class KeyDeleter(RedisClient client, DeleteSubject subject, Dele
             }
 
             var name = Encoding.UTF8.GetString(key);
-            var entry = LeaseName.EntryOf(name).ToString();
-            state.MetLeases |= entry.Length < name.Length && name[0] != '{';
+            // Names that the catalog makes have no hash tag of their own: what ends otherwise is an identifier.
+            var entry = name[0] == '{' ? LeaseName.EntryOf(name).ToString() : name;
             keys.Add(entry.Length == name.Length ? key : Encoding.UTF8.GetBytes(entry));
             leases.Add(LeaseName.Of(entry));
         }
