@@ -25,6 +25,7 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new DeleteBench(),
         new EventsBench(),
         new StreamBench(),
         new BatchBench(),
@@ -61,6 +62,9 @@ internal static class Program
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
+
+        if (args is [ToolCommand.Name, .. var line])
+            return await ToolCommand.RunAsync(line);
 
         if (args[0] == "list")
         {

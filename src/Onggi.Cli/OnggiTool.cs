@@ -74,6 +74,7 @@ internal static class OnggiTool
             new HelpOption(),
             new VersionOption(),
             CatalogCommands.Create(output),
+            StatusCommand.Create(output),
             KeysCommand.Create(output),
             PingCommand.Create(output),
             AclCommands.Create(output),
@@ -81,6 +82,17 @@ internal static class OnggiTool
             MigrateCommands.Create(output),
             VerifyCommand.Create(output),
             AuditCommand.Create(output),
+            GetCommand.Create(output),
+            GetCommand.CreateTtl(output),
+            ClientsCommand.Create(output),
+            SlowlogCommand.Create(output),
+            EventsCommand.Create(output),
+            SessionsCommand.Create(output),
+            LocksCommand.Create(output),
+            LimitsCommand.Create(output),
+            WarmCommand.Create(output),
+            DeleteCommand.Create(output),
+            UndeleteCommand.Create(output),
         };
 
     private static string NameOf(Command command)
