@@ -76,6 +76,7 @@ internal static class OnggiTool
             PingCommand.Create(output),
             AclCommands.Create(output),
             ConfCommands.Create(output),
+            MigrateCommands.Create(output),
         };
 
     private static string NameOf(Command command)
