@@ -77,6 +77,8 @@ internal static class OnggiTool
             AclCommands.Create(output),
             ConfCommands.Create(output),
             MigrateCommands.Create(output),
+            BackupCommands.Create(output),
+            RestoreCommand.Create(output),
         };
 
     private static string NameOf(Command command)
