@@ -63,7 +63,7 @@ internal sealed class BackupRun(RedisClient client, BackupScope scope, ToolProgr
         do
         {
             RedisArg[] scan = ["SCAN", cursor, "COUNT", PageKeys];
-            var page = await client.SendAsync(scan, ScanPage.Parser, CommandOptions.Idempotent, cancellationToken).ConfigureAwait(false);
+            var page = await client.SendAsync(scan, ScanPage.Parser, cancellationToken).ConfigureAwait(false);
             cursor = page.Cursor;
             var keys = page.Items.OfType<byte[]>().Where(IsNew).ToList();
             progress.Add(page.Items.Length - keys.Count);
@@ -105,9 +105,7 @@ internal static class ServerClock
         /// <summary>Milliseconds since 1970.</summary>
         public async Task<long> NowAsync(CancellationToken cancellationToken)
         {
-            var parts = await client
-                .SendAsync(["TIME"], ReplyParsers.TextArray, CommandOptions.Idempotent, cancellationToken)
-                .ConfigureAwait(false);
+            var parts = await client.SendAsync(["TIME"], ReplyParsers.TextArray, cancellationToken).ConfigureAwait(false);
             return (long.Parse(parts[0]!, CultureInfo.InvariantCulture) * 1000)
                 + (long.Parse(parts[1]!, CultureInfo.InvariantCulture) / 1000);
         }

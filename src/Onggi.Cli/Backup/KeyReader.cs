@@ -38,11 +38,7 @@ internal sealed class KeyReader(RedisClient client)
     {
         var batch = client.CreateBatch();
         var asked = keys.Select(key =>
-                (
-                    Key: key,
-                    Type: batch.Add(["TYPE", key], ReplyParsers.Text, CommandOptions.Idempotent),
-                    Size: batch.Add(["MEMORY", "USAGE", key], Size, CommandOptions.Idempotent)
-                )
+                (Key: key, Type: batch.Add(["TYPE", key], ReplyParsers.Text), Size: batch.Add(["MEMORY", "USAGE", key], Size))
             )
             .ToList();
         await batch.SendAsync(cancellationToken: cancellationToken).ConfigureAwait(false);
