@@ -90,4 +90,4 @@ internal static class OnggiTool
 
 /// <summary>What was asked for cannot be done; the message says why and what to do.</summary>
 /// <param name="message">All of that.</param>
-internal sealed class ToolException(string message) : Exception(message);
+internal class ToolException(string message) : Exception(message);

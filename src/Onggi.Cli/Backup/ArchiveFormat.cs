@@ -55,3 +55,7 @@ internal static class ArchiveFormat
         BinaryPrimitives.WriteInt32LittleEndian(head[1..], length);
     }
 }
+
+/// <summary>A backup is not whole, or not what it was, or of a version that is not known here.</summary>
+/// <param name="message">What is wrong with it, and what to do.</param>
+internal sealed class BrokenBackupException(string message) : ToolException(message);

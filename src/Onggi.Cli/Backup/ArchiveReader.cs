@@ -37,7 +37,7 @@ internal sealed class ArchiveReader : IDisposable
     public string Sum { get; }
 
     /// <summary>Opens an archive, and reads its header and its footer.</summary>
-    /// <exception cref="ToolException">It is no archive, of another version, or not whole.</exception>
+    /// <exception cref="BrokenBackupException">It is no archive, of another version, or not whole.</exception>
     public static ArchiveReader Open(string path)
     {
         FileStream file;
@@ -71,7 +71,7 @@ internal sealed class ArchiveReader : IDisposable
     }
 
     /// <summary>All keys, a block at a time. The last block has been seen only when the enumeration ends without an exception: until then the file may prove broken.</summary>
-    /// <exception cref="ToolException">A sum is wrong, or the keys are not those that the footer counts.</exception>
+    /// <exception cref="BrokenBackupException">A sum is wrong, or the keys are not those that the footer counts.</exception>
     public IEnumerable<IReadOnlyList<KeyRecord>> Blocks()
     {
         var tally = new ArchiveTally(Header.CreatedAt);
@@ -97,7 +97,7 @@ internal sealed class ArchiveReader : IDisposable
     }
 
     /// <summary>Reads all of it, so that nothing is begun with a broken one.</summary>
-    /// <exception cref="ToolException">It is broken.</exception>
+    /// <exception cref="BrokenBackupException">It is broken.</exception>
     public void Check(CancellationToken cancellationToken)
     {
         foreach (var _ in Blocks())
@@ -113,10 +113,10 @@ internal sealed class ArchiveReader : IDisposable
             line.Append((char)read);
         var text = line.ToString();
         if (!text.StartsWith(ArchiveFormat.Magic, StringComparison.Ordinal))
-            throw new ToolException($"{_path} is no archive of onggi backup.");
+            throw new BrokenBackupException($"{_path} is no archive of onggi backup.");
         var version = text[ArchiveFormat.Magic.Length..];
         if (version != ArchiveFormat.Version.ToString(CultureInfo.InvariantCulture))
-            throw new ToolException(
+            throw new BrokenBackupException(
                 $"{_path} is an archive of version {Words.Key(version)}; this onggi reads version {ArchiveFormat.Version}. Use the onggi that wrote it, or a newer one."
             );
     }
@@ -211,7 +211,8 @@ internal sealed class ArchiveReader : IDisposable
         }
     }
 
-    private ToolException Truncated() => Broken("it ends too early, or its end was changed");
+    private BrokenBackupException Truncated() => Broken("it ends too early, or its end was changed");
 
-    private ToolException Broken(string why) => new($"the archive {_path} is broken: {why}. Take another one; nothing was done with it.");
+    private BrokenBackupException Broken(string why) =>
+        new($"the archive {_path} is broken: {why}. Take another one; nothing was done with it.");
 }

@@ -162,7 +162,7 @@ internal static class BackupFolder
             var source = ArchiveProof.Source(archive.Header);
             return new BackupFile(path, source, archive.Header.CreatedAt, file.Length, archive.Footer.Keys, verified, false, null);
         }
-        catch (ToolException problem)
+        catch (BrokenBackupException problem)
         {
             return new BackupFile(path, Unknown, written, file.Length, -1, 0, false, problem.Message);
         }

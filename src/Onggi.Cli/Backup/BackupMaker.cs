@@ -87,7 +87,12 @@ internal sealed class BackupMaker(BackupTerms terms, ToolOutput output)
                 .ShowAsync(
                     "saving",
                     "keys",
-                    progress => new BackupRun(client, terms.Scope, progress).WriteAsync(part, cancellationToken),
+                    progress =>
+                        BackupServers.WhileConnectedAsync(
+                            client,
+                            token => new BackupRun(client, terms.Scope, progress).WriteAsync(part, token),
+                            cancellationToken
+                        ),
                     cancellationToken
                 )
                 .ConfigureAwait(false);

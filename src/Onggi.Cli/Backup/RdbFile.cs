@@ -73,7 +73,7 @@ internal static class RdbFile
         {
             var (code, said) = await Programs.RunAsync(check, [path], environment: null, cancellationToken).ConfigureAwait(false);
             if (code != 0)
-                throw new ToolException(
+                throw new BrokenBackupException(
                     $"the RDB {path} is broken: redis-check-rdb says: {Problem(said)}. Take another one; nothing was done with it."
                 );
         }

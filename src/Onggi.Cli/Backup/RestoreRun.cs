@@ -112,10 +112,16 @@ internal sealed class RestoreRun(ArchiveReader archive, RestoreTerms terms, Redi
     }
 
     /// <summary>Writes what was looked at, and compares what was written, value by value and to the millisecond. Killed anywhere, it can be done again.</summary>
-    /// <exception cref="RedisException">The target does not answer, is full, or refuses; <see cref="Result"/> says how far it came.</exception>
-    public async Task WriteAsync(ToolProgress progress, long keys, CancellationToken cancellationToken)
+    /// <exception cref="RedisException">The target does not answer, is full, or refuses; <see cref="Result"/> says how far it came at least.</exception>
+    /// <exception cref="ToolException">The connection was lost; likewise.</exception>
+    public Task<RestoreResult> WriteAsync(ToolProgress progress, long keys, CancellationToken cancellationToken)
     {
         progress.Expect(keys);
+        return BackupServers.WhileConnectedAsync(client, token => WriteAllAsync(progress, token), cancellationToken);
+    }
+
+    private async Task<RestoreResult> WriteAllAsync(ToolProgress progress, CancellationToken cancellationToken)
+    {
         foreach (var block in archive.Blocks())
         foreach (var records in block.Chunk(AtOnce))
         {
@@ -124,14 +130,15 @@ internal sealed class RestoreRun(ArchiveReader archive, RestoreTerms terms, Redi
             var wanted = records.Where(record => terms.Wants(record)).ToList();
             var alive = wanted.FindAll(record => !HasEnded(record, now));
             Result.Ended += wanted.Count - alive.Count;
-            // Not to be ended in the middle: what is on its way is counted.
-            var restored = await _side.RestoreAsync(alive, whenThere == WhenThere.Replace, CancellationToken.None).ConfigureAwait(false);
+            var restored = await _side.RestoreAsync(alive, whenThere == WhenThere.Replace, cancellationToken).ConfigureAwait(false);
             var written = alive.Where((_, i) => restored[i]).ToList();
             Result.Restored += written.Count;
             Result.Kept += alive.Count - written.Count;
             await CompareAsync(written, cancellationToken).ConfigureAwait(false);
             progress.Add(alive.Count);
         }
+
+        return Result;
     }
 
     private async Task CompareAsync(List<KeyRecord> written, CancellationToken cancellationToken)

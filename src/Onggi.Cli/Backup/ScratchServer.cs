@@ -87,9 +87,9 @@ internal sealed class ScratchServer : IAsyncDisposable
                     return server;
                 var words = server.LastWords();
                 if (i == MostTries || !words.Contains("in use", StringComparison.Ordinal))
-                    throw new ToolException(
-                        rdb is null ? $"{program} did not start: {words}" : $"{rdb} cannot be loaded by {program}: {words}"
-                    );
+                    throw rdb is null
+                        ? new ToolException($"{program} did not start: {words}")
+                        : new BrokenBackupException($"{rdb} cannot be loaded by {program}: {words}");
                 await server.EndAsync().ConfigureAwait(false);
             }
         }

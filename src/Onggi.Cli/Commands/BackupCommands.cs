@@ -74,7 +74,10 @@ internal static class BackupCommands
                 if (!File.Exists(path))
                     throw new ToolException($"there is no file {path}.");
                 var (proof, problems) = await ProveAsync(path, program, output, cancellationToken).ConfigureAwait(false);
-                proof?.Save(path);
+                if (proof is null)
+                    File.Delete(path + BackupProof.Ending);
+                else
+                    proof.Save(path);
                 if (parsed.GetValue(json))
                     BackupReports.WriteJson(path, proof, problems, output);
                 else
@@ -110,7 +113,7 @@ internal static class BackupCommands
                 .ConfigureAwait(false);
             return (proof, []);
         }
-        catch (ToolException problem)
+        catch (BrokenBackupException problem)
         {
             return (null, [problem.Message]);
         }

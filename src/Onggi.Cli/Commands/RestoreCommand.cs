@@ -130,19 +130,10 @@ internal static class RestoreCommand
         try
         {
             await output
-                .ShowAsync(
-                    "restoring",
-                    "keys",
-                    async progress =>
-                    {
-                        await run.WriteAsync(progress, keys, cancellationToken).ConfigureAwait(false);
-                        return progress.Done;
-                    },
-                    cancellationToken
-                )
+                .ShowAsync("restoring", "keys", progress => run.WriteAsync(progress, keys, cancellationToken), cancellationToken)
                 .ConfigureAwait(false);
         }
-        catch (Exception problem) when (problem is RedisException or OperationCanceledException)
+        catch (Exception problem) when (problem is RedisException or OperationCanceledException or ToolException)
         {
             await output
                 .Error.WriteLineAsync(

@@ -1,5 +1,4 @@
 using System.Text;
-using Onggi.Cli;
 using Onggi.Cli.Backup;
 
 namespace Onggi.Tests.Cli;
@@ -78,11 +77,11 @@ public sealed class BackupArchiveTests : IDisposable
         for (var i = 0; i < good.Length; i++)
         {
             File.WriteAllBytes(Archive, good[..i]);
-            Assert.Throws<ToolException>(() => ArchiveReader.Open(Archive));
+            Assert.Throws<BrokenBackupException>(() => ArchiveReader.Open(Archive));
         }
 
         File.WriteAllBytes(Archive, [.. good, 0]);
-        Assert.Throws<ToolException>(() => ArchiveReader.Open(Archive));
+        Assert.Throws<BrokenBackupException>(() => ArchiveReader.Open(Archive));
     }
 
     [Fact]
@@ -109,7 +108,7 @@ public sealed class BackupArchiveTests : IDisposable
         using (var writer = new ArchiveWriter(Archive, new ArchiveHeader { CreatedAt = Began }, version: 2))
             writer.Finish(Families, Began, 0);
 
-        var refused = Assert.Throws<ToolException>(() => ArchiveReader.Open(Archive));
+        var refused = Assert.Throws<BrokenBackupException>(() => ArchiveReader.Open(Archive));
         Assert.Contains("is an archive of version 2; this onggi reads version 1", refused.Message, StringComparison.Ordinal);
     }
 
@@ -122,7 +121,7 @@ public sealed class BackupArchiveTests : IDisposable
     {
         File.WriteAllText(Archive, text);
 
-        Assert.Throws<ToolException>(() => ArchiveReader.Open(Archive));
+        Assert.Throws<BrokenBackupException>(() => ArchiveReader.Open(Archive));
     }
 
     [Fact]
@@ -280,7 +279,7 @@ public sealed class BackupArchiveTests : IDisposable
             archive.Check(CancellationToken.None);
             return false;
         }
-        catch (ToolException)
+        catch (BrokenBackupException)
         {
             return true;
         }
