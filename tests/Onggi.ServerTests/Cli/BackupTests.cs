@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Text;
+using Onggi.Cli;
 using Onggi.Cli.Access;
 using Onggi.Cli.Backup;
 using Onggi.Cli.Commands;
@@ -189,6 +191,34 @@ public sealed class BackupTests
         Assert.Equal(1, code);
         Assert.Contains("is broken", output, StringComparison.Ordinal);
         Assert.False(BackupFolder.List(scene.Folder).Single().IsVerified);
+    }
+
+    [Fact]
+    public async Task A_tool_that_is_killed_leaves_no_server_behind()
+    {
+        await using var scene = await BackupScene.StartAsync();
+        // Enough that the proof takes seconds.
+        await scene.Source.CommandAsync(
+            "EVAL",
+            "for i = 1, 60000 do redis.call('HSET', 'dev:auth:session:h' .. i, 'a', i, 'b', i, 'c', i) end",
+            "0"
+        );
+        await scene.BackUpAsync("--no-verify");
+        var temporary = Directory.CreateDirectory(Path.Combine(scene.Folder, "tmp")).FullName;
+        using var tool = Process.Start(
+            new ProcessStartInfo("dotnet", [typeof(OnggiTool).Assembly.Location, "backup", "verify", scene.Archive])
+            {
+                Environment = { ["TMPDIR"] = temporary },
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
+        await UntilAsync(() => tool.HasExited || Directory.GetFiles(temporary, "redis.conf", SearchOption.AllDirectories).Length > 0);
+        Assert.False(tool.HasExited);
+
+        tool.Kill();
+
+        await UntilAsync(() => Directory.GetDirectories(temporary, "onggi-scratch-*").Length == 0);
     }
 
     [Theory]
