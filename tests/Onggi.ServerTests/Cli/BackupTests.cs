@@ -208,12 +208,13 @@ public sealed class BackupTests
         using var tool = Process.Start(
             new ProcessStartInfo("dotnet", [typeof(OnggiTool).Assembly.Location, "backup", "verify", scene.Archive])
             {
+                UseShellExecute = false,
                 Environment = { ["TMPDIR"] = temporary },
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             }
         )!;
-        await UntilAsync(() => tool.HasExited || Directory.GetFiles(temporary, "redis.conf", SearchOption.AllDirectories).Length > 0);
+        await UntilAsync(() => tool.HasExited || Directory.GetFiles(temporary, "output", SearchOption.AllDirectories).Length > 0);
         Assert.False(tool.HasExited);
 
         tool.Kill();
