@@ -25,6 +25,7 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new DeleteBench(),
         new EventsBench(),
         new StreamBench(),
         new BatchBench(),
@@ -47,6 +48,9 @@ internal static class Program
         if (args is [SweeperCommand.Name, var server])
             return await SweeperCommand.RunAsync(server);
 
+        if (args is [LoginCommand.Name, var sessions, var user, var policy, var count])
+            return await LoginCommand.RunAsync(sessions, user, policy, count);
+
         if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
             return await BlockWorker.ContendAsync(proxy, ledger, contenders);
 
@@ -58,6 +62,9 @@ internal static class Program
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
+
+        if (args is [ToolCommand.Name, .. var line])
+            return await ToolCommand.RunAsync(line);
 
         if (args[0] == "list")
         {
