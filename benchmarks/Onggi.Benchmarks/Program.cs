@@ -26,6 +26,7 @@ internal static class Program
         new LockBench(),
         new LimitBench(),
         new DeleteBench(),
+        new BackupBench(),
         new EventsBench(),
         new StreamBench(),
         new BatchBench(),
