@@ -5,6 +5,7 @@ using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
 using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
+using Onggi.Benchmarks.Streams;
 using Spectre.Console;
 
 namespace Onggi.Benchmarks;
@@ -26,7 +27,9 @@ internal static class Program
         new LimitBench(),
         new DeleteBench(),
         new EventsBench(),
+        new StreamBench(),
         new BatchBench(),
+        new MigrateBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -45,11 +48,17 @@ internal static class Program
         if (args is [SweeperCommand.Name, var server])
             return await SweeperCommand.RunAsync(server);
 
+        if (args is [LoginCommand.Name, var sessions, var user, var policy, var count])
+            return await LoginCommand.RunAsync(sessions, user, policy, count);
+
         if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
             return await BlockWorker.ContendAsync(proxy, ledger, contenders);
 
         if (args is [BlockWorker.Spend, var redis, var hours, var callers])
             return await BlockWorker.SpendAsync(redis, hours, callers);
+
+        if (args is [StreamWorker.Name, var streams, var instance])
+            return await StreamWorker.RunAsync(streams, instance);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -153,8 +162,8 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, events, batches, model: the rows whose names hold it; coherence: the scenarios
-              --seconds N    coherence: how long, start and end included (default 50); locks, limits: how long the processes
+              --only TEXT    client, locks, limits, events, batches, streams, model: the rows whose names hold it; coherence: the scenarios
+              --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands
 

@@ -32,8 +32,14 @@ internal static class OnggiTool
     )
     {
         var parsed = Root(new ToolOutput(output, error, input)).Parse(args.Length == 0 ? ["--help"] : args);
-        if (parsed.Action is ParseErrorAction wrong)
-            wrong.ShowHelp = false;
+        if (parsed.Action is ParseErrorAction)
+        {
+            foreach (var line in WrongCommandLine.Describe(parsed))
+                await error.WriteLineAsync($"onggi: {line}").ConfigureAwait(false);
+            await error.WriteLineAsync($"Try: {NameOf(parsed.CommandResult.Command)} --help").ConfigureAwait(false);
+            return Failed;
+        }
+
         var invocation = new InvocationConfiguration
         {
             Output = output,
@@ -43,11 +49,7 @@ internal static class OnggiTool
         };
         try
         {
-            var code = await parsed.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
-            if (parsed.Errors.Count == 0)
-                return code;
-            await error.WriteLineAsync($"Try: {NameOf(parsed.CommandResult.Command)} --help").ConfigureAwait(false);
-            return Failed;
+            return await parsed.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -77,6 +79,9 @@ internal static class OnggiTool
             PingCommand.Create(output),
             AclCommands.Create(output),
             ConfCommands.Create(output),
+            MigrateCommands.Create(output),
+            VerifyCommand.Create(output),
+            AuditCommand.Create(output),
             GetCommand.Create(output),
             GetCommand.CreateTtl(output),
             ClientsCommand.Create(output),
@@ -88,6 +93,8 @@ internal static class OnggiTool
             WarmCommand.Create(output),
             DeleteCommand.Create(output),
             UndeleteCommand.Create(output),
+            BackupCommands.Create(output),
+            RestoreCommand.Create(output),
         };
 
     private static string NameOf(Command command)
@@ -99,4 +106,4 @@ internal static class OnggiTool
 
 /// <summary>What was asked for cannot be done; the message says why and what to do.</summary>
 /// <param name="message">All of that.</param>
-internal sealed class ToolException(string message) : Exception(message);
+internal class ToolException(string message) : Exception(message);

@@ -21,6 +21,12 @@ public sealed class RunningServices : IAsyncLifetime
 
     public Uri At(int offset, string path) => new($"http://127.0.0.1:{_demo.PortBase + offset}{path}");
 
+    /// <summary>Where Redis listens.</summary>
+    public int RedisPort => _demo.RedisPort;
+
+    /// <summary>The folder of the run: settings, passwords, logs.</summary>
+    public string RunDirectory => _demo.RunDirectory;
+
     /// <summary>What all services have logged so far.</summary>
     public string Logs => string.Concat(Directory.GetFiles(_demo.RunDirectory, "*.log").Select(ReadShared));
 

@@ -14,6 +14,8 @@ namespace PhoneBill.EndToEnd;
 /// <summary>A demonstration whose Redis can be frozen, and that tells what was published.</summary>
 public sealed class FrozenRedis : IAsyncLifetime
 {
+    private const string Operator = "operator";
+
     private readonly DemoProcess _demo = DemoProcess.Start("--no-story");
     private string _password = "";
     private string _server = "";
@@ -23,9 +25,8 @@ public sealed class FrozenRedis : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await _demo.Up;
-        var lines = await File.ReadAllLinesAsync(Path.Combine(_demo.RunDirectory, "redis.conf"));
-        _password = lines.Single(line => line.StartsWith("requirepass ", StringComparison.Ordinal)).Split(' ')[1];
-        using var redis = await RawRedis.ConnectAsync(_demo.RedisPort, _password);
+        _password = await File.ReadAllTextAsync(Path.Combine(_demo.RunDirectory, "secrets", Operator));
+        using var redis = await RawRedis.ConnectAsync(_demo.RedisPort, Operator, _password);
         var info = (await redis.CommandAsync("INFO", "server"))!.Split("\r\n");
         _server = info.Single(line => line.StartsWith("process_id:", StringComparison.Ordinal)).Split(':')[1];
     }
@@ -43,7 +44,7 @@ public sealed class FrozenRedis : IAsyncLifetime
     /// <summary>How many events of a type Redis has numbered.</summary>
     public async Task<long> PublishedAsync(string type)
     {
-        using var redis = await RawRedis.ConnectAsync(_demo.RedisPort, _password);
+        using var redis = await RawRedis.ConnectAsync(_demo.RedisPort, Operator, _password);
         var head = (await redis.CommandAsync("HVALS", $"dev:events:head:{type}"))!.Split('\n');
         return head.Select(value => long.TryParse(value, CultureInfo.InvariantCulture, out var number) ? number : 0).Max();
     }

@@ -14,7 +14,14 @@ public sealed class RawRedis : IDisposable
     private RawRedis(Socket socket) => _stream = new NetworkStream(socket, ownsSocket: true);
 
     /// <summary>Connects, and logs in as <c>default</c> when there is a password.</summary>
-    public static async Task<RawRedis> ConnectAsync(int port, string? password = null, CancellationToken cancellationToken = default)
+    public static Task<RawRedis> ConnectAsync(int port, string? password = null, CancellationToken cancellationToken = default) =>
+        OpenAsync(port, password is null ? [] : ["AUTH", password], cancellationToken);
+
+    /// <summary>The same as a user with a name.</summary>
+    public static Task<RawRedis> ConnectAsync(int port, string user, string password, CancellationToken cancellationToken = default) =>
+        OpenAsync(port, ["AUTH", user, password], cancellationToken);
+
+    private static async Task<RawRedis> OpenAsync(int port, string[] greeting, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
@@ -30,8 +37,8 @@ public sealed class RawRedis : IDisposable
         var connection = new RawRedis(socket);
         try
         {
-            if (password is not null)
-                await connection.CommandAsync(["AUTH", password], cancellationToken);
+            if (greeting.Length > 0)
+                await connection.CommandAsync(greeting, cancellationToken);
             return connection;
         }
         catch

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Onggi.Sessions;
@@ -29,12 +30,15 @@ internal sealed class SessionBenchNode : IAsyncDisposable
 
     public OnggiSessions Sessions => Keyspace.Sessions;
 
-    public static async Task<SessionBenchNode> StartAsync(int port, Action<SessionOptions> configure)
+    public static Task<SessionBenchNode> StartAsync(int port, Action<SessionOptions> configure) =>
+        StartAsync(string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}"), configure);
+
+    public static async Task<SessionBenchNode> StartAsync(string connection, Action<SessionOptions> configure)
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddOnggi(options =>
         {
-            options.ConnectionString = $"127.0.0.1:{port}";
+            options.ConnectionString = connection;
             options.Service = "auth";
             options.Catalog = Catalog;
             options.RequireRedisAtStart = true;

@@ -124,7 +124,7 @@ internal static class AccessMatrix
         yield return (AccessPlan.Operator, ["SCAN", "0"], true, "what it is for");
     }
 
-    // The pattern with something in the place of each identifier.
-    private static string KeyOf(FamilySettings family) =>
+    /// <summary>A key of the family: its pattern with something in the place of each identifier.</summary>
+    public static string KeyOf(FamilySettings family) =>
         string.Join(':', family.Pattern.Split(':').Select(part => part.StartsWith('{') ? "1" : part));
 }

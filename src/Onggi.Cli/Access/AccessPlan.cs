@@ -15,6 +15,7 @@ internal static class AccessPlan
     public const string Probe = "probe";
     public const string Exporter = "exporter";
     public const string Operator = "operator";
+    public const string Backup = "backup";
     public const string Replica = "replica";
     public const string Sentinel = "sentinel";
 
@@ -109,6 +110,7 @@ internal static class AccessPlan
         );
         users.Add(ForExporter());
         users.Add(new AccessUser(Operator, "The onggi tool, and the people who look after Redis.", ["~*", "&*", .. OperatorCommands]));
+        users.Add(ForBackup());
         if (replicated)
             users.AddRange(ForReplication());
         return users;
@@ -149,6 +151,10 @@ internal static class AccessPlan
             yield return "~" + pattern;
         foreach (var pattern in BothOf($"{keyspace.Prefix}events:head:*"))
             yield return "%R~" + pattern;
+        // Who hears an event at least once writes to its stream: what it was handed, and what became of it.
+        foreach (var known in keyspace.Events.Where(known => known.Delivery == EventDelivery.AtLeastOnce))
+        foreach (var pattern in StreamOf(keyspace, known.Type))
+            yield return "~" + pattern;
     }
 
     /// <summary>Whether the service may write the family's keys.</summary>
@@ -209,6 +215,13 @@ internal static class AccessPlan
         yield return $"{{{keyspace.Prefix}events:head:{type}}}:*";
     }
 
+    // The stream, and all that lies in its slot.
+    private static IEnumerable<string> StreamOf(Keyspace keyspace, string type)
+    {
+        yield return $"{keyspace.Prefix}events:stream:{type}";
+        yield return $"{{{keyspace.Prefix}events:stream:{type}}}:*";
+    }
+
     private static IEnumerable<string> Channels(Keyspace keyspace)
     {
         yield return $"{keyspace.Prefix}events:*";
@@ -242,6 +255,30 @@ internal static class AccessPlan
                 "+client|setname",
                 "+cluster|info",
                 "+select",
+            ]
+        );
+
+    // Reads keys one by one for an archive, or all of them by the replication stream for an RDB. It writes nothing: a restore is the operator's.
+    private static AccessUser ForBackup() =>
+        new(
+            Backup,
+            "onggi backup create: reads all keys, writes none. Whoever has its password can read everything.",
+            [
+                "resetkeys",
+                "%R~*",
+                "resetchannels",
+                "-@all",
+                "+@read",
+                "+@connection",
+                "-@dangerous",
+                "+@transaction",
+                "+info",
+                "+time",
+                "+scan",
+                "+memory|usage",
+                "+sync",
+                "+psync",
+                "+replconf",
             ]
         );
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Onggi.Cli.Output;
 using Spectre.Console;
 
@@ -11,10 +12,7 @@ internal static class FindingWriter
     {
         foreach (var finding in findings)
         {
-            var colour = finding.IsWarning ? "yellow" : "red";
-            output.Console.MarkupLine(
-                $"[{colour}]{finding.Code}[/] {(finding.IsWarning ? "warning " : "")}{Markup.Escape(finding.Where)}: {Markup.Escape(finding.What)}"
-            );
+            WriteHead(finding, output);
             output.Text.WriteLine($"    {finding.Why}");
             output.Text.WriteLine($"    {finding.Fix}");
         }
@@ -27,24 +25,36 @@ internal static class FindingWriter
         );
     }
 
-    /// <summary>A list of objects.</summary>
-    public static void WriteJson(IEnumerable<Finding> findings, ToolOutput output) =>
-        output.Json(json =>
-        {
-            json.WriteStartArray();
-            foreach (var finding in findings)
-            {
-                json.WriteStartObject();
-                json.WriteString("code", finding.Code);
-                json.WriteString("severity", finding.IsWarning ? "warning" : "finding");
-                json.WriteString("where", finding.Where);
-                json.WriteString("what", finding.What);
-                json.WriteString("why", finding.Why);
-                json.WriteString("fix", finding.Fix);
-                json.WriteString("link", finding.Link);
-                json.WriteEndObject();
-            }
+    /// <summary>What was found and where, on a line of its own however long it is: only a terminal breaks it.</summary>
+    public static void WriteHead(Finding finding, ToolOutput output)
+    {
+        var said = $"{(finding.IsWarning ? "warning " : "")}{finding.Where}: {finding.What}";
+        if (output.IsTerminal)
+            output.Console.MarkupLine($"[{(finding.IsWarning ? "yellow" : "red")}]{finding.Code}[/] {Markup.Escape(said)}");
+        else
+            output.Text.WriteLine($"{finding.Code} {said}");
+    }
 
-            json.WriteEndArray();
-        });
+    /// <summary>A list of objects.</summary>
+    public static void WriteJson(IEnumerable<Finding> findings, ToolOutput output) => output.Json(json => WriteArray(findings, json));
+
+    /// <summary>The same as a part of a document.</summary>
+    public static void WriteArray(IEnumerable<Finding> findings, Utf8JsonWriter json)
+    {
+        json.WriteStartArray();
+        foreach (var finding in findings)
+        {
+            json.WriteStartObject();
+            json.WriteString("code", finding.Code);
+            json.WriteString("severity", finding.IsWarning ? "warning" : "finding");
+            json.WriteString("where", finding.Where);
+            json.WriteString("what", finding.What);
+            json.WriteString("why", finding.Why);
+            json.WriteString("fix", finding.Fix);
+            json.WriteString("link", finding.Link);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
 }

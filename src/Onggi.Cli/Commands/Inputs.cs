@@ -151,18 +151,23 @@ internal static class Inputs
         CancellationToken cancellationToken
     )
     {
-        RedisClientOptions options;
+        var options = OptionsOf(connection);
+        options.ClientName ??= "onggi-cli";
+        change(options);
+        return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>What a connection string says; that of the environment variable, or the local one, where there is none.</summary>
+    /// <exception cref="ToolException">It is none.</exception>
+    public static RedisClientOptions OptionsOf(string? connection)
+    {
         try
         {
-            options = RedisClientOptions.Parse(connection ?? System.Environment.GetEnvironmentVariable(RedisVariable) ?? "127.0.0.1:6379");
+            return RedisClientOptions.Parse(connection ?? System.Environment.GetEnvironmentVariable(RedisVariable) ?? "127.0.0.1:6379");
         }
         catch (FormatException problem)
         {
             throw new ToolException(problem.Message);
         }
-
-        options.ClientName ??= "onggi-cli";
-        change(options);
-        return await RedisClient.ConnectAsync(options, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
 }

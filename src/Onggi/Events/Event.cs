@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Onggi.Events.Streams;
 
 namespace Onggi.Events;
 
@@ -30,6 +31,9 @@ public sealed class Event<TData>
     /// <summary>The payload; <c>null</c> (or the type's default) when the event has none.</summary>
     public TData? Data { get; init; }
 
+    /// <summary>How it was handed over, where the catalog delivers it at least once; <c>null</c> where at most once.</summary>
+    public StreamDelivery? Delivery { get; init; }
+
     /// <summary>Type and id: payloads can be personal.</summary>
     public override string ToString() => $"{Type} {Id}";
 }
@@ -39,6 +43,7 @@ public sealed class Event<TData>
 /// <param name="Sequence">Its number among the events of its type.</param>
 /// <param name="Receivers">
 /// How many connections the server handed it to. A hint for people: it counts connections, not handlers, and in a cluster those of one node only.
+/// 0 for what is delivered at least once: it waits in its stream.
 /// </param>
 /// <param name="IsKept">Whether the ring has it, for those who are cut off at the moment. <c>false</c> when Redis is full, or when <see cref="EventOptions.RingLength"/> is 0.</param>
 [StructLayout(LayoutKind.Auto)]

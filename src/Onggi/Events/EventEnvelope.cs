@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Onggi.Events.Streams;
 
 namespace Onggi.Events;
 
@@ -121,8 +122,9 @@ internal sealed class EventEnvelope
     /// <param name="type">The type of the channel that it came from.</param>
     /// <param name="json">How the payload is read.</param>
     /// <param name="time">Tells when it arrived, where the publisher did not say.</param>
+    /// <param name="delivery">How it is handed over; <c>null</c> where at most once.</param>
     /// <exception cref="EventPayloadException">The payload is not of that shape.</exception>
-    public Event<TData> ToEvent<TData>(string type, JsonTypeInfo<TData> json, TimeProvider time) =>
+    public Event<TData> ToEvent<TData>(string type, JsonTypeInfo<TData> json, TimeProvider time, StreamDelivery? delivery = null) =>
         new()
         {
             Type = type,
@@ -133,6 +135,7 @@ internal sealed class EventEnvelope
             Sequence = Sequence,
             Metadata = Metadata,
             Data = ReadData(json),
+            Delivery = delivery,
         };
 
     private TData? ReadData<TData>(JsonTypeInfo<TData> json)

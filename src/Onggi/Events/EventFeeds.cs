@@ -202,7 +202,8 @@ internal sealed class EventFeeds : IAsyncDisposable
             _ = subscription.Mark(type);
     }
 
-    private void TellFeatures(string type, EventEnvelope envelope)
+    /// <summary>Tells those in this process who go by events: the cache drops what is invalidated.</summary>
+    public void TellFeatures(string type, EventEnvelope envelope)
     {
         var isOwn = _own.Take(envelope.Id);
         var handlers = _received.Handlers;

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Onggi.Events.Streams;
 
 namespace Onggi.Events;
 
@@ -40,6 +41,9 @@ public sealed class EventOptions
     /// <summary>Whether events are published on channels that belong to slots: on a cluster, the servers of one slot then have the work, not all. Whoever publishes and whoever listens must agree.</summary>
     /// <value>Default <c>null</c>: on a cluster yes, elsewhere no.</value>
     public bool? Sharded { get; set; }
+
+    /// <summary>How events that the catalog delivers at least once are handled, kept and tried again.</summary>
+    public StreamOptions Streams { get; set; } = new();
 }
 
 /// <summary>Finds the mistakes in <see cref="EventOptions"/>.</summary>
@@ -93,5 +97,7 @@ internal static class EventOptionsValidator
                 $"is {options.CheckEvery}, but nobody looks before the last look. Write 00:00:00 for never, or a time, for example 00:00:05.",
                 $"{path}:{nameof(EventOptions.CheckEvery)}"
             );
+
+        StreamOptionsValidator.Validate(options.Streams, $"{path}:{nameof(EventOptions.Streams)}", result);
     }
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
+using Onggi.Events.Streams;
 using Onggi.Scripts;
 
 namespace Onggi.Events;
@@ -15,7 +16,8 @@ internal sealed class EventPublisher(
     EventsMetrics metrics,
     ILogger logger,
     TimeProvider time,
-    string source
+    string source,
+    OnggiStreams streams
 )
 {
     internal static readonly RedisScript Script = LuaScript.Load("publish.lua");
@@ -69,6 +71,13 @@ internal sealed class EventPublisher(
             Own.Add(id);
         try
         {
+            if (streams.Carries(type.Name))
+            {
+                var number = await streams.AppendAsync(type.Name, fresh, envelope, cancellationToken).ConfigureAwait(Rt.Capture);
+                metrics.Published(type.Name);
+                return new EventReceipt(id, number, Receivers: 0, IsKept: true);
+            }
+
             var sharded = await names.IsShardedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
             var places = names.Of(type.Name);
             var (sequence, receivers, isKept) = await redis

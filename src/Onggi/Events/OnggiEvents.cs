@@ -5,6 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Events.Replay;
+using Onggi.Events.Streams;
 using Onggi.Keys;
 
 namespace Onggi.Events;
@@ -43,10 +44,23 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         _time = time;
         var names = new EventNames(keyspace, options, redis);
         var source = options.Source ?? keyspace.Service ?? "";
-        _publisher = new EventPublisher(redis, names, options, _json, _metrics, logger, time, source);
+        Streams = new OnggiStreams(
+            redis,
+            keyspace,
+            options,
+            _json,
+            meters,
+            logger,
+            time,
+            (type, envelope) => _feeds!.TellFeatures(type, envelope)
+        );
+        _publisher = new EventPublisher(redis, names, options, _json, _metrics, logger, time, source, Streams);
         _tools = new SubscriptionTools(options, new RingReader(redis, names), _metrics, logger, time);
         _feeds = new EventFeeds(redis, names, _publisher.Own, _tools);
     }
+
+    /// <summary>What can be asked and done of events that are delivered at least once.</summary>
+    public OnggiStreams Streams { get; }
 
     /// <summary>Counts since the process started.</summary>
     public EventStatistics Statistics => _metrics.Statistics;
@@ -60,7 +74,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     /// <summary>Publishes an event: first the entries that it invalidates are removed, then all subscribers are told. Two round trips where it invalidates something, one where not.</summary>
     /// <remarks>
     /// When Redis is slow the call waits, at most the command time-out for each trip. When Redis is full the event is published all the same, but
-    /// not kept for those who are cut off (<see cref="EventReceipt.IsKept"/>).
+    /// not kept for those who are cut off (<see cref="EventReceipt.IsKept"/>); one that is delivered at least once is refused (<c>OOM</c>), for it must be kept.
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="data">The payload; <c>null</c> is published as JSON null.</param>
@@ -84,6 +98,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     /// queue (<see cref="EventOptions.QueueLength"/>) is read from Redis's ring when its turn comes, and so is what was published while the link
     /// was lost. What the ring no longer has is a gap: counted, logged, and told to <see cref="SubscribeOptions.OnGap"/>. When Redis is away the
     /// call returns all the same (a warning is logged) and the subscription begins as soon as Redis is back.
+    /// An event that the catalog delivers at least once comes as <see cref="OnggiStreams.SubscribeAsync{TData}"/> says instead.
     /// </remarks>
     /// <param name="type">From the generated <c>EventTypes</c>.</param>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
@@ -113,11 +128,18 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(type);
         ArgumentNullException.ThrowIfNull(handler);
         MustBeKnown(type.Name);
-        return SubscribeCoreAsync(type.Name, [type.Name], handler, options, cancellationToken);
+        if (!Streams.Carries(type.Name))
+            return SubscribeCoreAsync(type.Name, [type.Name], handler, options, cancellationToken);
+        if (options?.Replay > TimeSpan.Zero)
+            throw new ArgumentException(
+                $"The catalog delivers {type.Name} at least once: its group goes on where it was. To have it handle again what it has settled, use Streams.ReplayAsync.",
+                nameof(options)
+            );
+        return Streams.SubscribeAsync(type, handler, cancellationToken: cancellationToken);
     }
 
     /// <summary>Hands every event of every type in the catalog to a handler, its payload as JSON. Two round trips per type, those of all types at once.</summary>
-    /// <remarks>As <see cref="SubscribeAsync{TData}(EventType{TData}, Func{Event{TData}, CancellationToken, ValueTask}, CancellationToken)"/>. Order is kept within a type, not between types.</remarks>
+    /// <remarks>As <see cref="SubscribeAsync{TData}(EventType{TData}, Func{Event{TData}, CancellationToken, ValueTask}, CancellationToken)"/>. Order is kept within a type, not between types. What is delivered at least once is not among them.</remarks>
     /// <param name="handler">Its token is cancelled when the subscription ends and the time to drain is over.</param>
     /// <param name="options">Where it begins, and who is told of gaps; <c>null</c> for now, and nobody.</param>
     /// <param name="cancellationToken">Ends the wait for Redis's confirmation, and with it the subscription.</param>
@@ -200,7 +222,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     ) => await PublishCoreAsync(type, data, null, runPublishing: false, cancellationToken, id).ConfigureAwait(Rt.Capture);
 
     /// <summary>Ends all subscriptions, bounded as each one is; waiting events are still handled.</summary>
-    public ValueTask DisposeAsync() => _feeds.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Streams.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await _feeds.DisposeAsync().ConfigureAwait(Rt.Capture);
+    }
 
     /// <summary>Checks at start that every payload of the catalog that this program has can be written and read.</summary>
     /// <exception cref="InvalidOperationException">Some cannot; the message lists the lines to add.</exception>
@@ -317,7 +343,8 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         }
     }
 
-    private IEnumerable<string> KnownTypes() => _keyspace.Events.Select(settings => settings.Type).Concat(BuiltIns.Events);
+    private IEnumerable<string> KnownTypes() =>
+        _keyspace.Events.Where(settings => !Streams.Carries(settings.Type)).Select(settings => settings.Type).Concat(BuiltIns.Events);
 
     private void MustBeKnown(string type)
     {

@@ -17,9 +17,17 @@ internal static class BuiltIns
             Ttl = TimeSpan.MaxValue,
             MaxTtl = TimeSpan.MaxValue,
             Pattern = prefix + "onggi:{name}",
-            Description = "Onggi's own keys and the heads of event channels.",
-            ScanPatterns = [$"{prefix}onggi:*", $"{{{prefix}onggi:*", $"{prefix}events:head:*", $"{{{prefix}events:head:*"],
+            Description = "Onggi's own keys, the heads of event channels, and the streams of events.",
+            ScanPatterns =
+            [
+                .. from pattern in (string[])["onggi:*", "events:head:*", "events:stream:*"]
+                from aux in (string[])["", "{"]
+                select aux + prefix + pattern,
+            ],
         };
+
+    /// <summary>Whether the parts of a name, cut at the colons, are those of an event's stream.</summary>
+    public static bool IsStream(string[] parts) => parts is ["events", "stream", _];
 
     /// <summary>Whether the parts of a name, cut at the colons, are a system key's.</summary>
     public static bool IsSystemKey(string[] parts) => parts is [BuiltInNames.SystemFamily, _, ..] || parts is ["events", "head", _, ..];

@@ -12,6 +12,10 @@ public sealed class EventSettings
     /// <summary>The full name of the CLR type of the payload; <c>null</c> when the catalog names none.</summary>
     public string? PayloadType { get; init; }
 
+    /// <summary>How it reaches who hears it.</summary>
+    /// <value>Default at most once.</value>
+    public EventDelivery Delivery { get; init; }
+
     /// <summary>How long the last events of this type stay readable for those who come back: 1 to 5 minutes.</summary>
     /// <value>Default 1 min.</value>
     public TimeSpan Ttl { get; init; } = TimeSpan.FromMinutes(1);

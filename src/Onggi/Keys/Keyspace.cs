@@ -174,6 +174,10 @@ public sealed class Keyspace
     /// <summary>Whether the event type is in the catalog, or one of those that Onggi publishes itself.</summary>
     public bool KnowsEvent(string eventType) => _events.ContainsKey(eventType) || BuiltInEvents.Contains(eventType);
 
+    /// <summary>How an event reaches who hears it; one that the catalog does not name, at most once.</summary>
+    public EventDelivery DeliveryOf(string eventType) =>
+        _events.TryGetValue(eventType, out var settings) ? settings.Delivery : EventDelivery.AtMostOnce;
+
     /// <summary>The Pub/Sub channel of an event type, with the prefix; of one that the catalog does not name, the channel that it would have.</summary>
     public string ChannelOf(string eventType) =>
         _events.TryGetValue(eventType, out var settings) ? settings.Channel : $"{Prefix}events:global:{eventType}";
@@ -205,7 +209,8 @@ public sealed class Keyspace
                 return shape.Settings;
         }
 
-        return null;
+        // A family of the catalog may say more of a stream, for example whose it is; what no family has is Onggi's own.
+        return BuiltIns.IsStream(parts) && DeliveryOf(parts[2]) == EventDelivery.AtLeastOnce ? _system : null;
     }
 
     /// <summary>What stands in the braces of an auxiliary key; other names as they are; <c>null</c> when the braces do not fit.</summary>
@@ -247,6 +252,7 @@ public sealed class Keyspace
             Type = model.Name.Value,
             Channel = Prefix + model.ChannelName,
             PayloadType = model.Payload?.Value,
+            Delivery = model.Delivery?.Value == KindRules.AtLeastOnce ? EventDelivery.AtLeastOnce : EventDelivery.AtMostOnce,
             Ttl = model.Ttl?.Value ?? resolved.EventTtl,
             Publishers = model.Publishers is { } publishers ? [.. publishers.Select(publisher => publisher.Value)] : ["*"],
             Families = [.. model.Keys.Select(mapping => mapping.Family.Value).Distinct()],

@@ -39,7 +39,7 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
 
     public static readonly EventType<CustomerUpdated> CustomerUpdated = new("customer.updated");
 
-    private const string CatalogJson = """
+    public const string CatalogJson = """
         {
           "system": "shop", "environment": "test", "prefix": "{environment}:",
           "defaults": { "ttl": "30m", "jitter": "10%", "grace": "1m", "negativeTtl": "20s" },

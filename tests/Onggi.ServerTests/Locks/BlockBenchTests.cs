@@ -31,7 +31,7 @@ public sealed class BlockBenchTests
         Assert.Contains(rows, row => row is { Name: "processes.allowed", Value: > 10 });
     }
 
-    private static async Task<(CoherenceRow[] Rows, string Said)> RunAsync(string name, string only, int seconds)
+    internal static async Task<(CoherenceRow[] Rows, string Said)> RunAsync(string name, string only, int seconds)
     {
         var file = Path.GetTempFileName();
         string[] arguments = [CoherenceRun.Bench(), name, "--quick", "--only", only, "--seconds", $"{seconds}", "--json", file];

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Text;
 using Onggi.Client;
 using Onggi.Client.Routing.Cluster;
+using Onggi.ServerTests.Caching;
 using Onggi.ServerTests.Client;
 using Onggi.Sessions;
 
@@ -32,6 +34,60 @@ internal static class SessionPromises
         Assert.Equal(5, live);
         Assert.Equal(5, listed.Count);
         Assert.Equal(policy == SessionLimitPolicy.Reject ? 5 : logins, made.Count(one => one.IsCreated));
+    }
+
+    /// <summary>The same with processes of their own, which share nothing but Redis.</summary>
+    public static async Task LimitHoldsForProcessesAsync(
+        string connectionString,
+        SessionLimitPolicy policy,
+        int processes = 4,
+        int logins = 200
+    )
+    {
+        var user = $"limited-{policy}-{Guid.NewGuid()}";
+        await using var node = await SessionNode.QuietAsync(connectionString);
+        var workers = Enumerable
+            .Range(0, processes)
+            .Select(_ =>
+                Process.Start(
+                    new ProcessStartInfo(
+                        "dotnet",
+                        [CoherenceRun.Bench(), "session-logins", connectionString, user, $"{policy}", $"{logins / processes}"]
+                    )
+                    {
+                        UseShellExecute = false,
+                        RedirectStandardInput = true,
+                        RedirectStandardOutput = true,
+                    }
+                )!
+            )
+            .ToList();
+        foreach (var worker in workers)
+            Assert.Equal("ready", await worker.StandardOutput.ReadLineAsync().Within());
+        foreach (var worker in workers)
+            await worker.StandardInput.WriteLineAsync("go");
+        var answers = await Task.WhenAll(workers.Select(worker => worker.StandardOutput.ReadToEndAsync())).Within();
+        foreach (var worker in workers)
+        {
+            await worker.WaitForExitAsync().Within();
+            Assert.Equal(0, worker.ExitCode);
+            worker.Dispose();
+        }
+
+        var made = answers
+            .SelectMany(answer => answer.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            .Where(line => line != "done")
+            .ToList();
+        var live = 0;
+        foreach (var text in made)
+        {
+            Assert.True(SessionId.TryParse(text, out var id));
+            live += await node.Sessions.ValidateAsync(id) is null ? 0 : 1;
+        }
+
+        Assert.Equal(5, live);
+        Assert.Equal(5, (await node.Sessions.ListAsync(user)).Count);
+        Assert.Equal(policy == SessionLimitPolicy.Reject ? 5 : logins, made.Count);
     }
 
     /// <summary>The way it is usually done: count, then add. It lets in whoever counted at the same time.</summary>

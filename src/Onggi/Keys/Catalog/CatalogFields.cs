@@ -25,7 +25,7 @@ internal static class CatalogFields
 
     public static readonly string[] Service = ["description", "ttl", "grace", "negativeTtl", "jitter"];
 
-    public static readonly string[] Event = ["description", "payload", "channel", "ttl", "publishers", "keys"];
+    public static readonly string[] Event = ["description", "payload", "delivery", "channel", "ttl", "publishers", "keys"];
 
     public static readonly string[] Family =
     [

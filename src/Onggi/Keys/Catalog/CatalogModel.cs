@@ -125,6 +125,8 @@ internal sealed class EventModel(Located<string> name)
 
     public Located<string>? Payload { get; set; }
 
+    public Located<string>? Delivery { get; set; }
+
     public Located<string>? Channel { get; set; }
 
     public Located<TimeSpan>? Ttl { get; set; }

@@ -184,6 +184,9 @@ internal sealed class CatalogReader(List<CatalogMistake> mistakes, bool wantsTyp
                 case "payload":
                     model.Payload = _values.TypeName(value, $"{where}: \"payload\"");
                     break;
+                case "delivery":
+                    model.Delivery = _values.Word(value, $"{where}: \"delivery\"", KindRules.DeliveryWords);
+                    break;
                 case "channel":
                     model.Channel = _values.Channel(value, where, entry.Name);
                     break;

@@ -10,6 +10,9 @@ internal sealed class KindRules
     public const string Limit = "limit";
     public const string Stream = "stream";
 
+    /// <summary>The delivery of events through a stream.</summary>
+    public const string AtLeastOnce = "atLeastOnce";
+
     /// <summary>The most that a limit of sessions may be: each login looks at all of its user's.</summary>
     public const int MostSessions = 1000;
 
@@ -23,6 +26,9 @@ internal sealed class KindRules
 
     /// <summary>What happens to a login of a user who has as many sessions as there may be.</summary>
     public static readonly string[] PolicyWords = ["reject", "oldest", "leastRecent"];
+
+    /// <summary>How an event reaches who hears it.</summary>
+    public static readonly string[] DeliveryWords = ["atMostOnce", AtLeastOnce];
 
     public static readonly string[] PersonalWords = ["plain", "hmac"];
 

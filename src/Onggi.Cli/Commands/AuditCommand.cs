@@ -1,0 +1,120 @@
+using System.CommandLine;
+using Onggi.Cli.Auditing;
+using Onggi.Cli.Checks;
+using Onggi.Cli.Output;
+using Onggi.Keys.Catalog;
+
+namespace Onggi.Cli.Commands;
+
+/// <summary><c>onggi audit</c>: what lies in Redis, compared with the catalog.</summary>
+internal static class AuditCommand
+{
+    private const int DefaultSample = 10_000;
+    private const int DefaultTop = 10;
+    private const string DefaultBig = "1mb";
+
+    public static Command Create(ToolOutput output)
+    {
+        var redis = Inputs.Redis();
+        var catalog = Inputs.Catalog("It is needed here.");
+        var environment = Inputs.Environment();
+        var sample = new Option<int>("--sample")
+        {
+            Description = "How many keys are looked into, chosen at random. All names are seen in any case.",
+            HelpName = "COUNT",
+            DefaultValueFactory = _ => DefaultSample,
+        };
+        Inputs.Bound(sample, 100, int.MaxValue);
+        var exact = new Option<bool>("--exact") { Description = "Looks into all keys." };
+        var big = new Option<string>("--big")
+        {
+            Description = "From which size on a key is big.",
+            HelpName = "SIZE",
+            DefaultValueFactory = _ => DefaultBig,
+        };
+        var top = new Option<int>("--top")
+        {
+            Description = "How many of the biggest and hottest keys are told.",
+            HelpName = "COUNT",
+            DefaultValueFactory = _ => DefaultTop,
+        };
+        Inputs.Bound(top, 0, 1000);
+        var seed = new Option<int?>("--seed") { Description = "Chooses the same keys again.", HelpName = "NUMBER" };
+        var suppressions = new Option<string?>("--suppressions")
+        {
+            Description = $"What is lived with: codes with a reason and an end. {Suppressions.DefaultFile} of this folder otherwise.",
+            HelpName = "FILE",
+        };
+        var report = new Option<string?>("--report") { Description = "Writes everything into one HTML page.", HelpName = "FILE" };
+        var json = Inputs.Json();
+        var command = new Command(
+            "audit",
+            "Compares the live keyspace with the catalog: keys of no family, times to live, types, values that are no JSON, personal data in names, shares of memory, the biggest and hottest keys, "
+                + "sessions and their indexes, refused accesses. Paced, and it changes nothing. Exit code 1 when it finds more than warnings."
+        )
+        {
+            redis,
+            catalog,
+            environment,
+            sample,
+            exact,
+            big,
+            top,
+            seed,
+            suppressions,
+            report,
+            json,
+        };
+        command.SetAction(
+            async (parsed, cancellationToken) =>
+            {
+                var keyspace = Inputs.NeedKeyspace(parsed.GetValue(catalog), parsed.GetValue(environment));
+                var terms = new AuditTerms(
+                    keyspace,
+                    parsed.GetValue(exact) ? 0 : parsed.GetValue(sample),
+                    Size(parsed.GetRequiredValue(big)),
+                    parsed.GetValue(top),
+                    parsed.GetValue(seed) ?? System.Environment.TickCount
+                );
+                var lived = Suppressions.Find(parsed.GetValue(suppressions));
+                var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
+                await using (client.ConfigureAwait(false))
+                {
+                    var result = await output
+                        .ShowAsync(
+                            "auditing",
+                            "keys",
+                            progress => new Auditor(client, terms, output).RunAsync(progress, cancellationToken),
+                            cancellationToken
+                        )
+                        .ConfigureAwait(false);
+                    result = result with { Findings = Left(result.Findings, lived, output) };
+                    if (parsed.GetValue(json))
+                        AuditWriter.WriteJson(result, keyspace, output);
+                    else
+                        AuditWriter.Write(result, keyspace, output);
+                    if (parsed.GetValue(report) is { } file)
+                    {
+                        await File.WriteAllTextAsync(file, AuditWriter.Html(result, keyspace, output.Time.GetUtcNow()), cancellationToken)
+                            .ConfigureAwait(false);
+                        await output.Error.WriteLineAsync($"onggi: the report is in {file}.").ConfigureAwait(false);
+                    }
+
+                    return result.Findings.All(finding => finding.IsWarning) ? OnggiTool.Ok : OnggiTool.Wrong;
+                }
+            }
+        );
+        return command;
+    }
+
+    private static IReadOnlyList<Finding> Left(IReadOnlyList<Finding> findings, Suppressions lived, ToolOutput output)
+    {
+        var today = DateOnly.FromDateTime(output.Time.GetUtcNow().UtcDateTime);
+        return [.. findings.Where(finding => !lived.Covers(finding, today)), .. lived.Expired(today)];
+    }
+
+    private static long Size(string text) =>
+        CatalogWords.TrySize(text, out var bytes)
+            ? bytes
+            : throw new ToolException($"--big \"{text}\" is no size. Write {CatalogWords.GuessSize(text)}.");
+}
