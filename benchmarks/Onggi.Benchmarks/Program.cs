@@ -3,6 +3,7 @@ using Onggi.Benchmarks.Blocks;
 using Onggi.Benchmarks.Coherence;
 using Onggi.Benchmarks.Events;
 using Onggi.Benchmarks.L2;
+using Onggi.Benchmarks.Operations;
 using Onggi.Benchmarks.Sessions;
 using Onggi.Benchmarks.Streams;
 using Spectre.Console;
@@ -24,9 +25,11 @@ internal static class Program
         new CoherenceBench(),
         new LockBench(),
         new LimitBench(),
+        new DeleteBench(),
         new EventsBench(),
         new StreamBench(),
         new BatchBench(),
+        new MigrateBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -59,6 +62,9 @@ internal static class Program
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
+
+        if (args is [ToolCommand.Name, .. var line])
+            return await ToolCommand.RunAsync(line);
 
         if (args[0] == "list")
         {

@@ -74,12 +74,27 @@ internal static class OnggiTool
             new HelpOption(),
             new VersionOption(),
             CatalogCommands.Create(output),
+            StatusCommand.Create(output),
             KeysCommand.Create(output),
             PingCommand.Create(output),
             AclCommands.Create(output),
             ConfCommands.Create(output),
+            MigrateCommands.Create(output),
             VerifyCommand.Create(output),
             AuditCommand.Create(output),
+            GetCommand.Create(output),
+            GetCommand.CreateTtl(output),
+            ClientsCommand.Create(output),
+            SlowlogCommand.Create(output),
+            EventsCommand.Create(output),
+            SessionsCommand.Create(output),
+            LocksCommand.Create(output),
+            LimitsCommand.Create(output),
+            WarmCommand.Create(output),
+            DeleteCommand.Create(output),
+            UndeleteCommand.Create(output),
+            BackupCommands.Create(output),
+            RestoreCommand.Create(output),
         };
 
     private static string NameOf(Command command)
@@ -91,4 +106,4 @@ internal static class OnggiTool
 
 /// <summary>What was asked for cannot be done; the message says why and what to do.</summary>
 /// <param name="message">All of that.</param>
-internal sealed class ToolException(string message) : Exception(message);
+internal class ToolException(string message) : Exception(message);

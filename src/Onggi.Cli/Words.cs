@@ -39,7 +39,7 @@ internal static class Words
 
     public static string List(IReadOnlyCollection<string> words) => words.Count == 0 ? None : string.Join(", ", words);
 
-    public static string Count(int count, string one, string many) =>
+    public static string Count(long count, string one, string many) =>
         count == 1 ? $"1 {one}" : $"{count.ToString(CultureInfo.InvariantCulture)} {many}";
 
     /// <summary>A key with what a terminal would act on made visible.</summary>

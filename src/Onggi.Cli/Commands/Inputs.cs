@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Onggi.Client;
 using Onggi.Keys;
+using Onggi.Keys.Catalog;
 
 namespace Onggi.Cli.Commands;
 
@@ -9,6 +11,7 @@ internal static class Inputs
 {
     public const string DefaultCatalog = "keyspace.json";
     public const string RedisVariable = "ONGGI_REDIS";
+    public const string SecretVariable = "ONGGI_PERSONAL_SECRET";
 
     public static Argument<string> CatalogFile() => new("FILE") { Description = "The catalog.", DefaultValueFactory = _ => DefaultCatalog };
 
@@ -50,6 +53,22 @@ internal static class Inputs
                     result.AddError($"{option.Name} is {least} to {most}, not {value}.");
             }
         });
+
+    /// <summary>A misspelt option is not taken for a name: it is refused, and the nearest one is said.</summary>
+    public static Argument<T> NoOption<T>(this Argument<T> argument)
+    {
+        argument.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+            {
+                if (!token.Value.StartsWith("--", StringComparison.Ordinal))
+                    continue;
+                var known = result.Parent is CommandResult { Command: var command } ? command.Options.Select(option => option.Name) : [];
+                result.AddError($"There is no option {token.Value}. {CatalogWords.Suggest(token.Value, [.. known], "")}");
+            }
+        });
+        return argument;
+    }
 
     /// <summary>The catalog's text.</summary>
     /// <exception cref="ToolException">It cannot be read.</exception>
@@ -96,6 +115,28 @@ internal static class Inputs
     public static Keyspace NeedKeyspace(string? file, string? environment) =>
         FindKeyspace(file, environment)
         ?? throw new ToolException($"there is no {DefaultCatalog} in this folder: name the catalog with --catalog.");
+
+    /// <summary>The same for commands that look for a person's keys; where the environment hashes persons, the secret comes from the variable ONGGI_PERSONAL_SECRET.</summary>
+    /// <exception cref="ToolException">As above, or the secret lacks.</exception>
+    public static Keyspace NeedKeyspaceWithSecret(string? file, string? environment)
+    {
+        var keyspace = NeedKeyspace(file, environment);
+        if (!keyspace.HashesPersonalIdentifiers)
+            return keyspace;
+        var secret = System.Environment.GetEnvironmentVariable(SecretVariable);
+        if (string.IsNullOrEmpty(secret))
+            throw new ToolException(
+                $"environment {keyspace.Environment} hashes persons: put the secret that the services have as PersonalSecret into the variable {SecretVariable}."
+            );
+        try
+        {
+            return Keyspace.Load(ReadCatalog(file ?? DefaultCatalog), environment, service: null, secret);
+        }
+        catch (CatalogException problem)
+        {
+            throw new ToolException(problem.Message);
+        }
+    }
 
     /// <summary>Connects to the Redis that was named, or to the environment's, or to the local one.</summary>
     /// <exception cref="ToolException">The connection string is none.</exception>

@@ -1,8 +1,8 @@
 using System.CommandLine;
+using Onggi.Cli.Operations;
 using Onggi.Cli.Output;
 using Onggi.Client;
 using Onggi.Keys;
-using Onggi.Keys.Catalog;
 using Spectre.Console;
 
 namespace Onggi.Cli.Commands;
@@ -11,6 +11,7 @@ namespace Onggi.Cli.Commands;
 internal static class KeysCommand
 {
     private const int DefaultLimit = 1000;
+    private const int DefaultSample = 20_000;
 
     /// <summary>How many keys are asked about at once: one round trip's worth, far below what a server notices.</summary>
     private const int BatchSize = 100;
@@ -24,9 +25,17 @@ internal static class KeysCommand
         var catalog = Inputs.Catalog("Without one, keys have no families.");
         var environment = Inputs.Environment();
         var family = new Option<string?>("--family", "-f") { Description = "Only the keys of this family.", HelpName = "NAME" };
+        var list = new Option<bool>("--list", "-l") { Description = "Lists the keys themselves instead of the families." };
+        var sample = new Option<int>("--sample", "-s")
+        {
+            Description = "How many keys are looked at to tell of all; 0 looks at each.",
+            DefaultValueFactory = _ => DefaultSample,
+            HelpName = "COUNT",
+        };
+        Inputs.Bound(sample, 0, int.MaxValue);
         var limit = new Option<int>("--limit", "-n")
         {
-            Description = "Stops after so many keys; 0 lists all.",
+            Description = "With --list: stops after so many keys; 0 lists all.",
             DefaultValueFactory = _ => DefaultLimit,
             HelpName = "COUNT",
         };
@@ -34,14 +43,16 @@ internal static class KeysCommand
         var json = Inputs.Json();
         var command = new Command(
             "keys",
-            "Lists the keys in Redis with family, time to live and size, and marks those that belong to nobody or never end. "
-                + "It walks with SCAN, so it does not stop the server. Exit code 1 when a key is marked."
+            "Shows what is in Redis by family: how many keys, how large, how long they have left to live; and marks what belongs to nobody or never ends. "
+                + "With --list each key by itself. It walks with SCAN, so it does not stop the server. Exit code 1 when something is marked."
         )
         {
             redis,
             catalog,
             environment,
             family,
+            list,
+            sample,
             limit,
             json,
         };
@@ -49,10 +60,21 @@ internal static class KeysCommand
             async (parsed, cancellationToken) =>
             {
                 var keyspace = Inputs.FindKeyspace(parsed.GetValue(catalog), parsed.GetValue(environment));
-                var only = FamilyNamed(parsed.GetValue(family), keyspace);
+                var only = parsed.GetValue(family) is { } name ? FamilyChoice.Named(name, keyspace) : null;
                 var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
                 await using (client.ConfigureAwait(false))
                 {
+                    if (!parsed.GetValue(list))
+                        return await ShowTreeAsync(
+                                client,
+                                keyspace,
+                                only,
+                                parsed.GetValue(sample),
+                                parsed.GetValue(json),
+                                output,
+                                cancellationToken
+                            )
+                            .ConfigureAwait(false);
                     var found = await FindAsync(client, keyspace, only, parsed.GetValue(limit), cancellationToken).ConfigureAwait(false);
                     if (parsed.GetValue(json))
                         WriteJson(found, output);
@@ -65,16 +87,52 @@ internal static class KeysCommand
         return command;
     }
 
-    private static FamilySettings? FamilyNamed(string? name, Keyspace? keyspace)
+    private static async Task<int> ShowTreeAsync(
+        RedisClient client,
+        Keyspace? keyspace,
+        FamilySettings? only,
+        int sample,
+        bool asJson,
+        ToolOutput output,
+        CancellationToken cancellationToken
+    )
     {
-        if (name is null)
-            return null;
-        if (keyspace is null)
-            throw new ToolException("--family needs a catalog: name it with --catalog.");
-        var families = keyspace.Families.ToDictionary(family => family.Family.Name, StringComparer.Ordinal);
-        return families.TryGetValue(name, out var known)
-            ? known
-            : throw new ToolException($"the catalog has no family \"{name}\". {CatalogWords.Suggest(name, families.Keys, "")}");
+        var survey = await output
+            .ShowAsync(
+                "looking",
+                "keys",
+                // How much of a walk a family's keys are cannot be told, so they are all looked at.
+                progress => KeyspaceSurvey.TakeAsync(client, keyspace, only, only is null ? sample : 0, progress, cancellationToken),
+                cancellationToken
+            )
+            .ConfigureAwait(false);
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteNumber("allKeys", survey.AllKeys);
+                FamilyTable.WriteJson(json, survey);
+                json.WriteEndObject();
+            });
+            return survey.HasMarks ? OnggiTool.Wrong : OnggiTool.Ok;
+        }
+
+        if (survey.Looked > 0)
+            output.Console.Write(FamilyTable.Of(survey, keyspace is not null));
+        output.Text.WriteLine(
+            (
+                survey.IsExact
+                    ? $"{Words.Count(survey.Looked, "key", "keys")}, {Words.Size(survey.Groups.Sum(group => group.Bytes))}"
+                    : $"About {survey.AllKeys} keys, told from {survey.Looked} of them; --sample 0 looks at each"
+            )
+                + (
+                    keyspace is null ? "; no catalog, so nobody's keys cannot be told."
+                    : survey.HasMarks ? "; some are marked: --list shows which."
+                    : "."
+                )
+        );
+        return survey.HasMarks ? OnggiTool.Wrong : OnggiTool.Ok;
     }
 
     private static async Task<List<FoundKey>> FindAsync(

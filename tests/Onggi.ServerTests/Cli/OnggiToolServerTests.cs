@@ -36,7 +36,7 @@ public sealed class OnggiToolServerTests : IAsyncLifetime
         await _redis.CommandAsync("SET", "customer:010", "{}", "EX", "100");
         await _redis.CommandAsync("SET", "dev:onggi:epoch", "1");
 
-        var (code, output, _) = await RunAsync("keys", "--catalog", _catalog, "--json");
+        var (code, output, _) = await RunAsync("keys", "--list", "--catalog", _catalog, "--json");
 
         var keys = JsonElement.Parse(output).EnumerateArray().ToDictionary(key => key.GetProperty("key").GetString()!);
         Assert.Equal(1, code);
@@ -57,7 +57,7 @@ public sealed class OnggiToolServerTests : IAsyncLifetime
         await _redis.CommandAsync("SET", "{dev:customer:010}:l", "x", "PX", "200000");
         await _redis.CommandAsync("SET", "dev:customer:010:notes", "{}");
 
-        var (code, output, _) = await RunAsync("keys", "-c", _catalog, "-f", "customer");
+        var (code, output, _) = await RunAsync("keys", "--list", "-c", _catalog, "-f", "customer");
 
         Assert.Equal(0, code);
         Assert.Contains("dev:customer:010 ", output, StringComparison.Ordinal);
@@ -70,8 +70,8 @@ public sealed class OnggiToolServerTests : IAsyncLifetime
     {
         await _redis.CommandAsync("EVAL", "for i = 1, 2500 do redis.call('SET', 'dev:customer:' .. i, 'x', 'EX', 100) end", "0");
 
-        var (code, output, _) = await RunAsync("keys", "-c", _catalog, "-n", "1234");
-        var (_, all, _) = await RunAsync("keys", "-c", _catalog, "-n", "0");
+        var (code, output, _) = await RunAsync("keys", "--list", "-c", _catalog, "-n", "1234");
+        var (_, all, _) = await RunAsync("keys", "--list", "-c", _catalog, "-n", "0");
 
         Assert.Equal(0, code);
         Assert.Contains("1234 keys, ", output, StringComparison.Ordinal);

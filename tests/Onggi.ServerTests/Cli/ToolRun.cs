@@ -5,6 +5,9 @@ namespace Onggi.ServerTests.Cli;
 /// <summary>The tool, run in this process.</summary>
 internal static class ToolRun
 {
+    /// <summary>Where no Redis is; nobody waits long for it.</summary>
+    public const string Nobody = "127.0.0.1:1,connectTimeout=300";
+
     /// <summary>One command line, with nobody at a terminal.</summary>
     public static Task<(int Code, string Output, string Error)> OfAsync(params string[] args) =>
         OfAsync(answers: null, CancellationToken.None, args);

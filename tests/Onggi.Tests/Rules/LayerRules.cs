@@ -17,7 +17,7 @@ public class LayerRules
         ["Commands"],
     ];
 
-    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Memory"];
+    private static readonly string[] Features = ["Caching", "Sessions", "Tokens", "Events", "Locks", "Limits", "Migration", "Memory"];
 
     // Stands on a feature: entries of a batch are the cache's.
     private const string Batches = nameof(Batches);

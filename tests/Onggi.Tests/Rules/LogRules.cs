@@ -21,6 +21,7 @@ public class LogRules
         ("Onggi.Sessions", 6_000, 6_999),
         ("Onggi.Events", 7_000, 7_099),
         ("Onggi.AspNetCore", 8_000, 8_999),
+        ("Onggi.Migration", 9_000, 9_099),
         ("Onggi", 7_100, 7_199),
     ];
 

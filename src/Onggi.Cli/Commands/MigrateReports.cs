@@ -1,0 +1,186 @@
+using System.Globalization;
+using System.Text.Json;
+using Onggi.Cli.Migration;
+using Onggi.Cli.Output;
+using Onggi.Migration;
+using Spectre.Console;
+
+namespace Onggi.Cli.Commands;
+
+/// <summary>What <c>onggi migrate</c> writes.</summary>
+internal static class MigrateReports
+{
+    public static void WriteTables(Preflight preflight, IReadOnlyList<Finding> findings, ToolOutput output)
+    {
+        var counts = ToolOutput.Table("rule", "keys", "memory", "moves");
+        foreach (var count in preflight.Counts)
+            counts.AddRow(
+                Markup.Escape(count.Rule.ToString()),
+                count.Keys.ToString("N0", CultureInfo.InvariantCulture),
+                Words.Size(count.Bytes),
+                count.Rule.Moves ? "yes"
+                    : count.Rule.Class == MigrationClass.Lock ? "no: waits until none is held"
+                    : "no: is loaded again"
+            );
+        output.Console.Write(counts);
+        foreach (var finding in findings)
+        {
+            output.Text.WriteLine($"{Word(finding.Level), -7} {finding.Code} {finding.What}");
+            if (finding.Fix.Length > 0 && finding.Level != FindingLevel.Ok)
+                output.Text.WriteLine($"        {finding.Fix}");
+        }
+    }
+
+    private static string Word(FindingLevel level) =>
+        level switch
+        {
+            FindingLevel.Ok => "ok",
+            FindingLevel.Warning => "warning",
+            _ => "error",
+        };
+
+    public static void WriteJson(Utf8JsonWriter json, Preflight preflight, IReadOnlyList<Finding> findings)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("rules");
+        foreach (var count in preflight.Counts)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("db", count.Rule.Database);
+            json.WriteString("from", count.Rule.From);
+            json.WriteNumber("toDb", count.Rule.TargetDatabase);
+            json.WriteString("to", count.Rule.To);
+            json.WriteBoolean("moves", count.Rule.Moves);
+            json.WriteNumber("keys", count.Keys);
+            json.WriteNumber("bytes", count.Bytes);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteNumber("otherKeys", preflight.Others);
+        json.WriteStartArray("findings");
+        foreach (var finding in findings)
+        {
+            json.WriteStartObject();
+            json.WriteString("code", finding.Code);
+            json.WriteString("level", Word(finding.Level));
+            json.WriteString("what", finding.What);
+            if (finding.Fix.Length > 0)
+                json.WriteString("fix", finding.Fix);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    public static void WriteResult(MigrationResult result, MigrationSession session, bool asJson, ToolOutput output)
+    {
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("name", session.Rules.Name);
+                json.WriteString("epoch", session.Control.Epoch.ToString());
+                json.WriteBoolean("cutOver", result.Flipped);
+                json.WriteNumber("copied", result.Copied);
+                json.WriteNumber("copiedAgain", result.Again);
+                json.WriteNumber("compared", result.Compared);
+                json.WriteNumber("repaired", result.Repaired);
+                json.WriteNumber("copySeconds", Math.Round(result.CopyTime.TotalSeconds, 3));
+                json.WriteNumber("pauseMilliseconds", Math.Round(result.Pause.TotalMilliseconds, 1));
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        if (result.WasDone)
+            output.Text.WriteLine($"\"{session.Rules.Name}\" was new already (epoch {session.Control.Epoch}).");
+        else
+            output.Text.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{result.Copied:N0} keys copied in {result.CopyTime.TotalSeconds:0.00} s, {result.Again:N0} copied again after changes, {result.Compared:N0} compared, {result.Repaired:N0} repaired."
+                )
+            );
+        if (result is { Flipped: true, WasDone: false })
+            output.Text.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"\"{session.Rules.Name}\" is new (epoch {session.Control.Epoch}); writers waited {result.Pause.TotalMilliseconds:0} ms."
+                )
+            );
+        else if (!result.Flipped)
+            output.Text.WriteLine("Not cut over. The copies go stale from now on; the same command catches up.");
+    }
+
+    public static void WriteStatus(MigrationRules rules, Checkpoint state, MigrationEpoch epoch, bool asJson, ToolOutput output)
+    {
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("name", rules.Name);
+                json.WriteString("epochKey", rules.EpochKey);
+                json.WriteString("epoch", epoch.ToString());
+                json.WriteString("trueSide", epoch.Phase == MigrationPhase.New ? "new" : "old");
+                json.WriteString("step", state.Step.ToString());
+                json.WriteBoolean("back", state.Back);
+                json.WriteNumber("copied", state.Copied);
+                if (state.PauseMilliseconds is { } pause)
+                    json.WriteNumber("pauseMilliseconds", Math.Round(pause, 1));
+                json.WriteStartObject("rightsBeforeTheFence");
+                foreach (var (writer, patterns) in state.Fenced)
+                    json.WriteString(writer, patterns);
+                json.WriteEndObject();
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        output.Text.WriteLine(
+            $"{rules.Name}: the {(epoch.Phase == MigrationPhase.New ? "new" : "old")} side is the true one ({rules.EpochKey} = {epoch})."
+        );
+        output.Text.WriteLine(
+            $"Step: {state.Step}{(state.Back ? ", on the way back" : "")}. {state.Copied} keys copied by the first walk."
+        );
+        foreach (var (writer, patterns) in state.Fenced)
+            output.Text.WriteLine($"Before the fence {writer} had: {patterns}");
+    }
+
+    public static void WriteDifferences(long compared, List<KeyMismatch> found, bool asJson, ToolOutput output)
+    {
+        const int Shown = 20;
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteNumber("compared", compared);
+                json.WriteNumber("different", found.Count);
+                json.WriteNumber("maxEndDifferenceMilliseconds", found.Select(one => one.EndDifference).DefaultIfEmpty().Max());
+                json.WriteStartArray("keys");
+                foreach (var mismatch in found.Take(1000))
+                {
+                    json.WriteStartObject();
+                    json.WriteString("kind", mismatch.Kind.ToString().ToLowerInvariant());
+                    json.WriteString("source", mismatch.Move.Source.ToString());
+                    json.WriteString("target", mismatch.Move.Target.ToString());
+                    json.WriteEndObject();
+                }
+
+                json.WriteEndArray();
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        foreach (var mismatch in found.Take(Shown))
+            output.Text.WriteLine($"{mismatch.Kind.ToString().ToLowerInvariant(), -8} {mismatch.Move.Source} → {mismatch.Move.Target}");
+        if (found.Count > Shown)
+            output.Text.WriteLine($"… and {found.Count - Shown} more.");
+        output.Text.WriteLine($"{compared.ToString("N0", CultureInfo.InvariantCulture)} keys compared, {found.Count} differ.");
+    }
+}
