@@ -93,6 +93,8 @@ internal static class OnggiTool
             WarmCommand.Create(output),
             DeleteCommand.Create(output),
             UndeleteCommand.Create(output),
+            BackupCommands.Create(output),
+            RestoreCommand.Create(output),
         };
 
     private static string NameOf(Command command)
@@ -104,4 +106,4 @@ internal static class OnggiTool
 
 /// <summary>What was asked for cannot be done; the message says why and what to do.</summary>
 /// <param name="message">All of that.</param>
-internal sealed class ToolException(string message) : Exception(message);
+internal class ToolException(string message) : Exception(message);

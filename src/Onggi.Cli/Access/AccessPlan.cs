@@ -15,6 +15,7 @@ internal static class AccessPlan
     public const string Probe = "probe";
     public const string Exporter = "exporter";
     public const string Operator = "operator";
+    public const string Backup = "backup";
     public const string Replica = "replica";
     public const string Sentinel = "sentinel";
 
@@ -110,6 +111,7 @@ internal static class AccessPlan
         );
         users.Add(ForExporter());
         users.Add(new AccessUser(Operator, "The onggi tool, and the people who look after Redis.", ["~*", "&*", .. OperatorCommands]));
+        users.Add(ForBackup());
         if (replicated)
             users.AddRange(ForReplication());
         return users;
@@ -254,6 +256,30 @@ internal static class AccessPlan
                 "+client|setname",
                 "+cluster|info",
                 "+select",
+            ]
+        );
+
+    // Reads keys one by one for an archive, or all of them by the replication stream for an RDB. It writes nothing: a restore is the operator's.
+    private static AccessUser ForBackup() =>
+        new(
+            Backup,
+            "onggi backup create: reads all keys, writes none. Whoever has its password can read everything.",
+            [
+                "resetkeys",
+                "%R~*",
+                "resetchannels",
+                "-@all",
+                "+@read",
+                "+@connection",
+                "-@dangerous",
+                "+@transaction",
+                "+info",
+                "+time",
+                "+scan",
+                "+memory|usage",
+                "+sync",
+                "+psync",
+                "+replconf",
             ]
         );
 

@@ -12,14 +12,22 @@ internal static class FamilyTable
     private const string NobodysKind = "nobody's";
     private const string UnknownKind = "names";
 
+    private const int FullWidth = 110;
+
     // From nothing to all.
     private const string Bars = " ▁▂▃▄▅▆▇█";
 
-    public static Table Of(KeyspaceSurvey survey, bool hasCatalog)
+    /// <summary>The table.</summary>
+    /// <param name="survey">What was found.</param>
+    /// <param name="hasCatalog">Whether what is of no family is nobody's.</param>
+    /// <param name="width">How many characters there are in a line: in a short one the least needed columns are left out.</param>
+    public static Table Of(KeyspaceSurvey survey, bool hasCatalog, int width)
     {
         var table = ToolOutput.Table("family", "keys", "size", "share", "each", string.Join(' ', SurveyGroup.TimeNames), "types", "");
         foreach (var column in (int[])[1, 2, 3, 4])
             table.Columns[column].RightAligned();
+        foreach (var column in table.Columns)
+            column.NoWrap();
         var all = Math.Max(1, survey.Groups.Sum(group => group.Bytes));
         var kinds = survey
             .Groups.GroupBy(group => group.Family?.Kind ?? (hasCatalog ? NobodysKind : UnknownKind))
@@ -49,7 +57,18 @@ internal static class FamilyTable
                 );
         }
 
-        return table;
+        return width < FullWidth ? Without(table, 6, 4) : table;
+    }
+
+    private static Table Without(Table table, params int[] columns)
+    {
+        var rest = new Table().RoundedBorder();
+        var kept = Enumerable.Range(0, table.Columns.Count).Except(columns).ToList();
+        foreach (var column in kept)
+            rest.AddColumn(table.Columns[column]);
+        foreach (var row in table.Rows)
+            rest.AddRow(kept.Select(column => row[column]));
+        return rest;
     }
 
     public static void WriteJson(Utf8JsonWriter json, KeyspaceSurvey survey)

@@ -119,7 +119,7 @@ internal static class KeysCommand
         }
 
         if (survey.Looked > 0)
-            output.Console.Write(FamilyTable.Of(survey, keyspace is not null));
+            output.Console.Write(FamilyTable.Of(survey, keyspace is not null, output.Console.Profile.Width));
         output.Text.WriteLine(
             (
                 survey.IsExact

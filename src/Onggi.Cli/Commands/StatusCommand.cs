@@ -127,7 +127,7 @@ internal static class StatusCommand
                 grid.AddRow(new Text(word), new Text(text));
             List<IRenderable> parts = [grid];
             if (report.Keys is { Looked: > 0 } keys)
-                parts.Add(FamilyTable.Of(keys, keyspace is not null));
+                parts.Add(FamilyTable.Of(keys, keyspace is not null, output.Console.Profile.Width));
             return new Rows(parts);
         }
 

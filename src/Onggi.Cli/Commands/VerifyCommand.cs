@@ -117,6 +117,8 @@ internal static class VerifyCommand
             throw new ToolException("--offline looks at files only, --live at the server only: choose one, or neither for both.");
         if (offline && (parsed.GetValue(options.Drill) || parsed.GetValue(options.ProbeWrites)))
             throw new ToolException("--drill and --probe-writes need a server, and --offline asks none.");
+        if (parsed.GetValue(options.Restart) is not null && !parsed.GetValue(options.Drill))
+            throw new ToolException("--restart is a part of the drill: add --drill.");
         if (parsed.GetValue(options.Outside))
             return static check => check.Code == "ONG027";
         return check =>
@@ -144,6 +146,7 @@ internal static class VerifyCommand
             Secrets = parsed.GetValue(options.Secrets),
             ProbeWrites = parsed.GetValue(options.ProbeWrites),
             Drill = parsed.GetValue(options.Drill),
+            Restart = parsed.GetValue(options.Restart),
             Patience = Duration("--patience", parsed.GetRequiredValue(options.Patience)),
             Yes = parsed.GetValue(options.Yes),
             Outside = parsed.GetValue(options.Outside),
@@ -245,6 +248,13 @@ internal static class VerifyCommand
         public Option<bool> Drill { get; } =
             new("--drill") { Description = "The test of recovery: cuts all connections and sees who comes back. Asks first." };
 
+        public Option<string?> Restart { get; } =
+            new("--restart")
+            {
+                Description = "A command that restarts Redis, for the drill: 'kubectl rollout restart statefulset/redis'. Asks first.",
+                HelpName = "COMMAND",
+            };
+
         public Option<string> Patience { get; } =
             new("--patience")
             {
@@ -301,6 +311,7 @@ internal static class VerifyCommand
                 Json,
                 ProbeWrites,
                 Drill,
+                Restart,
                 Patience,
                 Yes,
                 Outside,

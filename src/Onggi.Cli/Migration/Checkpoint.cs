@@ -76,6 +76,9 @@ internal sealed class Checkpoint
 
     public long Copied { get; set; }
 
+    /// <summary>The number of the last epoch that was written down.</summary>
+    public long Epoch { get; set; }
+
     public double? PauseMilliseconds { get; set; }
 
     /// <summary>Reads it; a new one where there is none.</summary>

@@ -25,6 +25,9 @@ internal sealed class MigrationControl : IAsyncDisposable
     /// <summary>What the epoch was when it was last read or written.</summary>
     public MigrationEpoch Epoch { get; private set; }
 
+    /// <summary>No epoch is below: where the server has lost its keys, services still know the number they have seen, and heed no smaller one.</summary>
+    public long Floor { get; set; }
+
     /// <summary>Takes the right to run, and reads the epoch.</summary>
     /// <param name="rules">Which migration.</param>
     /// <param name="keeper">The server of the new side.</param>
@@ -78,7 +81,7 @@ internal sealed class MigrationControl : IAsyncDisposable
     {
         if (Epoch.Phase == phase && Epoch.Number > 0)
             return;
-        var next = new MigrationEpoch(Epoch.Number + 1, phase);
+        var next = new MigrationEpoch(Math.Max(Epoch.Number, Floor) + 1, phase);
         await _connection
             .SendAsync(["SET", _rules.EpochKey, next.ToString()], ReplyParsers.Ignore, cancellationToken)
             .ConfigureAwait(false);

@@ -49,6 +49,8 @@ internal sealed class KilledHere() : Exception("Killed here by a test.");
 /// <summary>One run's connections, state and right to run.</summary>
 internal sealed class MigrationSession : IAsyncDisposable
 {
+    private const int EpochsUnseen = 10;
+
     private readonly string _stateFile;
     private readonly FileStream _lock;
     private readonly PipelinePool _readers;
@@ -66,6 +68,9 @@ internal sealed class MigrationSession : IAsyncDisposable
     )
     {
         (Rules, _stateFile, _lock, State, Servers, Control, Options) = (rules, stateFile, held, state, servers, control, options);
+        // A change may not have been written down any more.
+        if (control.Epoch.Number < state.Epoch)
+            control.Floor = state.Epoch + EpochsUnseen;
         Map = new KeyMap(rules);
         Big = new BigKeys(rules);
         foreach (var entry in state.Big)
@@ -185,6 +190,7 @@ internal sealed class MigrationSession : IAsyncDisposable
     /// <summary>Writes the state down.</summary>
     public void Save()
     {
+        State.Epoch = Math.Max(State.Epoch, Control.Epoch.Number);
         State.Big = [.. Big.All.Select(big => $"{big.Database} {Convert.ToBase64String(big.Key.Bytes)}")];
         State.Save(_stateFile);
         _saved = Options.Time.GetTimestamp();

@@ -89,34 +89,47 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
 
     private async Task FindNewRightsAsync(CancellationToken cancellationToken)
     {
-        // On one server the fence itself gives the new names.
-        if (servers.IsOneServer)
-            return;
         foreach (var writer in rules.Writers)
         {
-            var rule = rules.Rules.FirstOrDefault(rule => rule.Moves) ?? rules.Rules[0];
-            string? answer;
-            try
-            {
-                answer = await servers
-                    .Target()
-                    .SendAsync(["ACL", "DRYRUN", writer, "SET", rule.To + "x", "x"], ReplyParsers.Text, cancellationToken)
-                    .ConfigureAwait(false);
-            }
-            catch (RedisServerException refused)
-            {
-                answer = refused.Message;
-            }
-
-            if (answer != "OK")
+            if (await DryRunAsync(writer, ["GET", rules.EpochKey], cancellationToken).ConfigureAwait(false) is { } blind)
                 findings.Add(
                     new Finding(
                         "MIG04",
                         FindingLevel.Warning,
-                        $"At the target \"{writer}\" may not write {rule.To}*: {answer}",
+                        $"At the target \"{writer}\" may not read {rules.EpochKey}: {blind}",
+                        $"A service that uses OnggiMigration needs it: ACL SETUSER {writer} %R~{rules.SystemPrefix}*."
+                    )
+                );
+
+            // On one server the fence itself gives the new names.
+            var rule = rules.Rules.FirstOrDefault(rule => rule.Moves) ?? rules.Rules[0];
+            if (
+                !servers.IsOneServer
+                && await DryRunAsync(writer, ["SET", rule.To + "x", "x"], cancellationToken).ConfigureAwait(false) is { } refused
+            )
+                findings.Add(
+                    new Finding(
+                        "MIG04",
+                        FindingLevel.Warning,
+                        $"At the target \"{writer}\" may not write {rule.To}*: {refused}",
                         $"Give it the right before the cut-over, if the service uses this name there: ACL SETUSER {writer} ~{rule.To}*."
                     )
                 );
+        }
+    }
+
+    // Null where it may.
+    private async Task<string?> DryRunAsync(string user, string[] command, CancellationToken cancellationToken)
+    {
+        try
+        {
+            RedisArg[] words = ["ACL", "DRYRUN", user, .. command.Select(word => (RedisArg)word)];
+            var answer = await servers.Target().SendAsync(words, ReplyParsers.Text, cancellationToken).ConfigureAwait(false);
+            return answer == "OK" ? null : answer;
+        }
+        catch (RedisServerException refused)
+        {
+            return refused.Message;
         }
     }
 

@@ -16,7 +16,7 @@ internal static class VerifyPlan
             .. KeyChecks.All(),
             .. TrafficChecks.All(),
             .. MetricsChecks.All(),
-            DrillChecks.Create(),
+            .. DrillChecks.All(),
             .. ReadinessChecks.All(),
         ];
 

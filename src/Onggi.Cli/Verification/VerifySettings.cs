@@ -36,6 +36,9 @@ internal sealed record VerifySettings
     /// <summary>Whether connections are cut, to see who comes back.</summary>
     public bool Drill { get; init; }
 
+    /// <summary>Restarts Redis, in a shell; <c>null</c> for not at all.</summary>
+    public string? Restart { get; init; }
+
     /// <summary>How long services may take to come back.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -154,7 +154,7 @@ public sealed class AclServerTests : IAsyncLifetime
         await _redis.RestartAsync();
 
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("6 passwords made", output, StringComparison.Ordinal);
+        Assert.Contains("7 passwords made", output, StringComparison.Ordinal);
         Assert.Equal(0, (await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile)).Code);
         var text = await File.ReadAllTextAsync(AclFile);
         foreach (var file in Directory.GetFiles(SecretsFolder))
@@ -226,7 +226,7 @@ public sealed class AclServerTests : IAsyncLifetime
             SecretsFolder
         );
         Assert.True(code == 0, error);
-        Assert.Contains("7 users are as the catalog says.", output, StringComparison.Ordinal);
+        Assert.Contains("8 users are as the catalog says.", output, StringComparison.Ordinal);
     }
 
     private static void AssertCell(List<JsonElement> cells, string user, string command, bool allowed)

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Caching.Distributed;
 using Onggi.ServerTests.AspNetCaches;
 using Onggi.ServerTests.Caching;
+using Onggi.ServerTests.Events.Streams;
 using Onggi.ServerTests.Limits;
 using Onggi.ServerTests.Locks;
 using Onggi.ServerTests.Sessions;
@@ -99,6 +100,21 @@ public sealed class AuditLibraryTests : IAsyncLifetime
         await node.Output.EvictByTagAsync("other", CancellationToken.None);
 
         await AssertSoundAsync(WebNode.CatalogJson, family: null);
+    }
+
+    [Fact]
+    public async Task Of_streams_whose_events_are_settled_tried_again_and_laid_aside()
+    {
+        await using var host = await Orders.StartAsync(_redis.ConnectionString, configure: options => options.MaxAttempts = 2);
+        await using var taken = await Taken.ByAsync(
+            host,
+            (one, _) => one.Data!.UserId == "bad" ? throw new InvalidOperationException("not this one") : ValueTask.CompletedTask
+        );
+        await host.PlaceAsync("good");
+        await host.PlaceAsync("bad");
+        await _redis.SettledAsync();
+
+        await AssertSoundAsync(Orders.CatalogJson, family: null);
     }
 
     private async Task AssertSoundAsync(string catalog, string? family)

@@ -110,6 +110,19 @@ public sealed class MigrationPreflightTests
     }
 
     [Fact]
+    public async Task Rights_that_the_services_will_need_are_named()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: false, keys: 10);
+        await scene.Target.CommandAsync("ACL", "SETUSER", "svc", "resetkeys", "~nothing:*");
+
+        var (code, output, _) = await scene.ToolAsync("plan", scene.RulesPath);
+
+        Assert.Equal(0, code);
+        Assert.Contains("ACL SETUSER svc %R~dev:onggi:*", output, StringComparison.Ordinal);
+        Assert.Contains("ACL SETUSER svc ~dev:cache:user:*", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_target_that_cannot_be_reached_is_said_so()
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: false, keys: 10);

@@ -1,6 +1,7 @@
 using Onggi.Cli;
 using Onggi.Cli.Migration;
 using Onggi.Client;
+using Onggi.Migration;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.Cli;
@@ -190,6 +191,8 @@ public sealed class MigrationTests
 
         Assert.Equal((true, 2000), (result.Flipped, result.Repaired));
         Assert.Empty(await scene.DifferencesOfOldKeysAsync());
+        // Services that saw the epochs of before heed the later ones.
+        Assert.True(MigrationEpoch.Parse(await scene.EpochAsync()).Number > 10);
     }
 
     [Fact]

@@ -223,6 +223,66 @@ public sealed class VerifyTests
             Assert.Contains("back: front after", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(true, "ok")]
+    [InlineData(false, "finding")]
+    public async Task The_drill_restarts_Redis_and_sees_what_comes_back(bool comesBack, string expected)
+    {
+        await using var server = await ToolServer.StartAsync();
+        await server.CommandAsync("SET", "dev:bill:1", "{}", "EX", "1000");
+        await using var front = await server.ConnectAsync("front");
+        var asked = server.PathOf("asked");
+        var drill = server.AnswerAsync(
+            "cut\nrestart\n",
+            "verify",
+            "--drill",
+            "--restart",
+            $"touch {asked}",
+            "--patience",
+            comesBack ? "60s" : "300ms",
+            "--category",
+            "recovery",
+            "--json"
+        );
+        await ToolServer.UntilAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
+        if (comesBack)
+            await server.Redis.RestartAsync();
+
+        var (code, output, error) = await drill;
+
+        Assert.True(output.Length > 0, error);
+        Assert.Equal(expected, Checks(output)["ONG066"]);
+        Assert.Equal(comesBack ? 0 : 1, code);
+        Assert.Equal(comesBack, output.Contains("with 0 of 1 keys; back: front", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task In_production_a_restart_must_not_lose_everything()
+    {
+        await using var server = await ToolServer.StartAsync();
+        await server.CommandAsync("SET", "dev:bill:1", "{}", "EX", "1000");
+        var asked = server.PathOf("asked");
+        var drill = server.RunAsync(
+            "verify",
+            "--production",
+            "--drill",
+            "--yes",
+            "--restart",
+            $"touch {asked}",
+            "--category",
+            "recovery",
+            "--json"
+        );
+        await ToolServer.UntilAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
+        await server.Redis.RestartAsync();
+
+        var (_, output, error) = await drill;
+
+        Assert.True(output.Length > 0, error);
+        Assert.Equal("finding", Checks(output)["ONG066"]);
+        Assert.Contains("of 1 keys none was there afterwards", output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Metrics_that_say_the_exporter_is_refused_are_found_and_good_ones_are_well()
     {

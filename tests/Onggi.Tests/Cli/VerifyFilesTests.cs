@@ -93,6 +93,7 @@ public sealed partial class VerifyFilesTests : IDisposable
     [InlineData("there is no category \"acces\". Did you mean \"access\"?", "--category", "acces")]
     [InlineData("choose one", "--offline", "--live")]
     [InlineData("--drill and --probe-writes need a server", "--offline", "--drill")]
+    [InlineData("add --drill", "--restart", "true")]
     [InlineData("--wait \"soon\" is no duration", "--wait", "soon")]
     [InlineData("--container \"big\" is no size", "--container", "big")]
     [InlineData("--metrics \"exporter\" is no address", "--metrics", "exporter")]

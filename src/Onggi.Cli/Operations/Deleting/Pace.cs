@@ -9,7 +9,7 @@ namespace Onggi.Cli.Operations.Deleting;
 internal sealed class Pace(TimeSpan budget)
 {
     public const int Least = 64;
-    public const int Most = 2048;
+    public const int Most = 1024;
 
     private const int AtFirst = 256;
     private const int Step = 32;

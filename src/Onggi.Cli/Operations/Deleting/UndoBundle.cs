@@ -99,7 +99,7 @@ internal static class UndoBundle
         var length = BinaryPrimitives.ReadInt32LittleEndian(number);
         if (length == FinishedMark)
         {
-            isFinished = true;
+            isFinished = Fill(stream, number[..8]);
             return null;
         }
 
