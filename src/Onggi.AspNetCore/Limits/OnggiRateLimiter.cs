@@ -21,6 +21,7 @@ public sealed class OnggiRateLimiter : RateLimiter
     private long _acquired;
     private long _denied;
     private long _remaining;
+    private long _emptyUntil;
 
     /// <summary>Makes the limiter of one subject; it asks nobody.</summary>
     /// <param name="limits">The limits.</param>
@@ -61,8 +62,9 @@ public sealed class OnggiRateLimiter : RateLimiter
     {
         Check(permitCount);
         if (permitCount == 0)
-            return Lease(new Decision { Allowed = Interlocked.Read(ref _remaining) > 0 }, place: null);
-        return Lease(_terms.CountsPlaces ? default : _limits.Take(_key, permitCount), place: null);
+            return Lease(new Decision { Allowed = HasSome() }, place: null);
+        // Nobody is denied here: the caller asks again and waits, and that is what counts.
+        return _terms.CountsPlaces ? new DecidedLease(default, place: null) : Lease(_limits.Take(_key, permitCount), place: null);
     }
 
     /// <inheritdoc/>
@@ -89,20 +91,32 @@ public sealed class OnggiRateLimiter : RateLimiter
     private DecidedLease Lease(in Decision decision, LimitPlace? place)
     {
         Interlocked.Increment(ref decision.Allowed ? ref _acquired : ref _denied);
-        if (decision.Source != DecisionSource.FailMode)
+        // Only Redis knows what is left.
+        if (decision.Rule is not null)
+        {
             Interlocked.Exchange(ref _remaining, decision.Remaining);
+            var wait = decision.Allowed ? decision.ResetAfter : decision.RetryAfter;
+            var ticks = (long)(wait.TotalSeconds * _limits.Time.TimestampFrequency);
+            Interlocked.Exchange(ref _emptyUntil, _limits.Time.GetTimestamp() + ticks);
+        }
+
         return new DecidedLease(decision, place);
     }
+
+    // What was left when somebody asked last. Once there must be more again, somebody has to ask.
+    private bool HasSome() => Interlocked.Read(ref _remaining) > 0 || _limits.Time.GetTimestamp() >= Interlocked.Read(ref _emptyUntil);
 
     private sealed class DecidedLease(Decision decision, LimitPlace? place) : RateLimitLease
     {
         public override bool IsAcquired => decision.Allowed;
 
-        public override IEnumerable<string> MetadataNames => decision.Allowed ? [] : [MetadataName.RetryAfter.Name];
+        public override IEnumerable<string> MetadataNames => KnowsWhen ? [MetadataName.RetryAfter.Name] : [];
+
+        private bool KnowsWhen => !decision.Allowed && decision.RetryAfter > TimeSpan.Zero;
 
         public override bool TryGetMetadata(string metadataName, out object? metadata)
         {
-            var known = !decision.Allowed && metadataName == MetadataName.RetryAfter.Name;
+            var known = KnowsWhen && metadataName == MetadataName.RetryAfter.Name;
             metadata = known ? decision.RetryAfter : null;
             return known;
         }

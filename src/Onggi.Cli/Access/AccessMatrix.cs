@@ -108,6 +108,7 @@ internal static class AccessMatrix
             yield return (service, ["GET", $"{keyspace.Prefix}onggi:epoch"], true, "Onggi's own keys");
             yield return (service, ["SUBSCRIBE", $"{keyspace.Prefix}events:global:x"], true, "the team's events");
             yield return (service, ["SUBSCRIBE", "elsewhere"], false, "another's channel");
+            yield return (service, ["ROLE"], true, "the client looks for the primary among several servers");
             foreach (var command in Forbidden)
                 yield return (service, command, false, "reaches beyond its own keys");
         }

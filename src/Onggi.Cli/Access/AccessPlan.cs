@@ -42,6 +42,7 @@ internal static class AccessPlan
         "+script|load",
         "+script|exists",
         "+info",
+        "+role", // With several servers and no Sentinel the client asks each what it is.
         "+time",
         "+cluster|slots",
         "+cluster|shards",

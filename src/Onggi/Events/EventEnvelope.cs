@@ -12,12 +12,15 @@ namespace Onggi.Events;
 /// <summary>An event that arrived, its payload still JSON.</summary>
 /// <remarks>
 /// The raw form, one object:
-/// <code>{"epoch":"…","seq":7,"id":"…","type":"user.updated","source":"users","time":"2026-11-21T09:30:00Z","metadata":{"user_id":"42"},"data":{…}}</code>
+/// <code>{"epoch":"…","seq":7,"v":1,"id":"…","type":"user.updated","source":"users","time":"2026-11-21T09:30:00Z","traceparent":"00-…","metadata":{"user_id":"42"},"data":{…}}</code>
 /// <c>epoch</c> and <c>seq</c> are put in by the publish script, behind the first brace.
 /// Programs without Onggi may leave out any field and add others: what is missing has a default, what is unknown is passed over.
 /// </remarks>
 internal sealed class EventEnvelope
 {
+    /// <summary>The form of the JSON. Fields are added without another number; whoever reads passes over what it does not know.</summary>
+    private const int Version = 1;
+
     // Text in other scripts stays readable in redis-cli: the envelope is never put into HTML.
     private static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -36,12 +39,15 @@ internal sealed class EventEnvelope
 
     public long? Sequence { get; private set; }
 
+    /// <summary>The trace of the publisher, as W3C writes it; whatever a foreign publisher wrote. <c>null</c> for none.</summary>
+    public string? TraceParent { get; private set; }
+
     public IReadOnlyDictionary<string, string> Metadata { get; private set; } = NoMetadata;
 
     /// <summary>The payload's JSON; empty when the event has none.</summary>
     public ReadOnlyMemory<byte> Data { get; private set; }
 
-    /// <summary>Writes an event as it goes to the publish script, so without epoch and number.</summary>
+    /// <summary>Writes an event as it goes to the publish script, so without epoch and number; with the trace that the caller is in.</summary>
     /// <param name="id">Names the event.</param>
     /// <param name="type">The name in the catalog.</param>
     /// <param name="source">The publishing service.</param>
@@ -61,10 +67,13 @@ internal sealed class EventEnvelope
         using (var writer = new Utf8JsonWriter(buffer, WriterOptions))
         {
             writer.WriteStartObject();
+            writer.WriteNumber("v"u8, Version);
             writer.WriteString("id"u8, id);
             writer.WriteString("type"u8, type);
             writer.WriteString("source"u8, source);
             writer.WriteString("time"u8, time.UtcDateTime);
+            if (EventSpans.TraceParent is { } trace)
+                writer.WriteString("traceparent"u8, trace);
             writer.WriteStartObject("metadata"u8);
             foreach (var (name, value) in metadata ?? NoMetadata)
                 writer.WriteString(name, value);
@@ -166,6 +175,8 @@ internal sealed class EventEnvelope
             Time = ReadTime(ref reader);
         else if (reader.ValueTextEquals("seq"u8))
             Sequence = ReadNumber(ref reader);
+        else if (reader.ValueTextEquals("traceparent"u8))
+            TraceParent = ReadText(ref reader);
         else if (reader.ValueTextEquals("metadata"u8))
             Metadata = ReadMetadata(ref reader);
         else if (reader.ValueTextEquals("data"u8))

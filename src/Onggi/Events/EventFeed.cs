@@ -62,8 +62,8 @@ internal sealed class EventFeed : IAsyncDisposable
     /// <summary>A feature wants it too, so it stays when the last handler leaves.</summary>
     public bool Stands { get; set; }
 
-    /// <summary>Redis does not let us look at the count.</summary>
-    public bool IsUnwatched { get; set; }
+    /// <summary>When the count is looked at again after Redis did not let us. The watch's own.</summary>
+    public long LookAgainAt { get; set; } = long.MinValue;
 
     /// <summary>Redis has confirmed the subscription on the present connection.</summary>
     public bool IsOpen => _subscription?.WhenActiveAsync(CancellationToken.None).IsCompletedSuccessfully == true;

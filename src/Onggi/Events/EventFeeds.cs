@@ -38,7 +38,7 @@ internal sealed class EventFeeds : IAsyncDisposable
     {
         (_redis, _names, _own) = (redis, names, own);
         (_metrics, _logger, _time) = (tools.Metrics, tools.Logger, tools.Time);
-        _watch = new EventWatch(tools.Ring, tools.Options.CheckEvery, _time, Handled, MarkAll);
+        _watch = new EventWatch(tools.Ring, tools.Options.CheckEvery, _time, Handled, MarkAll, _logger);
     }
 
     /// <summary>Whether Redis has confirmed every subscription that is wanted.</summary>

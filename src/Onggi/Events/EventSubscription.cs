@@ -38,9 +38,10 @@ internal sealed class EventSubscription : IAsyncDisposable
     private readonly Dictionary<string, EventCursor> _cursors = new(StringComparer.Ordinal); // The loop's own.
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
+    private readonly Lock _gate = new(); // Guards the types that are owed.
     private long _arrivals;
+    private Dictionary<string, EventEnvelope?>? _owed;
     private long _overflows;
-    private bool _owesAsking;
     private bool _hasGivenUp;
     private int _disposed;
 
@@ -120,16 +121,44 @@ internal sealed class EventSubscription : IAsyncDisposable
         Running.Value = this;
         await foreach (var arrival in _queue.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(Rt.Capture))
         {
-            if (!_stop.IsCancellationRequested)
-                await TakeAsync(arrival, CursorOf(arrival.Type)).ConfigureAwait(Rt.Capture);
-            arrival.Asked?.TrySetResult();
+            try
+            {
+                await TakeAsync(arrival).ConfigureAwait(Rt.Capture);
+            }
+            catch (Exception mistake)
+            {
+                EventsLog.SubscriptionFailed(_tools.Logger, arrival.Type, mistake);
+            }
+            finally
+            {
+                arrival.Asked?.TrySetResult();
+            }
         }
     }
 
-    private async ValueTask TakeAsync(Arrival arrival, EventCursor cursor)
+    private async ValueTask TakeAsync(Arrival arrival)
+    {
+        var owed = TakeOwed();
+        if (owed?.GetValueOrDefault(arrival.Type) is { } own)
+            CursorOf(arrival.Type).BeginBefore(own);
+        if (!_stop.IsCancellationRequested)
+            await TakeAsync(arrival, CursorOf(arrival.Type), owed?.Remove(arrival.Type) == true).ConfigureAwait(Rt.Capture);
+        arrival.Asked?.TrySetResult();
+        // Of the other types nothing else may ever come: what was pushed out may have been their last.
+        if (owed is null)
+            return;
+        foreach (var (type, first) in owed)
+        {
+            if (_stop.IsCancellationRequested)
+                return;
+            CursorOf(type).BeginBefore(first ?? FirstOwed(type));
+            await CatchUpAsync(type, CursorOf(type)).ConfigureAwait(Rt.Capture);
+        }
+    }
+
+    private async ValueTask TakeAsync(Arrival arrival, EventCursor cursor, bool owes)
     {
         var (type, envelope) = (arrival.Type, arrival.Event);
-        var owes = Interlocked.Exchange(ref _owesAsking, false);
         if (envelope is null)
         {
             // mutant: InterruptionsIgnored
@@ -138,7 +167,7 @@ internal sealed class EventSubscription : IAsyncDisposable
             return;
         }
 
-        if (owes && envelope.Sequence is not null)
+        if (owes)
             await CatchUpAsync(type, cursor).ConfigureAwait(Rt.Capture);
         var verdict = cursor.Judge(envelope, arrival.Number);
         if (verdict == EventVerdict.Ask)
@@ -246,6 +275,7 @@ internal sealed class EventSubscription : IAsyncDisposable
     private async ValueTask HandleAsync(string type, EventEnvelope envelope)
     {
         var began = _tools.Time.GetTimestamp();
+        using var span = EventSpans.Begin(type, envelope);
         try
         {
             await _handler(envelope, type, _stop.Token).ConfigureAwait(Rt.Capture);
@@ -256,12 +286,14 @@ internal sealed class EventSubscription : IAsyncDisposable
         }
         catch (EventPayloadException unreadable)
         {
+            span.Failed(unreadable);
             _tools.Metrics.Dropped(type, EventsMetrics.Reasons.Payload);
             EventsLog.PayloadUnreadable(_tools.Logger, type, envelope.Id, envelope.Source, unreadable.Payload, unreadable.InnerException!);
             return;
         }
         catch (Exception failure)
         {
+            span.Failed(failure);
             _tools.Metrics.HandlerFailed(type);
             EventsLog.HandlerFailed(_tools.Logger, type, envelope.Id, failure);
         }
@@ -292,9 +324,11 @@ internal sealed class EventSubscription : IAsyncDisposable
 
     private void OnOverflow(Arrival oldest)
     {
+        // mutant: OverflowForgotten
+        if (!EventMutants.OverflowForgotten && oldest.Event is null or { Sequence: not null })
+            Owe(oldest);
         if (oldest.Event is null)
         {
-            Volatile.Write(ref _owesAsking, true);
             oldest.Asked?.TrySetResult();
             return;
         }
@@ -306,6 +340,37 @@ internal sealed class EventSubscription : IAsyncDisposable
         var overflows = Interlocked.Increment(ref _overflows);
         if (long.IsPow2(overflows))
             EventsLog.HandlerTooSlow(_tools.Logger, Handles, _tools.Options.QueueLength, overflows);
+    }
+
+    private void Owe(Arrival oldest)
+    {
+        lock (_gate)
+        {
+            _owed ??= new Dictionary<string, EventEnvelope?>(StringComparer.Ordinal);
+            if (!_owed.TryGetValue(oldest.Type, out var first) || first is null)
+                _owed[oldest.Type] = oldest.Event;
+        }
+
+        // The loop looks when it takes something. If it has just taken the last, nothing else may come.
+        if (_queue.Reader.Count == 0)
+            _queue.Writer.TryWrite(new Arrival(oldest.Type, null, Interlocked.Increment(ref _arrivals), null));
+    }
+
+    private Dictionary<string, EventEnvelope?>? TakeOwed()
+    {
+        lock (_gate)
+        {
+            var owed = _owed;
+            _owed = null;
+            return owed;
+        }
+    }
+
+    // Pushed out while the handler was at work.
+    private EventEnvelope? FirstOwed(string type)
+    {
+        lock (_gate)
+            return _owed?.GetValueOrDefault(type);
     }
 
     private EventCursor CursorOf(string type)

@@ -99,4 +99,18 @@ internal static partial class EventsLog
         "Redis published an event of type {Type} but did not keep it for those who are cut off: it is full. {Count} events so far. Who misses one is told of a gap."
     )]
     public static partial void NotKept(ILogger logger, string type, long count);
+
+    [LoggerMessage(
+        7016,
+        LogLevel.Error,
+        "A mistake in Onggi: an event of type {Type} was not handed over, or what was missed of it was not looked for. The subscription goes on."
+    )]
+    public static partial void SubscriptionFailed(ILogger logger, string type, Exception exception);
+
+    [LoggerMessage(
+        7017,
+        LogLevel.Error,
+        "A mistake in Onggi: the count of events of type {Type} could not be looked at. It is tried again."
+    )]
+    public static partial void WatchFailed(ILogger logger, string type, Exception exception);
 }

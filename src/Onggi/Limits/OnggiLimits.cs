@@ -167,20 +167,20 @@ public sealed class OnggiLimits
         }
 
         _denied.Forget(place.Wire);
+        await GiveBackAsync(place.Terms, place.Wire, name).ConfigureAwait(Rt.Capture);
+    }
+
+    private async Task GiveBackAsync(LimitTerms terms, string wire, string name)
+    {
         try
         {
             await _redis
-                .SendAsync(
-                    ["ZREM", LimitTerms.PlacesOf(place.Wire), name],
-                    ReplyParsers.Int64,
-                    CommandOptions.Idempotent,
-                    CancellationToken.None
-                )
+                .SendAsync(["ZREM", LimitTerms.PlacesOf(wire), name], ReplyParsers.Int64, CommandOptions.Idempotent, CancellationToken.None)
                 .ConfigureAwait(Rt.Capture);
         }
         catch (Exception failure) when (failure is RedisException or ObjectDisposedException)
         {
-            LimitLog.PlaceNotGivenBack(Logger, place.Terms.Family, failure.Message);
+            LimitLog.PlaceNotGivenBack(Logger, terms.Family, failure.Message);
         }
     }
 
@@ -254,19 +254,32 @@ public sealed class OnggiLimits
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
+            TakeBack(terms, wire, place);
             var reason = $"it has not answered within {terms.Policy.Timeout}.";
             return Told(terms, Without(terms, wire, cost, place, spends, reason, asked));
         }
         catch (OperationCanceledException)
         {
+            TakeBack(terms, wire, place);
             // With the caller's own token, not the one that we made.
             cancellationToken.ThrowIfCancellationRequested();
             throw;
         }
         catch (RedisException failure)
         {
+            if (failure.Sent == Sent.Maybe)
+                TakeBack(terms, wire, place);
             return Told(terms, Without(terms, wire, cost, place, spends, failure.Message, HungSince(failure, asked)));
         }
+    }
+
+    // Redis may give us a place that nobody here hears of: nobody would give it back, and it would be taken for its whole life. Nobody waits for this.
+    private void TakeBack(LimitTerms terms, string wire, string? place)
+    {
+        if (place is null)
+            return;
+        using var flow = Rt.WithoutFlow();
+        _ = GiveBackAsync(terms, wire, place);
     }
 
     private Decision Answered(LimitTerms terms, string wire, in Decision decision, int cost, long asked)

@@ -96,7 +96,10 @@ end
 if allowed == 1 and ARGV[1] == 'take' then
   if #write > 0 then
     redis.call('HSET', KEYS[1], unpack(write))
-    redis.call('PEXPIRE', KEYS[1], math.ceil(full / 1000) + 1)
+    -- Only longer: a process that does not know all the rules yet must not end what the others count.
+    if redis.call('PTTL', KEYS[1]) < math.ceil(full / 1000) + 1 then
+      redis.call('PEXPIRE', KEYS[1], math.ceil(full / 1000) + 1)
+    end
   end
   if places then
     local ms = math.floor(now / 1000)

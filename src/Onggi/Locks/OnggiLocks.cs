@@ -307,6 +307,7 @@ public sealed class OnggiLocks : IAsyncDisposable
     private async ValueTask<LockLease?> InLineAsync(Turn turn, CancellationToken cancellationToken)
     {
         var line = turn.Line;
+        var owes = false;
         await line.EnterAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         try
         {
@@ -316,10 +317,13 @@ public sealed class OnggiLocks : IAsyncDisposable
                 line.AskAt = Now + Ticks(PauseFor(turn));
             while (true)
             {
-                if (line.TakeWake() || Now >= line.AskAt)
+                owes = line.TakeWake();
+                if (owes || Now >= line.AskAt)
                 {
                     var asked = Now;
-                    if (await AskInLineAsync(turn, cancellationToken).ConfigureAwait(Rt.Capture) is { } lease)
+                    var taken = await AskInLineAsync(turn, cancellationToken).ConfigureAwait(Rt.Capture);
+                    owes = false;
+                    if (taken is { } lease)
                     {
                         // Who is next need not ask how long we have it.
                         line.AskAt = asked + Ticks(turn.Claim.Terms.Lease);
@@ -334,6 +338,9 @@ public sealed class OnggiLocks : IAsyncDisposable
         }
         finally
         {
+            // We were woken and have not asked: who is next must, or it sleeps beside a lock that is free.
+            if (owes)
+                line.Wake();
             line.Leave();
         }
     }

@@ -64,6 +64,7 @@ public sealed class AclServerTests : IAsyncLifetime
         AssertCell(cells, "billing", "GET dev:auth:session:1", allowed: false);
         AssertCell(cells, "billing", "SET dev:codes:1 1", allowed: true);
         AssertCell(cells, "billing", "UNLINK dev:page:1 {dev:page:1}:l", allowed: false);
+        AssertCell(cells, "billing", "ROLE", allowed: true);
         AssertCell(cells, "billing", "FLUSHDB", allowed: false);
         AssertCell(cells, "default", "PING", allowed: false);
     }
@@ -116,6 +117,25 @@ public sealed class AclServerTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<RedisException>(async () =>
             await RedisClient.ConnectAsync($"127.0.0.1:{_redis.Port},user=front,password=wrong")
         );
+    }
+
+    [Fact]
+    public async Task A_service_finds_the_primary_among_several_servers()
+    {
+        await ApplyAsync();
+
+        // Nobody listens on the other: what counts is that this one is asked what it is.
+        await using var front = await RedisClient.ConnectAsync(
+            new RedisClientOptions
+            {
+                Servers = [new RedisAddress("127.0.0.1", 1), new RedisAddress("127.0.0.1", _redis.Port)],
+                User = "front",
+                Password = await File.ReadAllTextAsync(Path.Combine(SecretsFolder, "front")),
+                ConnectTimeout = TimeSpan.FromSeconds(15),
+            }
+        );
+
+        await front.SetAsync("dev:page:1", "x", TimeSpan.FromMinutes(1));
     }
 
     [Fact]

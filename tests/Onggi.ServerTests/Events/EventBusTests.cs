@@ -66,13 +66,13 @@ public sealed class EventBusTests : IAsyncLifetime
             Assert.Equal("message", await LineAsync(cli));
             Assert.Equal(Channel, await LineAsync(cli));
             Assert.Equal(
-                $$$"""{"epoch":"{{{first.Id}}}","seq":1,"id":"{{{first.Id}}}","type":"user.updated","source":"user-service","time":"T","metadata":{"user_id":"42","사유":"이름 변경"},"data":{"userId":"42","name":"Kim"}}""",
+                $$$"""{"epoch":"{{{first.Id}}}","seq":1,"v":1,"id":"{{{first.Id}}}","type":"user.updated","source":"user-service","time":"T","metadata":{"user_id":"42","사유":"이름 변경"},"data":{"userId":"42","name":"Kim"}}""",
                 WithoutTime(await LineAsync(cli))
             );
             Assert.Equal("message", await LineAsync(cli));
             Assert.Equal(Channel, await LineAsync(cli));
             Assert.Equal(
-                $$$"""{"epoch":"{{{first.Id}}}","seq":2,"id":"{{{second.Id}}}","type":"user.updated","source":"user-service","time":"T","metadata":{},"data":{"userId":"43","name":"Lee"}}""",
+                $$$"""{"epoch":"{{{first.Id}}}","seq":2,"v":1,"id":"{{{second.Id}}}","type":"user.updated","source":"user-service","time":"T","metadata":{},"data":{"userId":"43","name":"Lee"}}""",
                 WithoutTime(await LineAsync(cli))
             );
         }

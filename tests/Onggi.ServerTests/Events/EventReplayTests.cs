@@ -27,7 +27,7 @@ public sealed class EventReplayTests : IAsyncLifetime
 
     public async Task DisposeAsync()
     {
-        EventMutants.InterruptionsIgnored = false;
+        EventMutants.InterruptionsIgnored = EventMutants.OverflowForgotten = false;
         await _proxy.DisposeAsync();
         await _server.DisposeAsync();
     }
@@ -124,6 +124,45 @@ public sealed class EventReplayTests : IAsyncLifetime
         Assert.Equal(Enumerable.Range(1, 100).Select(static one => (long)one), heard);
         Assert.Empty(gaps);
         Assert.Equal(0, orders.Events.Statistics.Dropped);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_last_event_of_a_type_that_others_pushed_out_of_the_queue_comes_all_the_same(bool forgotten)
+    {
+        EventMutants.OverflowForgotten = forgotten;
+        await using var users = await StartAsync();
+        await using var orders = await StartAsync(
+            "orders",
+            // Nothing but the queue itself is to notice it.
+            static options =>
+                (options.Events.QueueLength, options.Events.CheckEvery) = (4, TimeSpan.FromHours(1))
+        );
+        var heard = new ConcurrentQueue<string>();
+        var release = new TaskCompletionSource();
+        await using var subscription = await orders.Events.SubscribeAllAsync(
+            async (one, stop) =>
+            {
+                heard.Enqueue($"{one.Type} {one.Sequence}");
+                await release.Task.WaitAsync(stop);
+            }
+        );
+        await users.Events.PublishAsync(ServiceHost.UserUpdated, new UserUpdated("0", "x"));
+        await UntilAsync(() => heard.Count == 1);
+        await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("0", "x"));
+        await UntilAsync(() => orders.Events.Statistics.Received == 2);
+        for (var number = 1; number <= 10; number++)
+            await users.Events.PublishAsync(ServiceHost.UserUpdated, new UserUpdated($"{number}", "x"));
+        await UntilAsync(() => orders.Events.Statistics.Received == 12);
+
+        release.SetResult();
+        await UntilAsync(() => heard.Contains("user.updated 11") && (forgotten || heard.Contains("user.deleted 1")));
+        await subscription.DisposeAsync();
+
+        Assert.Equal(!forgotten, heard.Contains("user.deleted 1"));
+        Assert.Equal(forgotten ? 11 : 12, heard.Distinct().Count());
+        Assert.Equal(heard.Distinct().Count(), heard.Count);
     }
 
     [Fact]
@@ -388,22 +427,33 @@ public sealed class EventReplayTests : IAsyncLifetime
         await PublishAsync(users, 1);
         await UntilAsync(() => heard.Count == 1);
 
-        // Numbered and kept, but published where nobody listens.
-        await users.Redis.EvalAsync(
-            EventPublisher.Script,
-            [Head, Ring],
-            [
-                "elsewhere",
-                "PUBLISH",
-                "new epoch",
-                "{\"id\":\"two\",\"data\":{\"userId\":\"1\",\"name\":\"x\"}}",
-                "two",
-                100,
-                100_000,
-                60_000,
-            ],
-            EventPublisher.Answer
+        await PublishElsewhereAsync(users);
+        await UntilAsync(() => heard.Count == 2);
+
+        Assert.Equal([1, 2], heard);
+    }
+
+    [Fact]
+    public async Task Who_was_not_allowed_to_look_at_the_count_looks_again_when_it_is()
+    {
+        await _server.CommandAsync("ACL", "SETUSER", "reader", "on", ">secret-enough", "+@all", "&*", "~test:cache:*", "~test:onggi:*");
+        await using var users = await StartAsync();
+        await using var orders = await ServiceHost.StartAsync(
+            $"{_proxy.ConnectionString},user=reader,password=secret-enough",
+            "orders",
+            static options => options.Events.CheckEvery = TimeSpan.FromMilliseconds(50)
         );
+        var heard = new ConcurrentQueue<long>();
+        await using var subscription = await SubscribeAsync(orders, heard, []);
+        await PublishAsync(users, 1);
+        await UntilAsync(() => heard.Count == 1);
+        var refused = await RefusalsAsync();
+        using var patience = new CancellationTokenSource(ServiceHost.Patience);
+        while (await RefusalsAsync() == refused)
+            await Task.Delay(10, patience.Token);
+
+        await _server.CommandAsync("ACL", "SETUSER", "reader", "%R~test:events:head:*", "%R~{test:events:head:*");
+        await PublishElsewhereAsync(users);
         await UntilAsync(() => heard.Count == 2);
 
         Assert.Equal([1, 2], heard);
@@ -440,6 +490,29 @@ public sealed class EventReplayTests : IAsyncLifetime
         );
         Assert.Empty(await users.Events.ReadRecentAsync(ServiceHost.UserUpdated).ToListAsync());
     }
+
+    // Numbered and kept, but published where nobody listens.
+    private static async Task PublishElsewhereAsync(ServiceHost service) =>
+        await service.Redis.EvalAsync(
+            EventPublisher.Script,
+            [Head, Ring],
+            [
+                "elsewhere",
+                "PUBLISH",
+                "new epoch",
+                "{\"id\":\"two\",\"data\":{\"userId\":\"1\",\"name\":\"x\"}}",
+                "two",
+                100,
+                100_000,
+                60_000,
+            ],
+            EventPublisher.Answer
+        );
+
+    private async Task<string> RefusalsAsync() =>
+        (await _server.CommandAsync("INFO", "errorstats"))!
+            .Split('\n')
+            .First(static line => line.Contains("NOPERM", StringComparison.Ordinal));
 
     private async Task<DateTimeOffset> TimeAsync()
     {

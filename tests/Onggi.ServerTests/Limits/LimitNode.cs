@@ -22,6 +22,7 @@ internal sealed class LimitNode : IAsyncDisposable
             "open": { "key": "rate_limit:open:{who}", "kind": "limit", "ttl": "1m" },
             "closed": { "key": "rate_limit:closed:{who}", "kind": "limit", "ttl": "1m" },
             "jobs": { "key": "rate_limit:jobs:{who}", "kind": "limit", "ttl": "3s" },
+            "rooms": { "key": "rate_limit:rooms:{who}", "kind": "limit", "ttl": "1h" },
             "lock": { "key": "locks:x:{who}", "kind": "lock", "ttl": "1s" }
           }
         }

@@ -77,6 +77,23 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
     }
 
     [Fact]
+    public async Task A_process_that_does_not_know_a_rule_yet_does_not_end_what_is_counted_for_it()
+    {
+        await using var node = await LimitNode.StartAsync(Server.ConnectionString);
+        await using var old = await LimitNode.StartAsync(
+            Server.ConnectionString,
+            options => options.Limits.ForFamily("both", policy => policy.Rules.RemoveAt(1))
+        );
+
+        Assert.True((await node.Limits.TakeAsync(LimitNode.Both("deployed"))).Allowed);
+        var before = await NumberAsync("PTTL", "test:rate_limit:both:deployed");
+        Assert.True((await old.Limits.TakeAsync(LimitNode.Both("deployed"))).Allowed);
+
+        // The old one counts by the second, and days are counted in the same key.
+        Assert.InRange(await NumberAsync("PTTL", "test:rate_limit:both:deployed"), Math.Max(1, before - 60_000), before);
+    }
+
+    [Fact]
     public async Task A_cost_that_is_never_allowed_is_a_mistake_and_not_a_denial()
     {
         await using var node = await LimitNode.StartAsync(Server.ConnectionString);
@@ -124,6 +141,54 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
         // A place of a process that is gone.
         await Server.CommandAsync("ZADD", "{test:rate_limit:jobs:f}:places", "1000", "dead");
         Assert.Equal(2, (await node.Limits.PeekAsync(LimitNode.Jobs("f"))).Remaining);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_place_whose_caller_no_longer_waits_is_free_again(bool cancelled)
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var node = await LimitNode.StartAsync(
+            server.ConnectionString,
+            options =>
+                options.Limits.ForFamily(
+                    "rooms",
+                    policy =>
+                    {
+                        (policy.FailMode, policy.Timeout) = (FailMode.Open, cancelled ? TimeSpan.FromSeconds(15) : LimitNode.Timeout);
+                        policy.With(LimitRule.Concurrent(2));
+                    }
+                )
+        );
+        var key = LimitNode.Key("rooms", "a");
+        await (await node.Limits.EnterAsync(key)).DisposeAsync();
+        var before = await server.ScriptsRunAsync();
+        server.Pause();
+
+        using var caller = new CancellationTokenSource();
+        var entering = node.Limits.EnterAsync(key, cancellationToken: caller.Token).AsTask();
+        if (cancelled)
+        {
+            await caller.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => entering.Within());
+        }
+        else
+        {
+            await using var place = await entering.Within();
+            Assert.Equal(DecisionSource.FailMode, place.Decision.Source);
+        }
+
+        server.Resume();
+        Decision peeked = default;
+        await Client.Sentinel.Until.TrueAsync(
+            async () => (peeked = await node.Limits.PeekAsync(key)).Source == DecisionSource.Redis,
+            "Redis decides again"
+        );
+        // It was asked for the place, and before we looked the place was given back.
+        Assert.True(await server.ScriptsRunAsync() >= before + 2);
+        Assert.Equal(2, peeked.Remaining);
+        Assert.Equal(0, await NumberOfAsync(server, "ZCARD", "{test:rate_limit:rooms:a}:places"));
     }
 
     [Fact]
@@ -271,6 +336,8 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
         return double.Parse(parts[0], CultureInfo.InvariantCulture) + (double.Parse(parts[1], CultureInfo.InvariantCulture) / 1e6);
     }
 
-    private async Task<long> NumberAsync(params string[] command) =>
-        long.Parse((await Server.CommandAsync(command))!, CultureInfo.InvariantCulture);
+    private Task<long> NumberAsync(params string[] command) => NumberOfAsync(Server, command);
+
+    private static async Task<long> NumberOfAsync(RedisServerProcess server, params string[] command) =>
+        long.Parse((await server.CommandAsync(command))!, CultureInfo.InvariantCulture);
 }

@@ -105,6 +105,42 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
     }
 
     [Fact]
+    public async Task Looking_at_the_limiter_of_NET_changes_nothing_of_what_it_knows()
+    {
+        await using var site = await Site.StartAsync(Server.ConnectionString);
+        await using var limiter = new OnggiRateLimiter(site.Limits, Site.Key("wide", "looked at"));
+        using (await limiter.AcquireAsync()) { }
+
+        using var one = limiter.AttemptAcquire(0);
+        using var two = limiter.AttemptAcquire(0);
+
+        Assert.Equal((true, true), (one.IsAcquired, two.IsAcquired));
+        Assert.Equal(9, limiter.GetStatistics()!.CurrentAvailablePermits);
+        using (await limiter.AcquireAsync(9)) { }
+        using var none = limiter.AttemptAcquire(0);
+        Assert.False(none.IsAcquired);
+        // Nobody has asked Redis when there will be more.
+        Assert.Empty(none.MetadataNames);
+        Assert.False(none.TryGetMetadata(MetadataName.RetryAfter, out _));
+    }
+
+    [Fact]
+    public async Task A_limiter_of_places_that_must_be_asked_asynchronously_has_denied_nobody()
+    {
+        await using var site = await Site.StartAsync(Server.ConnectionString);
+        await using var limiter = new OnggiRateLimiter(site.Limits, Site.Key("place", "asked first"));
+
+        // As ASP.NET's middleware does.
+        using var attempted = limiter.AttemptAcquire();
+        using var acquired = await limiter.AcquireAsync();
+
+        var statistics = limiter.GetStatistics()!;
+        Assert.Equal((false, true), (attempted.IsAcquired, acquired.IsAcquired));
+        Assert.Equal((1, 0), (statistics.TotalSuccessfulLeases, statistics.TotalFailedLeases));
+        Assert.Empty(attempted.MetadataNames);
+    }
+
+    [Fact]
     public async Task The_partitions_of_NET_are_the_subjects()
     {
         await using var site = await Site.StartAsync(Server.ConnectionString);

@@ -49,9 +49,15 @@ internal sealed class LockNode : IAsyncDisposable
 
     public static EntryKey State(string id) => new(new KeyFamily("state", "id"), id);
 
-    public static async Task<LockNode> StartAsync(string connectionString, Action<OnggiOptions>? configure = null)
+    public static async Task<LockNode> StartAsync(
+        string connectionString,
+        Action<OnggiOptions>? configure = null,
+        TimeProvider? time = null
+    )
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
+        if (time is not null)
+            builder.Services.AddSingleton(time);
         builder.Services.AddOnggi(options =>
         {
             options.ConnectionString = connectionString;
@@ -113,5 +119,17 @@ internal static class LockAsking
                 line.StartsWith("cmdstat_evalsha:", StringComparison.Ordinal) || line.StartsWith("cmdstat_eval:", StringComparison.Ordinal)
             )
             .Sum(line => long.Parse(line.Split("calls=")[1].Split(',')[0], CultureInfo.InvariantCulture));
+    }
+}
+
+/// <summary>The clock of the machine; the test hears of each look at it.</summary>
+internal sealed class WatchedTime : TimeProvider
+{
+    public Action? Asked { get; set; }
+
+    public override long GetTimestamp()
+    {
+        Asked?.Invoke();
+        return base.GetTimestamp();
     }
 }

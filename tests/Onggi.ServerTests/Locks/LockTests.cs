@@ -67,6 +67,40 @@ public sealed class LockTests(RedisServerFixture fixture) : IClassFixture<RedisS
     }
 
     [Fact]
+    public async Task Who_gives_up_when_it_is_woken_leaves_the_lock_to_the_next_of_its_process()
+    {
+        var time = new WatchedTime();
+        var key = LockNode.Long("woken");
+        await using var holder = await NodeAsync();
+        await using var node = await LockNode.StartAsync(Server.ConnectionString, time: time);
+        var held = await holder.Locks.AcquireAsync(key);
+        using var givesUp = new CancellationTokenSource();
+        var isFirst = new AsyncLocal<bool>();
+        async Task<LockLease?> FirstAsync()
+        {
+            isFirst.Value = true;
+            return await node.Locks.TryAcquireAsync(key, Timeout.InfiniteTimeSpan, givesUp.Token);
+        }
+
+        var first = FirstAsync();
+        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Locks.IsAsleep(key)), "the first sleeps");
+        var second = node.Locks.TryAcquireAsync(key, Timeout.InfiniteTimeSpan).AsTask();
+        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Locks.Waiting == 2), "the second waits");
+
+        // The first looks at the clock after it was woken and before its question is sent.
+        time.Asked = () =>
+        {
+            if (isFirst.Value)
+                givesUp.Cancel();
+        };
+        await held.ReleaseAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first.Within());
+        await using var next = await second.Within();
+        Assert.NotNull(next);
+    }
+
+    [Fact]
     public async Task A_lease_is_renewed_as_long_as_it_is_held()
     {
         await using var node = await NodeAsync();

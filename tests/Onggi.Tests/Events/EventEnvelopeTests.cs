@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Onggi.Events;
 
@@ -8,7 +9,7 @@ public sealed class EventEnvelopeTests
     private static readonly DateTimeOffset HalfPastNine = new(2026, 11, 21, 18, 30, 0, 250, TimeSpan.FromHours(9));
 
     private const string Golden =
-        """{"id":"019a","type":"user.updated","source":"users","time":"2026-11-21T09:30:00.25Z","metadata":{"user_id":"42","이름":"<홍길동>"},"data":{"userId":"42","name":"홍\"길동"}}""";
+        """{"v":1,"id":"019a","type":"user.updated","source":"users","time":"2026-11-21T09:30:00.25Z","metadata":{"user_id":"42","이름":"<홍길동>"},"data":{"userId":"42","name":"홍\"길동"}}""";
 
     [Fact]
     public void An_event_is_written_byte_for_byte_as_other_languages_expect_it()
@@ -33,9 +34,23 @@ public sealed class EventEnvelopeTests
         var written = EventEnvelope.Write("1", "a.b", "s", HalfPastNine, null, "null"u8);
 
         Assert.Equal(
-            """{"id":"1","type":"a.b","source":"s","time":"2026-11-21T09:30:00.25Z","metadata":{},"data":null}""",
+            """{"v":1,"id":"1","type":"a.b","source":"s","time":"2026-11-21T09:30:00.25Z","metadata":{},"data":null}""",
             Encoding.UTF8.GetString(written)
         );
+    }
+
+    [Fact]
+    public void The_trace_of_who_publishes_goes_with_the_event()
+    {
+        using var publishing = new Activity("publish").SetIdFormat(ActivityIdFormat.W3C).Start();
+
+        var written = EventEnvelope.Write("1", "a.b", "s", HalfPastNine, null, "null"u8);
+
+        Assert.Equal(
+            $$$"""{"v":1,"id":"1","type":"a.b","source":"s","time":"2026-11-21T09:30:00.25Z","traceparent":"{{{publishing.Id}}}","metadata":{},"data":null}""",
+            Encoding.UTF8.GetString(written)
+        );
+        Assert.Equal(publishing.Id, Read(Encoding.UTF8.GetString(written)).TraceParent);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using System.Threading.Channels;
 using Onggi.Events;
@@ -161,6 +162,42 @@ public sealed class EventHandlerTests
         Assert.DoesNotContain("secret", line.Text, StringComparison.Ordinal);
         Assert.Equal(1, bus.Events.Statistics.Dropped);
         Assert.Equal(0, bus.Events.Statistics.HandlerFailures);
+    }
+
+    [Theory]
+    [InlineData("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", true)]
+    [InlineData("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", false)]
+    public async Task A_handler_runs_under_the_trace_of_who_published_whether_anybody_listens_or_not(string parent, bool listens)
+    {
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => listens && source.Name == "Onggi.Events",
+            Sample = static (ref _) => ActivitySamplingResult.AllData,
+        };
+        ActivitySource.AddActivityListener(listener);
+        await using var bus = new TestBus();
+        var seen = Channel.CreateUnbounded<Activity?>();
+        await using var subscription = await bus.Events.SubscribeAsync(
+            TestBus.UserUpdated,
+            (_, stop) => seen.Writer.WriteAsync(Activity.Current, stop)
+        );
+
+        bus.Receive("user.updated", $$"""{"id":"one","traceparent":"{{parent}}"}""");
+        bus.Receive("user.updated", """{"traceparent":"no trace"}""");
+        bus.Receive("user.updated", """{"traceparent":{"a":1}}""");
+
+        var span = await seen.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+        Assert.Equal(parent, span!.ParentId);
+        Assert.NotEqual(parent, span.Id);
+        Assert.Equal("process user.updated", span.OperationName);
+        if (listens)
+        {
+            Assert.Equal(ActivityKind.Consumer, span.Kind);
+            Assert.Equal("one", span.GetTagItem("messaging.message.id"));
+        }
+
+        for (var odd = 0; odd < 2; odd++)
+            Assert.NotEqual(span.TraceId, (await seen.Reader.ReadAsync().AsTask().WaitAsync(Patience))?.TraceId);
     }
 
     [Fact]

@@ -80,6 +80,13 @@ internal sealed class EventCursor(string type, bool replays = false)
         return EventVerdict.HandOver;
     }
 
+    /// <summary>Begins before the first event that had arrived and was not kept here, if it is not known yet where it stands: else nobody would notice that it is missing.</summary>
+    public void BeginBefore(EventEnvelope? first)
+    {
+        if (!_isBegun && !replays && first is { Epoch: { } epoch, Sequence: { } number })
+            Set(epoch, number - 1, null);
+    }
+
     /// <summary>Everything that had arrived by then, and is counted, was in Redis's answer or is lost.</summary>
     public void Covers(long arrival) => _covered = arrival;
 

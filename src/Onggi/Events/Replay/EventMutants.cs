@@ -24,4 +24,7 @@ internal static class EventMutants
 
     /// <summary>After a lost link Redis is not asked.</summary>
     public static bool InterruptionsIgnored;
+
+    /// <summary>What was pushed out of a full queue is noticed only when the next event of its type comes.</summary>
+    public static bool OverflowForgotten;
 }

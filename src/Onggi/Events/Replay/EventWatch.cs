@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Onggi.Client;
 
 namespace Onggi.Events.Replay;
@@ -13,9 +14,13 @@ internal sealed class EventWatch(
     TimeSpan every,
     TimeProvider time,
     Func<IReadOnlyList<EventFeed>> feeds,
-    Action<string> missed
+    Action<string> missed,
+    ILogger logger
 ) : IAsyncDisposable
 {
+    /// <summary>How many looks are left out after Redis refused one: without the right there is little use in asking, and rights change.</summary>
+    internal const int LooksLeftOut = 12;
+
     private readonly CancellationTokenSource _stop = new();
     private Task? _loop;
 
@@ -49,7 +54,7 @@ internal sealed class EventWatch(
 
     private async Task LookAsync(EventFeed feed)
     {
-        if (feed.TakeIsBusy() || !feed.IsOpen || feed.IsUnwatched)
+        if (feed.TakeIsBusy() || !feed.IsOpen || time.GetTimestamp() < feed.LookAgainAt)
             return;
         try
         {
@@ -59,12 +64,16 @@ internal sealed class EventWatch(
         }
         catch (RedisException failure)
         {
-            // Without the right to look there is no use in asking again; else the next look will do.
-            feed.IsUnwatched = !failure.IsTransient;
+            if (!failure.IsTransient)
+                feed.LookAgainAt = time.GetTimestamp() + (long)(every.TotalSeconds * LooksLeftOut * time.TimestampFrequency);
         }
         catch (Exception end) when (end is OperationCanceledException or ObjectDisposedException)
         {
             // It is over.
+        }
+        catch (Exception mistake)
+        {
+            EventsLog.WatchFailed(logger, feed.Type, mistake);
         }
     }
 }

@@ -116,4 +116,7 @@ internal static partial class StreamLog
         "A mistake in Onggi: event {Id} of type {Type} was neither handled nor given back; another process takes it over."
     )]
     public static partial void WorkFailed(ILogger logger, string type, string id, Exception exception);
+
+    [LoggerMessage(7066, LogLevel.Error, "What a handler of {Type} has registered on its token has thrown, event {Id}.")]
+    public static partial void StopFailed(ILogger logger, string type, string id, Exception exception);
 }

@@ -123,9 +123,12 @@ internal sealed class StreamWork
         var options = _store.Options;
         var began = _tools.Time.GetTimestamp();
         var patience = new CancellationTokenSource(options.HandlerTimeout, _tools.Time);
-        var either = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token, patience.Token);
+        var either = new CancellationTokenSource();
+        var whenCancelled = _cancel.Token.UnsafeRegister(Stop, either);
+        var whenLate = patience.Token.UnsafeRegister(Stop, either);
         var delivery = new StreamDelivery(_store, _entry.Id, _entry.Attempt, MarkKey, markValue, Lose);
         Task? handling = null;
+        using var span = EventSpans.Begin(_store.Type, _envelope!, _store.Group);
         try
         {
             handling = _tools.Handler(_envelope!, delivery, either.Token).AsTask();
@@ -141,13 +144,15 @@ internal sealed class StreamWork
         {
             return await ReleaseAsync().ConfigureAwait(Rt.Capture);
         }
-        catch (OperationCanceledException) when (patience.IsCancellationRequested)
+        catch (OperationCanceledException late) when (patience.IsCancellationRequested)
         {
+            span.Failed(late);
             return await FailAsync(StreamMetrics.Reasons.Timeout, $"not done within {options.HandlerTimeout}", null)
                 .ConfigureAwait(Rt.Capture);
         }
-        catch (TimeoutException) when (handling is { IsCompleted: false })
+        catch (TimeoutException late) when (handling is { IsCompleted: false })
         {
+            span.Failed(late);
             StreamLog.HandlerLeftBehind(_tools.Logger, _store.Type, _tools.DrainTimeout);
             return await FailAsync(
                     StreamMetrics.Reasons.Timeout,
@@ -158,6 +163,7 @@ internal sealed class StreamWork
         }
         catch (EventPayloadException unreadable)
         {
+            span.Failed(unreadable);
             return await QuarantineAsync(
                     StreamMetrics.Reasons.Payload,
                     $"not what a handler reads ({unreadable.Payload})",
@@ -167,10 +173,12 @@ internal sealed class StreamWork
         }
         catch (EventRejectedException rejected)
         {
+            span.Failed(rejected);
             return await QuarantineAsync(StreamMetrics.Reasons.Rejected, rejected.Message, null).ConfigureAwait(Rt.Capture);
         }
         catch (Exception failure)
         {
+            span.Failed(failure);
             return await FailAsync(StreamMetrics.Reasons.Failed, $"{failure.GetType().Name}: {failure.Message}", failure)
                 .ConfigureAwait(Rt.Capture);
         }
@@ -180,9 +188,24 @@ internal sealed class StreamWork
             // The token of one that was left behind must stay usable.
             if (handling is null or { IsCompleted: true })
             {
+                await whenCancelled.DisposeAsync().ConfigureAwait(Rt.Capture);
+                await whenLate.DisposeAsync().ConfigureAwait(Rt.Capture);
                 either.Dispose();
                 patience.Dispose();
             }
+        }
+    }
+
+    // What a handler has registered on its token may throw: that must not end the renewals of the others, nor, on a timer, the process.
+    private void Stop(object? handler)
+    {
+        try
+        {
+            ((CancellationTokenSource)handler!).Cancel();
+        }
+        catch (AggregateException failure)
+        {
+            StreamLog.StopFailed(_tools.Logger, _store.Type, _entry.Id, failure);
         }
     }
 

@@ -134,6 +134,69 @@ public sealed class StreamFailureTests
     }
 
     [Fact]
+    public async Task A_handler_runs_under_the_trace_of_who_published()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var service = await Orders.StartAsync(server.ConnectionString);
+        var seen = new TaskCompletionSource<Activity?>();
+        await using var taken = await Taken.ByAsync(
+            service,
+            (_, _) =>
+            {
+                seen.TrySetResult(Activity.Current);
+                return ValueTask.CompletedTask;
+            }
+        );
+        string? parent;
+        using (var publishing = new Activity("publish").SetIdFormat(ActivityIdFormat.W3C).Start())
+        {
+            parent = publishing.Id;
+            await service.PlaceAsync("1");
+        }
+
+        var span = await seen.Task.WaitAsync(ServiceHost.Patience);
+        Assert.Equal(parent, span!.ParentId);
+        Assert.Equal("process order.placed", span.OperationName);
+    }
+
+    [Fact]
+    public async Task What_throws_when_a_handler_is_told_to_stop_keeps_nobody_else_from_being_told()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var service = await Orders.StartAsync(server.ConnectionString, configure: options => options.Concurrency = 2);
+        var second = new TaskCompletionSource();
+        await using var taken = await Taken.ByAsync(
+            service,
+            async (one, stop) =>
+            {
+                if (one.Delivery!.IsRedelivery)
+                    return;
+                await using var registration = stop.Register(() =>
+                {
+                    if (one.Data!.UserId == "1")
+                        throw new InvalidOperationException("Broken.");
+                    second.TrySetResult();
+                });
+                await Task.Delay(Timeout.InfiniteTimeSpan, stop);
+            }
+        );
+        await service.PlaceAsync("1");
+        await service.PlaceAsync("2");
+        var ids = new Dictionary<string, string>();
+        while (ids.Count < 2)
+        {
+            var one = await taken.NextAsync();
+            ids[one.Data!.UserId] = one.Delivery!.MessageId;
+        }
+
+        await server.CommandAsync("XCLAIM", Orders.Stream, "orders", "another", "0", ids["1"]);
+        await service.LoggedAsync(7066);
+        await server.CommandAsync("XCLAIM", Orders.Stream, "orders", "another", "0", ids["2"]);
+
+        await second.Task.WaitAsync(ServiceHost.Patience);
+    }
+
+    [Fact]
     public async Task A_refusal_is_thrown_to_who_subscribes()
     {
         await using var server = await RedisServerProcess.StartAsync();
