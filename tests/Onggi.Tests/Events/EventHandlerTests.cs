@@ -141,6 +141,32 @@ public sealed class EventHandlerTests
     }
 
     [Fact]
+    public async Task A_mistake_of_our_own_is_logged_and_does_not_end_the_subscription()
+    {
+        var time = new BrokenTime();
+        await using var bus = new TestBus(time: time);
+        var seen = Channel.CreateUnbounded<long?>();
+        await using var subscription = await bus.Events.SubscribeAsync(
+            TestBus.UserUpdated,
+            (user, stop) => seen.Writer.WriteAsync(user.Sequence, stop)
+        );
+        bus.Receive("user.updated", 1);
+        Assert.Equal(1, await seen.Reader.ReadAsync().AsTask().WaitAsync(Patience));
+
+        time.Break();
+        bus.Receive("user.updated", 2);
+        bus.Receive("user.updated", 3);
+
+        // The second is lost, unless the first was not quite over.
+        long? last;
+        do
+        {
+            last = await seen.Reader.ReadAsync().AsTask().WaitAsync(Patience);
+        } while (last != 3);
+        Assert.Contains(bus.Log.All, line => line.Id == 7016 && line.Text.Contains("user.updated", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_payload_of_another_shape_is_logged_and_the_next_event_is_handled()
     {
         await using var bus = new TestBus();
@@ -466,5 +492,16 @@ public sealed class EventHandlerTests
         }
 
         await ending;
+    }
+
+    /// <summary>The clock of the machine, which can fail once.</summary>
+    private sealed class BrokenTime : TimeProvider
+    {
+        private int _breaks;
+
+        public void Break() => Volatile.Write(ref _breaks, 1);
+
+        public override long GetTimestamp() =>
+            Interlocked.Exchange(ref _breaks, 0) == 0 ? base.GetTimestamp() : throw new InvalidOperationException("broken clock");
     }
 }

@@ -47,7 +47,7 @@ public sealed class StreamTests
         Assert.Equal("event", entry[1]);
         using var json = JsonDocument.Parse(entry[2]);
         Assert.Equal(
-            ["epoch", "seq", "id", "type", "source", "time", "metadata", "data"],
+            ["epoch", "seq", "v", "id", "type", "source", "time", "metadata", "data"],
             json.RootElement.EnumerateObject().Select(field => field.Name)
         );
     }
