@@ -176,6 +176,7 @@ public sealed class OnggiSessions : IAsyncDisposable
         Family.After(partition, reply.Entries, []);
         if (reply.Code != 1)
             return new SessionRotation { IsSuperseded = reply.Code == 2 };
+        Family.Replaced(partition, HandleOf(id));
         var handle = HandleOf(successor);
         Warn(handle, replicas);
         return new SessionRotation
@@ -279,6 +280,7 @@ public sealed class OnggiSessions : IAsyncDisposable
     {
         var (reply, replicas) = await revoking.ConfigureAwait(Rt.Capture);
         _metrics.Revoked(reply.Handles.Length);
+        _metrics.Expired(reply.Expired);
         Family.After(partition, reply.Entries, reply.Handles);
         if (reply.Handles.Length > 0)
             Warn(reply.Handles[0], replicas);

@@ -140,10 +140,10 @@ internal sealed class SessionOutbox : IAsyncDisposable
 
         // All are on their way before the first is waited for.
         var publishing = entries.ConvertAll(entry =>
-            (Entry: entry, Task: entry.Ended is null ? DeliverAsync(entry, stop).AsTask() : Task.CompletedTask)
+            (Entry: entry, Task: entry.Ended is null ? DeliverAsync(entry, stop) : Task.CompletedTask)
         );
         var published = new List<OutboxEntry>(entries.Count);
-        RedisException? failure = null;
+        Exception? failure = null;
         foreach (var (entry, task) in publishing)
         {
             try
@@ -151,19 +151,20 @@ internal sealed class SessionOutbox : IAsyncDisposable
                 await task.ConfigureAwait(Rt.Capture);
                 published.Add(entry);
             }
-            catch (RedisException refused)
+            catch (Exception refused) when (!stop.IsCancellationRequested)
             {
+                // Whatever it is, it is this one's: the others must not be told again for it.
                 failure = refused;
             }
         }
 
         if (failure is not null)
-            SessionLog.NotPublished(_logger, entries.Count - published.Count, failure.Message, null);
+            SessionLog.NotPublished(_logger, entries.Count - published.Count, failure.Message, failure is RedisException ? null : failure);
         if (published.Count > 0 && !IsDeadForTests)
             await _store.ConfirmAsync(published, stop).ConfigureAwait(Rt.Capture);
     }
 
-    private ValueTask DeliverAsync(OutboxEntry entry, CancellationToken stop)
+    private async Task DeliverAsync(OutboxEntry entry, CancellationToken stop)
     {
         var (kind, data, lateness) = Read(entry);
         if (entry.IsRepeat)
@@ -176,7 +177,7 @@ internal sealed class SessionOutbox : IAsyncDisposable
             "expired" => OnggiEventTypes.AuthSessionExpired,
             _ => OnggiEventTypes.AuthSessionRevoked,
         };
-        return _events.DeliverAsync(type, $"{data.Session}.{kind}", data, stop);
+        await _events.DeliverAsync(type, $"{data.Session}.{kind}", data, stop).ConfigureAwait(Rt.Capture);
     }
 
     // {"k":"expired","r":"expired","s":"…","u":"…","t":"1795337462123","c":"…","d":"…","p":"…","l":"120"}

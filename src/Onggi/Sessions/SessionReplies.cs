@@ -11,7 +11,7 @@ internal sealed record CreateReply(bool IsCreated, long Deadline, int Live, stri
 internal sealed record RotateReply(int Code, long Deadline, byte[][] Entries);
 
 /// <summary>What <c>sessionrevoke.lua</c> says.</summary>
-internal sealed record RevokeReply(string[] Handles, byte[][] Entries);
+internal sealed record RevokeReply(string[] Handles, byte[][] Entries, long Expired);
 
 /// <summary>What <c>sessionlook.lua</c> says.</summary>
 internal sealed record LookReply(string[] Due, byte[][] Entries, long LeftMs, long Sessions);
@@ -37,7 +37,7 @@ internal static class SessionReplies
     };
 
     public static readonly ReplyParser<RevokeReply> Revoked = static (ref reader) =>
-        new RevokeReply(NextTexts(ref reader), NextEntries(ref reader));
+        new RevokeReply(NextTexts(ref reader), NextEntries(ref reader), NextNumber(ref reader));
 
     public static readonly ReplyParser<SessionSave> Saved = static (ref reader) =>
     {

@@ -19,10 +19,9 @@ internal sealed class SessionRevocations : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Lock _gate = new(); // Guards the three below.
+    private readonly Lock _gate = new(); // Guards the queue.
     private readonly Queue<(long At, string Partition, string Handle)> _recent = new();
-    private Task _repeating = Task.CompletedTask;
-    private bool _again;
+    private readonly RepeatedWork _repeating;
 
     public SessionRevocations(RedisClient redis, SessionStore store, ILogger logger, TimeProvider time)
     {
@@ -30,6 +29,7 @@ internal sealed class SessionRevocations : IAsyncDisposable
         _store = store;
         _logger = logger;
         _time = time;
+        _repeating = new RepeatedWork(RepeatAsync);
         redis.ConnectionChanged += OnConnection;
     }
 
@@ -49,10 +49,7 @@ internal sealed class SessionRevocations : IAsyncDisposable
     {
         _redis.ConnectionChanged -= OnConnection;
         await _stop.CancelAsync().ConfigureAwait(Rt.Capture);
-        Task repeating;
-        lock (_gate)
-            repeating = _repeating;
-        await repeating.ConfigureAwait(Rt.Quietly);
+        await _repeating.EndAsync().ConfigureAwait(Rt.Quietly);
         _stop.Dispose();
     }
 
@@ -65,52 +62,39 @@ internal sealed class SessionRevocations : IAsyncDisposable
         {
             if (_recent.Count == 0 || _stop.IsCancellationRequested)
                 return;
-            _again = true;
-            if (!_repeating.IsCompleted)
-                return;
-            using var flow = Rt.WithoutFlow();
-            _repeating = RepeatAsync();
         }
+
+        _repeating.Ask();
     }
 
     private async Task RepeatAsync()
     {
-        // Whoever tells of the connection must not wait for what goes over it.
-        await Rt.YieldAsync().ConfigureAwait(Rt.Capture);
-        while (true)
+        if (_stop.IsCancellationRequested)
+            return;
+        List<(long At, string Partition, string Handle)> recent;
+        lock (_gate)
+            recent = [.. _recent];
+        try
         {
-            List<(long At, string Partition, string Handle)> recent;
-            lock (_gate)
-            {
-                if (!_again || _stop.IsCancellationRequested)
-                    return;
-                _again = false;
-                recent = [.. _recent];
-            }
+            var ended = 0;
+            foreach (var user in recent.GroupBy(static one => one.Partition, StringComparer.Ordinal))
+            foreach (var handles in user.Select(static one => one.Handle).Distinct(StringComparer.Ordinal).Chunk(HandlesAtATime))
+                ended += (await _store.RevokeAsync(user.Key, handles, "revoked_again", _stop.Token).ConfigureAwait(Rt.Capture))
+                    .Reply
+                    .Handles
+                    .Length;
+            if (ended > 0)
+                SessionLog.CameBack(_logger, ended);
+        }
+        catch (Exception failure) when (failure is RedisException or OperationCanceledException or ObjectDisposedException)
+        {
+            if (_stop.IsCancellationRequested)
+                return;
 
-            try
-            {
-                var ended = 0;
-                foreach (var user in recent.GroupBy(static one => one.Partition, StringComparer.Ordinal))
-                foreach (var handles in user.Select(static one => one.Handle).Distinct(StringComparer.Ordinal).Chunk(HandlesAtATime))
-                    ended += (await _store.RevokeAsync(user.Key, handles, "revoked_again", _stop.Token).ConfigureAwait(Rt.Capture))
-                        .Reply
-                        .Handles
-                        .Length;
-                if (ended > 0)
-                    SessionLog.CameBack(_logger, ended);
-            }
-            catch (Exception failure) when (failure is RedisException or OperationCanceledException or ObjectDisposedException)
-            {
-                if (_stop.IsCancellationRequested)
-                    return;
-
-                // A server that has just been promoted can be slow, or refuse, over a connection that stays.
-                SessionLog.NotRepeated(_logger, recent.Count, failure.Message);
-                lock (_gate)
-                    _again = true;
-                await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
-            }
+            // A server that has just been promoted can be slow, or refuse, over a connection that stays.
+            SessionLog.NotRepeated(_logger, recent.Count, failure.Message);
+            _repeating.Ask();
+            await Task.Delay(Pause, _time, _stop.Token).ConfigureAwait(Rt.Quietly);
         }
     }
 }

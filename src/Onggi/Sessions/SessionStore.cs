@@ -108,7 +108,7 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         {
             return redis.EvalAsync(
                 _scripts.Save,
-                [names.Session, names.Index],
+                [names.Session, names.Index, names.Meta],
                 [names.Handle, version, data, roles is null ? "" : RolesJson(roles)],
                 SessionReplies.Saved,
                 cancellationToken
@@ -203,14 +203,20 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
     }
 
     /// <summary>Looks at all shards. One round trip.</summary>
-    public async ValueTask<LookReply?[]> LookAsync(int most, CancellationToken cancellationToken)
+    /// <returns>Of each what it said, or why it could not be asked.</returns>
+    public async ValueTask<(LookReply? Reply, RedisException? Failure)[]> LookAsync(int most, CancellationToken cancellationToken)
     {
         var batch = redis.CreateBatch();
         foreach (var shard in keys.Shards)
             batch.Add(_scripts.Look, [shard.Due, shard.Out], [most, Math.Max(1, _republishMs)], SessionReplies.Looked);
         await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
         // A shard that cannot be asked (its server is away) must not hold up the others.
-        return [.. batch.Items.Select(item => item.Outcome == BatchOutcome.Answered ? ((BatchItem<LookReply>)item).Value : null)];
+        return
+        [
+            .. batch.Items.Select(item =>
+                item.Outcome == BatchOutcome.Answered ? (((BatchItem<LookReply>)item).Value, item.Error) : (default(LookReply), item.Error)
+            ),
+        ];
     }
 
     /// <summary>Ends what is due, each user's in a script of its own, all in one flush.</summary>

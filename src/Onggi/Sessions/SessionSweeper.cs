@@ -69,9 +69,9 @@ internal sealed class SessionSweeper : IAsyncDisposable
         var due = new List<string>();
         for (var i = 0; i < looks.Length; i++)
         {
-            if (looks[i] is not { } look)
+            if (looks[i].Reply is not { } look)
             {
-                Failing("a shard cannot be asked", null);
+                Failing($"a shard cannot be asked. {looks[i].Failure?.Message}", null);
                 continue;
             }
 
@@ -82,7 +82,7 @@ internal sealed class SessionSweeper : IAsyncDisposable
                 left = wait;
         }
 
-        if (looks.All(static look => look is not null))
+        if (looks.All(static look => look.Reply is not null))
         {
             _metrics.Live = sessions - due.Count;
             Recovered();

@@ -83,6 +83,9 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         Outbox.Remove(shard, ended);
     }
 
+    /// <summary>A session has another handle. The one before is over, and stays so after a failover that has lost the rotation; its key is left, for the overlap.</summary>
+    public void Replaced(string partition, string handle) => _revocations.Add(partition, [handle]);
+
     public async ValueTask DisposeAsync()
     {
         // The host's end and that of its services both say it.

@@ -10,11 +10,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
 
+-- Those that were replaced lately, by what, and until when that matters: "old new until " of each.
+local replaced = redis.call('HGET', KEYS[4], 'next') or ''
 local again = redis.call('ZSCORE', KEYS[3], ARGV[2])
 if again then return { 1, tonumber(again), {} } end
 local deadline = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if not deadline then
   local successor = redis.call('HGET', KEYS[1], 'next')
+  for old, new in string.gmatch(successor and replaced or '', '(%S+) (%S+) %d+ ') do
+    if old == ARGV[1] then successor = new end
+  end
   return { successor and redis.call('ZSCORE', KEYS[3], successor) and 2 or 0 }
 end
 local created, ends, idle, device = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '', '^(%d+),(%d+),(%d+),%d+,(.*)$')
@@ -35,6 +40,14 @@ else
   redis.call('HSET', KEYS[1], 'next', ARGV[2])
   redis.call('PEXPIRE', KEYS[1], text(math.min(tonumber(ARGV[4]), deadline - now)))
 end
+
+-- Whose overlap goes on now has the new id as successor; where this one gets no overlap, neither has what was before it: it could be what somebody planted.
+local keep = ARGV[4] ~= '0' and { ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. text(now + ARGV[4]) .. ' ' } or {}
+for old, new, till in string.gmatch(replaced, '(%S+) (%S+) (%d+) ') do
+  if new == ARGV[1] then new = ARGV[4] ~= '0' and ARGV[2] end
+  if new and tonumber(till) > now then keep[#keep + 1] = old .. ' ' .. new .. ' ' .. till .. ' ' end
+end
+if #keep > 0 then redis.call('HSET', KEYS[4], 'next', table.concat(keep)) else redis.call('HDEL', KEYS[4], 'next') end
 
 if ARGV[5] == '0' then return { 1, deadline, {} } end
 local entry = cjson.encode({

@@ -11,10 +11,19 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function text(number) return string.format('%.0f', number) end
 
+-- What replaced an id that still opens the session. The meta's field "next" says it of all that were replaced lately, also when their successors were.
+local function successor(handle)
+  local to = redis.call('HGET', KEYS[1], 'next')
+  for old, new in string.gmatch(to and redis.call('HGET', KEYS[3], 'next') or '', '(%S+) (%S+) %d+ ') do
+    if old == handle then return new end
+  end
+  return to
+end
+
 local handle = ARGV[1]
 local deadline = redis.call('ZSCORE', KEYS[2], handle)
 if not deadline then
-  handle = redis.call('HGET', KEYS[1], 'next')
+  handle = successor(handle)
   deadline = handle and redis.call('ZSCORE', KEYS[2], handle)
   if not deadline then
     if ARGV[4] == '1' then redis.call('UNLINK', KEYS[1]) end

@@ -49,7 +49,7 @@ public sealed class OnggiTokens : IAsyncDisposable
         _store = new TokenStore(redis);
         _clock = new ServerClock(time);
         _watch = new TokenWatch(redis, time, logger);
-        _recent = new RecentRevocations(redis, options.RememberedRevocations, _metrics, logger, time);
+        _recent = new RecentRevocations(redis, _clock, options.RememberedRevocations, _metrics, logger, time);
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
         _setup = new Lazy<TokenSetup>(() => new TokenSetup(options, keyspace, () => _keys), LazyThreadSafetyMode.PublicationOnly);

@@ -7,7 +7,7 @@ namespace Onggi.Tokens;
 /// <remarks>
 /// <para>Asserted again is everything when the link to Redis has changed, which every failover that we notice brings along, and by itself each revocation when it is 1, 2, 4, 8 … s old. What a failover loses is
 /// what was written shortly before it; so what is lost without our noticing is back after as long as it had been there.</para>
-/// <para>A revocation that failed is kept all the same: its caller was told, and it is tried again until it has succeeded or does not matter any more.</para>
+/// <para>A revocation that failed is kept all the same: its caller was told, and it is tried again until it has succeeded or does not matter any more. That is as long as a refresh family can live, which it was to end.</para>
 /// </remarks>
 internal sealed class RecentRevocations : IAsyncDisposable
 {
@@ -15,6 +15,7 @@ internal sealed class RecentRevocations : IAsyncDisposable
     private static readonly TimeSpan First = TimeSpan.FromSeconds(1);
 
     private readonly RedisClient _redis;
+    private readonly ServerClock _clock;
     private readonly int _capacity;
     private readonly TokensMetrics _metrics;
     private readonly ILogger _logger;
@@ -26,13 +27,14 @@ internal sealed class RecentRevocations : IAsyncDisposable
     private readonly Queue<RevocationNote> _notes = new();
     private CancellationTokenSource _wake = new();
     private Task? _loop;
+    private long _sleepsUntil;
     private bool _all;
     private bool _disposed;
     private bool _saidFull;
 
-    public RecentRevocations(RedisClient redis, int capacity, TokensMetrics metrics, ILogger logger, TimeProvider time)
+    public RecentRevocations(RedisClient redis, ServerClock clock, int capacity, TokensMetrics metrics, ILogger logger, TimeProvider time)
     {
-        (_redis, _capacity, _metrics, _logger, _time) = (redis, capacity, metrics, logger, time);
+        (_redis, _clock, _capacity, _metrics, _logger, _time) = (redis, clock, capacity, metrics, logger, time);
         _redis.ConnectionChanged += OnConnectionChanged;
     }
 
@@ -49,7 +51,7 @@ internal sealed class RecentRevocations : IAsyncDisposable
     /// <summary>Remembers one, before Redis is asked: whatever becomes of that call.</summary>
     public void Add(RevocationNote note)
     {
-        note.Since = _time.GetTimestamp();
+        note.Asked = note.Since = _time.GetTimestamp();
         note.Next = After(First);
         lock (_gate)
         {
@@ -69,8 +71,28 @@ internal sealed class RecentRevocations : IAsyncDisposable
                 using var flow = Rt.WithoutFlow();
                 _loop = RunAsync();
             }
-            else if (_notes.Count == 1)
+            else if (note.Next < _sleepsUntil)
+            {
+                // It waits for an older one, which can be due in minutes.
+                _sleepsUntil = note.Next;
                 Wake();
+            }
+        }
+    }
+
+    /// <summary>Redis has made it.</summary>
+    /// <param name="note">What was made.</param>
+    /// <param name="epoch">The epoch that it set; 0 for none.</param>
+    public void Made(RevocationNote note, long epoch)
+    {
+        lock (_gate)
+        {
+            note.Epoch = Math.Max(note.Epoch, epoch);
+            if (note.IsMade)
+                return;
+            note.IsMade = true;
+            // Access tokens can have been handed out until now, and what a failover loses is what was written shortly before it.
+            note.Since = _time.GetTimestamp();
         }
     }
 
@@ -157,7 +179,7 @@ internal sealed class RecentRevocations : IAsyncDisposable
             for (var left = _notes.Count; left > 0; left--)
             {
                 var note = _notes.Dequeue();
-                if (_time.GetElapsedTime(note.Since, now) >= note.KeptFor)
+                if (note.IsOver(_time.GetElapsedTime(note.Since, now)))
                     continue;
                 _notes.Enqueue(note);
                 if (all || note.Next <= now)
@@ -168,6 +190,8 @@ internal sealed class RecentRevocations : IAsyncDisposable
 
             if (TokenMutants.NoReassertion)
                 due.Clear();
+            // Who has something to do looks here again before it sleeps.
+            _sleepsUntil = due.Count == 0 ? next : long.MinValue;
             var pause =
                 next == long.MaxValue ? Timeout.InfiniteTimeSpan
                 : _time.GetElapsedTime(now, next) is var wait && wait < TimeSpan.FromMilliseconds(50) ? TimeSpan.FromMilliseconds(50)
@@ -179,23 +203,32 @@ internal sealed class RecentRevocations : IAsyncDisposable
     private async ValueTask AssertAsync(List<RevocationNote> due, bool all)
     {
         var done = 0;
+        await FindEpochsAsync(due).ConfigureAwait(Rt.Capture);
         for (var first = 0; first < due.Count; first += MostPerFlush)
         {
             var part = due.GetRange(first, Math.Min(MostPerFlush, due.Count - first));
             var batch = _redis.CreateBatch();
-            foreach (var note in part)
+            lock (_gate)
             {
-                var left = note.KeptFor - _time.GetElapsedTime(note.Since);
-                batch.Add(note.Script, note.Keys, note.Args((long)left.TotalMilliseconds), ReplyParsers.Ignore, CommandOptions.Idempotent);
+                foreach (var note in part)
+                {
+                    var args = note.ArgsAt(_time.GetElapsedTime(note.Since));
+                    batch.Add(note.Script, note.Keys, args, ReplyParsers.Ignore, CommandOptions.Idempotent);
+                }
             }
 
             await batch.SendAsync(cancellationToken: _stop.Token).ConfigureAwait(Rt.Capture);
             for (var i = 0; i < part.Count; i++)
             {
-                if (batch.Items[i].Outcome == BatchOutcome.Answered)
+                var isMade = batch.Items[i].Outcome == BatchOutcome.Answered;
+                if (isMade)
+                {
                     done++;
+                    Made(part[i], 0);
+                }
+
                 // As long again as it has been there; at once again where it failed.
-                Put([part[i]], batch.Items[i].Outcome == BatchOutcome.Answered ? _time.GetElapsedTime(part[i].Since) : First);
+                Put([part[i]], isMade ? _time.GetElapsedTime(part[i].Since) : First);
             }
 
             if (batch.Items.FirstOrDefault(item => item.Error is not null)?.Error is { } error)
@@ -205,6 +238,27 @@ internal sealed class RecentRevocations : IAsyncDisposable
         _metrics.Reasserted(done);
         if (all && done > 0)
             TokensLog.Reasserted(_logger, done);
+    }
+
+    // Before the answer to it is known, a sign-out ends what was issued before it was asked for. That is a time of the server's clock, and our own can be hours off.
+    private async ValueTask FindEpochsAsync(List<RevocationNote> due)
+    {
+        if (!due.Exists(static note => note is { HasEpoch: true, Epoch: 0 }))
+            return;
+        if (!_clock.IsKnown)
+            await _clock.AskAsync(_redis, _stop.Token).ConfigureAwait(Rt.Capture);
+        lock (_gate)
+        {
+            foreach (var note in due.Where(static note => note is { HasEpoch: true, Epoch: 0 }))
+                note.Epoch = _clock.IsKnown ? _clock.At(note.Asked) : 0;
+        }
+
+        // Without an epoch it would sign out who has signed in since.
+        var waiting = due.FindAll(static note => note is { HasEpoch: true, Epoch: 0 });
+        Put(waiting, First);
+        due.RemoveAll(waiting.Contains);
+        if (waiting.Count > 0)
+            TokensLog.ReassertionFailed(_logger, waiting.Count, "The server does not say its time.");
     }
 
     private void Put(List<RevocationNote> notes, TimeSpan pause)

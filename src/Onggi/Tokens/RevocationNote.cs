@@ -3,24 +3,46 @@ using Onggi.Client;
 namespace Onggi.Tokens;
 
 /// <summary>One revocation as a script call that can be made again and again: what it ends stays ended, and what began since is not touched.</summary>
-internal sealed class RevocationNote(RedisScript script, RedisArg[] keys, Func<RevocationNote, long, RedisArg[]> args, TimeSpan keptFor)
+/// <param name="script">The script that makes it.</param>
+/// <param name="keys">Its keys.</param>
+/// <param name="args">Its arguments, of what is left of the time that it is to be kept.</param>
+/// <param name="keptFor">For how long it matters when it has been made: afterwards no token that it ended would be taken anyway.</param>
+/// <param name="triedFor">For how long it is tried while it has not been made: a refresh family that was to end goes on until then, and hands out new tokens.</param>
+internal sealed class RevocationNote(
+    RedisScript script,
+    RedisArg[] keys,
+    Func<RevocationNote, long, RedisArg[]> args,
+    TimeSpan keptFor,
+    TimeSpan triedFor
+)
 {
     public RedisScript Script { get; } = script;
 
     public RedisArg[] Keys { get; } = keys;
 
-    /// <summary>For how long it matters: afterwards no token that it ended would be taken anyway.</summary>
     public TimeSpan KeptFor { get; } = keptFor;
 
-    /// <summary>Of a sign-out everywhere, the epoch that it set; until it is known, the time at which it was asked for.</summary>
+    /// <summary>Whether Redis has said that it is made.</summary>
+    public bool IsMade { get; set; }
+
+    /// <summary>A sign-out everywhere: it is made with an epoch.</summary>
+    public bool HasEpoch { get; init; }
+
+    /// <summary>Of a sign-out everywhere, the epoch that it set; until it is known, the server's time at which it was asked for; 0 while that is not known either.</summary>
     public long Epoch { get; set; }
 
     /// <summary>When it was asked for; of the process's clock that only runs forwards.</summary>
+    public long Asked { get; set; }
+
+    /// <summary>When it was made; until then, when it was asked for.</summary>
     public long Since { get; set; }
 
     /// <summary>When it is asserted again.</summary>
     public long Next { get; set; }
 
-    /// <summary>The script's arguments, with what is left of its time.</summary>
-    public RedisArg[] Args(long leftMs) => args(this, Math.Max(1, leftMs));
+    /// <summary>Whether it matters no more at an age.</summary>
+    public bool IsOver(TimeSpan age) => age >= (IsMade ? KeptFor : triedFor);
+
+    /// <summary>The script's arguments at an age. What has not been made yet is kept as long as if it were asked for now.</summary>
+    public RedisArg[] ArgsAt(TimeSpan age) => args(this, Math.Max(1, (long)(IsMade ? KeptFor - age : KeptFor).TotalMilliseconds));
 }

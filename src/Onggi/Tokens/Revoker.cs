@@ -19,16 +19,19 @@ internal sealed class Revoker(
     private const string OneFamily = "family";
     private const string Everything = "user";
 
-    private static readonly ReplyParser<(int Ended, long Epoch)> Count = static (ref reader) => ((int)reader.ReadInt64(), 0);
+    /// <summary>What a script did; epoch and the server's time are 0 where it does not tell them.</summary>
+    private sealed record Made(int Ended, long Epoch, long Now);
 
-    private static readonly ReplyParser<(int Ended, long Epoch)> SignedOut = static (ref reader) =>
+    private static readonly ReplyParser<Made> Count = static (ref reader) => new Made((int)reader.ReadInt64(), 0, 0);
+
+    private static readonly ReplyParser<Made> SignedOut = static (ref reader) =>
     {
         reader.Read();
         var epoch = long.Parse(reader.ReadString()!, System.Globalization.CultureInfo.InvariantCulture);
         reader.Read();
         var ended = (int)reader.ReadInt64();
         reader.Read();
-        return (ended, epoch);
+        return new Made(ended, epoch, long.Parse(reader.ReadString()!, System.Globalization.CultureInfo.InvariantCulture));
     };
 
     public async ValueTask<Revocation> RevokeAsync(VerifiedToken token, RevocationOptions options, CancellationToken cancellationToken)
@@ -39,11 +42,13 @@ internal sealed class Revoker(
         var skew = TokenMutants.DeniedUntilExpiry ? TimeSpan.Zero : TokenOptionsValidator.MaxSkew;
         var until = token.ExpiresAt + skew;
         var left = until - DateTimeOffset.FromUnixTimeMilliseconds(clock.NowMs);
+        var matters = left > TimeSpan.Zero ? left : TimeSpan.FromSeconds(1);
         var note = new RevocationNote(
             TokenStore.DenyScript,
             [setup().Names.Denied(token.DeniedId)],
             (_, _) => [reason, until.ToUnixTimeMilliseconds()],
-            left > TimeSpan.Zero ? left : TimeSpan.FromSeconds(1)
+            matters,
+            matters
         );
         var done = await RunAsync(note, Count, options, cancellationToken).ConfigureAwait(Rt.Capture);
         Tell(OneToken, new TokenRevoked(token.Subject, token.TokenId, token.FamilyId, token.SessionId, OneToken, reason));
@@ -77,10 +82,14 @@ internal sealed class Revoker(
             TokenStore.SignOutScript,
             [names.Families, names.Deadlines, names.Epoch],
             static (note, left) => [TokenMutants.SignOutAnew ? 0 : note.Epoch, left],
-            setup().Kept
-        );
-        // Asked for the first time it makes a new epoch; asserted again, before its answer is known, it ends what was issued before this call.
-        note.Epoch = clock.NowMs;
+            setup().Kept,
+            setup().Names.LongestFamily
+        )
+        {
+            HasEpoch = true,
+            // Asked for the first time it makes a new epoch; asserted again, before its answer is known, it ends what was issued before this call.
+            Epoch = clock.IsKnown ? clock.NowMs : 0,
+        };
         var done = await RunAsync(note, SignedOut, options, cancellationToken, [0, Ms(setup().Kept)]).ConfigureAwait(Rt.Capture);
         Tell(Everything, new TokenRevoked(subject, null, null, null, Everything, reason));
         return done;
@@ -89,7 +98,9 @@ internal sealed class Revoker(
     /// <summary>Redis has just revoked a family itself.</summary>
     public void Reused(RefreshToken token)
     {
-        recent.Add(FamilyNote(token.Subject, token.Family, "reuse"));
+        var note = FamilyNote(token.Subject, token.Family, "reuse");
+        recent.Add(note);
+        recent.Made(note, 0);
         Tell(OneFamily, new TokenRevoked(token.Subject, null, token.Family, token.SessionId, OneFamily, "reuse"));
     }
 
@@ -105,20 +116,22 @@ internal sealed class Revoker(
                 TokenMutants.FamilyNotDenied ? names.Sealed(family) : names.Denied(family),
             ],
             (_, left) => [family, reason, left],
-            setup().Kept
+            setup().Kept,
+            setup().Names.LongestFamily
         );
     }
 
     private async ValueTask<Revocation> RunAsync(
         RevocationNote note,
-        ReplyParser<(int Ended, long Epoch)> parser,
+        ReplyParser<Made> parser,
         RevocationOptions options,
         CancellationToken cancellationToken,
         RedisArg[]? args = null
     )
     {
         recent.Add(note);
-        args ??= note.Args(Ms(note.KeptFor));
+        args ??= note.ArgsAt(TimeSpan.Zero);
+        var asked = clock.Asking();
         var asking = options.Replicas > 0 ? WithReplicasAsync(note, args, parser, options, cancellationToken) : PlainAsync();
         var unlink = redis.CreateBatch();
         // A key each: they can be of several slots.
@@ -127,8 +140,9 @@ internal sealed class Revoker(
         var unlinking = unlink.Count > 0 ? unlink.SendAsync(cancellationToken: cancellationToken) : Task.CompletedTask;
         await Task.WhenAll(asking, unlinking).ConfigureAwait(Rt.Quietly);
         var (answer, replicas) = await asking.ConfigureAwait(Rt.Capture);
-        if (answer.Epoch > 0)
-            note.Epoch = answer.Epoch;
+        recent.Made(note, answer.Epoch);
+        if (answer.Now > 0)
+            clock.Learn(answer.Now, asked);
         await unlinking.ConfigureAwait(Rt.Capture);
         return new Revocation(
             answer.Ended,
@@ -137,7 +151,7 @@ internal sealed class Revoker(
             unlink.Items.FirstOrDefault(item => item.Error is not null)?.Error
         );
 
-        async Task<((int Ended, long Epoch) Answer, int Replicas)> PlainAsync() =>
+        async Task<(Made Answer, int Replicas)> PlainAsync() =>
             (
                 await redis
                     .Router.SendAsync(new Command(note.Script, note.Keys, args), parser, CommandOptions.Idempotent, cancellationToken)
@@ -147,10 +161,10 @@ internal sealed class Revoker(
     }
 
     // WAIT counts what its own connection wrote, so both go over one of our own; sent together, they are one round trip.
-    private async Task<((int Ended, long Epoch) Answer, int Replicas)> WithReplicasAsync(
+    private async Task<(Made Answer, int Replicas)> WithReplicasAsync(
         RevocationNote note,
         RedisArg[] args,
-        ReplyParser<(int Ended, long Epoch)> parser,
+        ReplyParser<Made> parser,
         RevocationOptions options,
         CancellationToken cancellationToken
     )

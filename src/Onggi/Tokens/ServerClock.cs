@@ -28,14 +28,19 @@ internal sealed class ServerClock(TimeProvider time)
     /// <summary>Whether the server should be asked along with what is asked anyway.</summary>
     public bool IsDue =>
         Volatile.Read(ref _reading) is not { } last
-        || time.GetElapsedTime(last.Asked) is var passed
-            && (passed > GoodFor || (time.GetUtcNow() - last.Local - passed).Duration() > Jump);
+        || time.GetElapsedTime(last.Asked) is var passed && (passed > GoodFor || HasJumped(last, passed));
 
     /// <summary>Milliseconds since 1970 by the server's clock; by ours while the server has never answered.</summary>
     public long NowMs =>
         TokenMutants.LocalClock || Volatile.Read(ref _reading) is not { } last
             ? time.GetUtcNow().ToUnixTimeMilliseconds()
             : last.ServerMs + (long)time.GetElapsedTime(last.Asked).TotalMilliseconds;
+
+    /// <summary>Whether the server has said its time, and nothing says that it cannot be counted on from there.</summary>
+    public bool IsKnown => Volatile.Read(ref _reading) is { } last && !HasJumped(last, time.GetElapsedTime(last.Asked));
+
+    /// <summary>The server's time at a moment of ours, also at one before it was ever asked; <see cref="NowMs"/>'s way where it never was.</summary>
+    public long At(long timestamp) => NowMs - (long)time.GetElapsedTime(timestamp).TotalMilliseconds;
 
     /// <summary>A moment to hand to <see cref="Learn"/> with the reply to a question that leaves now.</summary>
     public long Asking() => time.GetTimestamp();
@@ -47,6 +52,8 @@ internal sealed class ServerClock(TimeProvider time)
         var passed = time.GetElapsedTime(asked);
         Volatile.Write(ref _reading, new Reading(serverMs - (long)passed.TotalMilliseconds, asked, time.GetUtcNow() - passed));
     }
+
+    private bool HasJumped(Reading last, TimeSpan passed) => (time.GetUtcNow() - last.Local - passed).Duration() > Jump;
 
     /// <summary>Asks the server; it stays as it was when that fails.</summary>
     public async ValueTask AskAsync(RedisClient redis, CancellationToken cancellationToken)

@@ -24,9 +24,9 @@ local keep, deadline = tonumber(ARGV[6]), 0
 local last = tonumber(redis.call('HGET', KEYS[1], '#') or '0')
 redis.call('HSET', KEYS[1], '#', whole(math.max(last, stamp)))
 if ARGV[1] ~= '' then
-  -- Who signs in again and again does not fill the memory: the family that would end first makes room.
+  -- Who signs in again and again does not fill the memory: the family that would end first makes room. Asked again after a lost reply, this one has its place already.
   local over = redis.call('ZCARD', KEYS[2]) - tonumber(ARGV[8]) + 1
-  if over > 0 then
+  if over > 0 and not redis.call('ZSCORE', KEYS[2], ARGV[1]) then
     local popped = redis.call('ZPOPMIN', KEYS[2], over)
     for i = 1, #popped, 2 do redis.call('HDEL', KEYS[1], popped[i]) end
   end

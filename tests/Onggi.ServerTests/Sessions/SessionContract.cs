@@ -235,6 +235,52 @@ public abstract class SessionContract
     }
 
     [Fact]
+    public async Task An_id_that_was_replaced_twice_is_still_the_sessions_for_its_own_overlap()
+    {
+        await using var node = await SessionNode.QuietAsync(ConnectionString);
+        var user = NewUser();
+        var bystander = await node.Sessions.CreateAsync(user);
+        var first = await node.Sessions.CreateAsync(user, new SessionDetails { Data = "data"u8.ToArray() });
+        var second = await node.Sessions.RotateAsync(first.Id, TimeSpan.FromMinutes(1));
+        var third = await node.Sessions.RotateAsync(second.Id, TimeSpan.FromSeconds(2));
+
+        foreach (var old in (SessionId[])[first.Id, second.Id])
+        {
+            Assert.True((await node.Sessions.ValidateAsync(old))!.IsSuperseded);
+            Assert.Equal(SessionSaveOutcome.Superseded, (await node.Sessions.SaveAsync(old, 0, "late"u8.ToArray())).Outcome);
+            Assert.True((await node.Sessions.RotateAsync(old)) is { IsRotated: false, IsSuperseded: true });
+        }
+
+        // Each for its own overlap, whatever becomes of the other.
+        await SessionNode.UntilAsync(
+            async () => await node.Sessions.ValidateAsync(second.Id) is null,
+            "the second id opens nothing any more"
+        );
+        Assert.True((await node.Sessions.ValidateAsync(first.Id))!.IsSuperseded);
+        Assert.Equal([bystander.Handle], (await node.Sessions.RevokeOthersAsync(first.Id)).Handles);
+        Assert.Equal([third.Handle], (await node.Sessions.RevokeAsync(first.Id)).Handles);
+        foreach (var id in (SessionId[])[first.Id, second.Id, third.Id])
+            Assert.Null(await node.Sessions.ValidateAsync(id));
+    }
+
+    [Fact]
+    public async Task A_rotation_without_overlap_ends_the_overlaps_before_it()
+    {
+        await using var node = await SessionNode.QuietAsync(ConnectionString);
+        var first = await node.Sessions.CreateAsync(NewUser());
+        var second = await node.Sessions.RotateAsync(first.Id, TimeSpan.FromMinutes(1));
+        var third = await node.Sessions.RotateAsync(second.Id, TimeSpan.Zero);
+
+        foreach (var old in (SessionId[])[first.Id, second.Id])
+        {
+            Assert.Null(await node.Sessions.ValidateAsync(old));
+            Assert.Empty((await node.Sessions.RevokeAsync(old)).Handles);
+        }
+
+        Assert.NotNull(await node.Sessions.ValidateAsync(third.Id));
+    }
+
+    [Fact]
     public async Task Use_lengthens_the_life_once_in_a_while_and_never_beyond_the_whole()
     {
         await using var node = await SessionNode.QuietAsync(

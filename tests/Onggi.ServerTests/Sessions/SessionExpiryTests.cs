@@ -1,5 +1,10 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Onggi.Client;
+using Onggi.Client.Resp;
+using Onggi.Events;
 using Onggi.ServerTests.Caching;
 using Onggi.ServerTests.Client;
 using Onggi.Sessions;
@@ -165,6 +170,77 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         Assert.Equal("u1", later.HeardOf("expired").First().Data.User);
     }
 
+    [Fact]
+    public async Task What_had_ended_before_it_was_revoked_is_told_as_expired()
+    {
+        await using var node = await SessionNode.StartAsync(
+            Address,
+            options =>
+            {
+                Short(options);
+                options.Sweep = false;
+            }
+        );
+        await node.ListenAsync();
+        var first = await node.Sessions.CreateAsync("u1");
+        var second = await node.Sessions.CreateAsync("u1");
+        await SessionNode.UntilAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "they ended", Patience);
+        var last = await node.Sessions.CreateAsync("u1");
+
+        Assert.Empty((await node.Sessions.RevokeAsync(first.Id)).Handles);
+        Assert.Equal([last.Handle], (await node.Sessions.RevokeAllAsync("u1")).Handles);
+
+        await SessionNode.UntilAsync(() => node.HeardOf("expired").Count() == 2 && node.HeardOf("revoked").Any(), "all is told");
+        Assert.Equal(
+            new[] { (first.Handle, "expired"), (second.Handle, "expired") }.Order(),
+            node.HeardOf("expired").Select(one => (one.Data.Session, one.Data.Reason)).Order()
+        );
+        Assert.Equal(last.Handle, Assert.Single(node.HeardOf("revoked")).Data.Session);
+    }
+
+    [Fact]
+    public async Task An_event_that_cannot_be_published_does_not_keep_others_in_the_outbox()
+    {
+        await using var node = await SessionNode.StartAsync(Address, options => options.Sweep = false);
+        var family = node.Sessions.Family;
+        family.Outbox.IsDeadForTests = true;
+        var bad = await node.Sessions.CreateAsync("u1");
+        await node.Sessions.CreateAsync("u1");
+        var shard = family.Keys.ShardOf(node.Keyspace.Keys.PseudonymOf("u1"));
+        var entries = await node.Redis.SendAsync(
+            ["ZRANGE", shard.Out, 0, -1],
+            static (ref reader) => ReplyParsers.ReadArray(ref reader, static (ref item) => item.ReadBytes()!)
+        );
+        using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var metrics = new SessionMetrics(services.GetRequiredService<IMeterFactory>());
+        var outbox = new SessionOutbox(family.Store, new ChoosySink(bad.Handle), metrics, node, TimeProvider.System);
+
+        // All in one go: what no process can read, what nobody takes, and one that is well.
+        outbox.Add(shard, ["x"u8.ToArray(), .. entries]);
+        await SessionNode.UntilAsync(
+            async () => await node.Redis.SendAsync(["ZCARD", shard.Out], ReplyParsers.Int64) == 1,
+            "the one that is well is published"
+        );
+
+        await outbox.DisposeAsync();
+        Assert.Contains(node.Log, line => line.Text.Contains(nameof(ChoosySink), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_shard_that_cannot_be_asked_is_logged_with_the_reason()
+    {
+        await using var node = await SessionNode.StartAsync(Address, options => options.Sweep = false);
+        await node.Redis.SetAsync(
+            Encoding.UTF8.GetString(node.Sessions.Family.Keys.Shards[7].Due),
+            "no sorted set",
+            TimeSpan.FromMinutes(1)
+        );
+
+        await node.Sessions.Family.Sweeper.SweepAsync(CancellationToken.None);
+
+        Assert.Contains(node.Log, line => line.Text.Contains("WRONGTYPE", StringComparison.Ordinal));
+    }
+
     /// <summary>A process that dies when it has the event in hand, and has published nothing.</summary>
     internal static async Task ToldAsync(string address, TimeSpan? bound = null)
     {
@@ -255,5 +331,17 @@ public sealed class SessionExpiryTests : IAsyncLifetime
                 batch.Add(["SET", $"other:{i}", "v", "EX", 86_400], ReplyParsers.Ignore);
             await batch.SendAsync();
         }
+    }
+
+    /// <summary>It takes all events but those of one session.</summary>
+    private sealed class ChoosySink(string refused) : IEventSink
+    {
+        public ValueTask DeliverAsync<TData>(EventType<TData> type, string id, TData data, CancellationToken cancellationToken = default) =>
+            id.StartsWith(refused, StringComparison.Ordinal)
+                ? throw new InvalidOperationException(nameof(ChoosySink))
+                : ValueTask.CompletedTask;
+
+        public ValueTask NotifyAsync<TData>(EventType<TData> type, TData data, CancellationToken cancellationToken = default) =>
+            ValueTask.CompletedTask;
     }
 }

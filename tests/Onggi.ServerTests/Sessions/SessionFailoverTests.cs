@@ -56,6 +56,8 @@ public sealed class SessionFailoverTests
         await using var node = await SessionNode.QuietAsync(server.ConnectionString);
         var session = await node.Sessions.CreateAsync("kim");
         await node.Sessions.RevokeAsync(session.Id!);
+        var old = await node.Sessions.CreateAsync("kim");
+        var rotated = await node.Sessions.RotateAsync(old.Id, TimeSpan.FromMinutes(1));
 
         // The server that is connected to again refuses at first.
         await server.CommandAsync("ACL", "SETUSER", "default", "-evalsha", "-eval");
@@ -68,6 +70,10 @@ public sealed class SessionFailoverTests
             async () => (await server.CommandAsync("INFO", "commandstats"))!.Contains("cmdstat_evalsha", StringComparison.Ordinal),
             "it is said again"
         );
+
+        // Where nothing was lost, neither the session nor the overlap of its old id is ended.
+        Assert.True((await node.Sessions.ValidateAsync(old.Id))!.IsSuperseded);
+        Assert.False((await node.Sessions.ValidateAsync(rotated.Id))!.IsSuperseded);
     }
 
     [Fact]
@@ -84,17 +90,23 @@ public sealed class SessionFailoverTests
         var made = await node.Sessions.CreateAsync("u1");
         var all = await node.Sessions.CreateAsync("u2");
         var stays = await node.Sessions.CreateAsync("u3");
+        var replaced = await node.Sessions.CreateAsync("u4");
         await pair.ReplicatedAsync();
 
         await pair.Replica.CommandAsync("REPLICAOF", "NO", "ONE");
         Assert.Equal(1, (await node.Sessions.RevokeAsync(made.Id)).Count);
         Assert.Equal(1, (await node.Sessions.RevokeAllAsync("u2")).Count);
+        var rotated = await node.Sessions.RotateAsync(replaced.Id);
+        Assert.Equal([rotated.Handle], (await node.Sessions.RevokeAsync(rotated.Id)).Handles);
         var back = node.Redis.Change(connected: true);
         await pair.Primary.KillAsync();
         await back;
 
         await SessionNode.UntilAsync(
-            async () => await node.Sessions.ValidateAsync(made.Id) is null && await node.Sessions.ValidateAsync(all.Id) is null,
+            async () =>
+                await node.Sessions.ValidateAsync(made.Id) is null
+                && await node.Sessions.ValidateAsync(all.Id) is null
+                && await node.Sessions.ValidateAsync(replaced.Id) is null,
             "what was ended is dead on the new primary too",
             bound
         );

@@ -398,6 +398,30 @@ public abstract class TokenContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Asked_again_after_a_lost_reply_a_sign_in_takes_no_other_device_s_place()
+    {
+        var names = Auth.Tokens.Setup.Names.Of(NewUser());
+        var store = new TokenStore(Auth.Redis);
+        async Task IssueAsync(string family)
+        {
+            var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+            RedisArg[] args = [family, "hash", 60_000, 120_000, now, 60_000, 30_000, 2];
+            var answer = await store
+                .RunAsync(TokenStore.IssueScript, [names.Families, names.Deadlines, names.Epoch], args, default)
+                .AsTask()
+                .Within();
+            Assert.Equal("issued", answer.Word);
+        }
+
+        foreach (var family in (string[])["one", "two", "three"])
+            await IssueAsync(family);
+        await IssueAsync("three");
+
+        Assert.True(await Auth.Redis.SendAsync(["HEXISTS", names.Families, "two"], ReplyParsers.Int64) == 1);
+        Assert.Equal(2, await Auth.Redis.SendAsync(["ZCARD", names.Deadlines], ReplyParsers.Int64));
+    }
+
+    [Fact]
     public async Task What_goes_with_a_revocation_is_gone_when_it_returns()
     {
         var tokens = await Auth.SignInAsync(NewUser(), session: "s1");

@@ -52,6 +52,8 @@ internal sealed class TokenWorld : IAsyncDisposable
         );
     }
 
+    public RedisClient Redis => _redis;
+
     public TokenKeyRing Keys { get; }
 
     public TokenOptions Options { get; }

@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using Onggi.Sessions;
+
+namespace Onggi.Tests.Sessions;
+
+public sealed class RepeatedWorkTests
+{
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task Asked_for_in_the_moment_in_which_it_ends_it_is_done_once_more()
+    {
+        var (asked, seen) = (0, 0);
+        var work = new RepeatedWork(() =>
+        {
+            Volatile.Write(ref seen, Volatile.Read(ref asked));
+            return Task.CompletedTask;
+        });
+
+        // Each asking comes as soon as the time before has done its work, and so just when it ends. On a thread of its own, so that it takes none from the work.
+        await Task.Factory.StartNew(
+            () =>
+            {
+                for (var i = 1; i <= 20_000; i++)
+                {
+                    Volatile.Write(ref asked, i);
+                    work.Ask();
+                    Assert.True(SpinWait.SpinUntil(() => Volatile.Read(ref seen) >= i, Bound), $"The asking {i} was lost.");
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default
+        );
+        await work.EndAsync().WaitAsync(Bound);
+    }
+
+    [Fact]
+    public async Task What_is_asked_for_meanwhile_is_one_time_and_never_two_at_once()
+    {
+        var (running, most, times) = (0, 0, 0);
+        var hold = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var work = new RepeatedWork(async () =>
+        {
+            most = Math.Max(most, Interlocked.Increment(ref running));
+            times++;
+            await hold.Task;
+            Interlocked.Decrement(ref running);
+            throw new InvalidOperationException("It ends this time only.");
+        });
+
+        work.Ask();
+        await UntilAsync(() => Volatile.Read(ref running) == 1);
+        Parallel.For(0, 100, _ => work.Ask());
+        hold.SetResult();
+        await work.EndAsync().WaitAsync(Bound);
+
+        Assert.Equal((1, 2), (most, times));
+    }
+
+    private static async Task UntilAsync(Func<bool> reached)
+    {
+        for (var patience = Stopwatch.StartNew(); !reached(); await Task.Delay(5))
+            Assert.True(patience.Elapsed < Bound);
+    }
+}

@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Threading.Channels;
+using Onggi.Client;
+using Onggi.Testing;
+using Onggi.Tests.Caching;
+using Onggi.Tokens;
+using FakeConnection = Onggi.Testing.FakeConnection;
+
+namespace Onggi.Tests.Tokens;
+
+/// <summary>A revocation that failed is tried again in time, for as long as it matters, and ends what it was asked to end.</summary>
+[Collection(SwitchedMutants.Name)]
+public sealed class RevocationRetryTests : IAsyncLifetime
+{
+    private const string Refused = "-ERR not now\r\n";
+
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
+
+    private readonly Channel<(string[] Command, FakeConnection From)> _asked = Channel.CreateUnbounded<(string[], FakeConnection)>();
+    private FakeRedis? _redis;
+    private TokenWorld? _world;
+
+    private TokenWorld World => _world!;
+
+    public async Task InitializeAsync()
+    {
+        _redis = FakeRedis.Start(async connection =>
+        {
+            await connection.HelloAsync();
+            while (true)
+                _asked.Writer.TryWrite((await connection.ReadCommandAsync(), connection));
+        });
+        _world = WorldOf(_redis);
+        // A new connection has everything asserted again: it is there before a test begins.
+        var connected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        World.Redis.ConnectionChanged += _ => connected.TrySetResult();
+        var pinging = World.Redis.PingAsync().AsTask();
+        await AnswerAsync("+PONG\r\n");
+        await pinging.WaitAsync(Bound);
+        await connected.Task.WaitAsync(Bound);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await World.DisposeAsync();
+        await _redis!.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_fresh_one_does_not_wait_for_an_old_one()
+    {
+        var old = World.Tokens.RevokeFamilyAsync(await TokenAsync()).AsTask();
+        await AnswerAsync(":1\r\n");
+        await old.WaitAsync(Bound);
+        // Asserted at the age of 100 s it is due again after as long.
+        await AdvanceAsync(TimeSpan.FromSeconds(100));
+        await AnswerAsync(":0\r\n");
+        await SleepsAsync();
+
+        var fresh = await TokenAsync();
+        await RefusedAsync(World.Tokens.RevokeFamilyAsync(fresh).AsTask());
+        await AdvanceAsync(TimeSpan.FromSeconds(2));
+
+        Assert.Contains(World.Tokens.Setup.Names.Denied(fresh.FamilyId!), await AnswerAsync(":1\r\n"));
+    }
+
+    [Fact]
+    public async Task One_that_failed_is_tried_for_longer_than_an_access_token_lives_and_then_kept_as_long()
+    {
+        var kept = World.Tokens.Setup.Kept;
+        await RefusedAsync(World.Tokens.RevokeFamilyAsync(await TokenAsync()).AsTask());
+        await RefusedAsync(World.Tokens.SignOutEverywhereAsync("ada").AsTask());
+
+        await AdvanceAsync(kept * 3);
+        var now = World.Time.GetUtcNow();
+        // A sign-out asks for the server's time first.
+        string[] replies = [TimeReply(now), ":1\r\n", SignedOutReply(now, now)];
+        var commands = new List<string[]>();
+        foreach (var reply in replies)
+            commands.Add(await AnswerAsync(reply));
+
+        Assert.Equal("TIME", Assert.Single(commands[0]));
+        var left = Text((long)kept.TotalMilliseconds);
+        Assert.Equal((left, left), (commands[1][^1], commands[2][^1]));
+        await SleepsAsync();
+        Assert.Equal(2, World.Tokens.Recent.Count);
+
+        // Once made it is kept for as long as an access token lives that was issued just before.
+        await AdvanceAsync(TimeSpan.FromSeconds(1));
+        commands = [await AnswerAsync(":0\r\n"), await AnswerAsync(SignedOutReply(now, now))];
+        left = Text((long)kept.TotalMilliseconds - 1000);
+        Assert.All(commands, command => Assert.Equal(left, command[^1]));
+        await AdvanceAsync(kept);
+        await UntilAsync(
+            async () =>
+            {
+                while (_asked.Reader.TryRead(out var one))
+                    await one.From.SendAsync(one.Command.Contains("4") ? ":0\r\n" : SignedOutReply(now, now));
+                return World.Tokens.Recent.Count == 0;
+            },
+            "both are forgotten"
+        );
+    }
+
+    [Fact]
+    public async Task A_sign_out_that_failed_ends_what_was_before_it_by_the_clock_of_the_server()
+    {
+        // The server's clock is an hour behind ours, and nobody has asked it.
+        var server = World.Time.GetUtcNow() - TimeSpan.FromHours(1);
+        await RefusedAsync(World.Tokens.SignOutEverywhereAsync("ada").AsTask());
+
+        await AdvanceAsync(TimeSpan.FromSeconds(7));
+        Assert.Equal(["TIME"], await AnswerAsync(TimeReply(server + TimeSpan.FromSeconds(7))));
+        var again = await AnswerAsync(SignedOutReply(server, server + TimeSpan.FromSeconds(7)));
+
+        Assert.Equal(Text(server.ToUnixTimeMilliseconds()), again[^2]);
+    }
+
+    [Fact]
+    public async Task The_answer_to_a_sign_out_tells_the_time_of_the_server()
+    {
+        var server = World.Time.GetUtcNow() - TimeSpan.FromHours(1);
+        var done = World.Tokens.SignOutEverywhereAsync("ada").AsTask();
+        await AnswerAsync(SignedOutReply(server, server));
+        await done.WaitAsync(Bound);
+
+        await RefusedAsync(World.Tokens.SignOutEverywhereAsync("bob").AsTask());
+        await AdvanceAsync(TimeSpan.FromSeconds(2));
+        var names = World.Tokens.Setup.Names.Of("bob");
+        string[] again;
+        do again = await AnswerAsync(SignedOutReply(server, server));
+        while (!again.Contains(names.Epoch));
+
+        Assert.Equal(Text(server.ToUnixTimeMilliseconds()), again[^2]);
+    }
+
+    private static TokenWorld WorldOf(FakeRedis redis) => new(connectionString: redis.ConnectionString);
+
+    private async Task<VerifiedToken> TokenAsync() => (await World.Tokens.InspectAsync(World.Sign())).Token!;
+
+    private async Task RefusedAsync(Task<Revocation> revoking)
+    {
+        await AnswerAsync(Refused);
+        await Assert.ThrowsAsync<RedisServerException>(() => revoking.WaitAsync(Bound));
+    }
+
+    private async Task<string[]> AnswerAsync(string reply)
+    {
+        var (command, from) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
+        await from.SendAsync(reply);
+        return command;
+    }
+
+    // Nothing else in this world waits for a time.
+    private Task SleepsAsync() => UntilAsync(() => Task.FromResult(World.Time.WaitingTimers > 0), "the retries wait for their time");
+
+    private static async Task UntilAsync(Func<Task<bool>> reached, string what)
+    {
+        for (var patience = Stopwatch.StartNew(); !await reached(); await Task.Delay(5))
+            Assert.True(patience.Elapsed < Bound, $"It was not so in time that {what}.");
+    }
+
+    private async Task AdvanceAsync(TimeSpan by)
+    {
+        await SleepsAsync();
+        World.Time.Advance(by);
+    }
+
+    private static string TimeReply(DateTimeOffset now) => $"*2\r\n$10\r\n{now.ToUnixTimeSeconds()}\r\n$1\r\n0\r\n";
+
+    private static string SignedOutReply(DateTimeOffset epoch, DateTimeOffset now) =>
+        $"*3\r\n$13\r\n{epoch.ToUnixTimeMilliseconds()}\r\n:1\r\n$13\r\n{now.ToUnixTimeMilliseconds()}\r\n";
+
+    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+}
