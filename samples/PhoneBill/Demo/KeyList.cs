@@ -18,7 +18,13 @@ public static class KeyList
 
         var found = new List<(string Family, string Key, TimeSpan? TimeToLive)>();
         await foreach (var key in redis.ScanAsync("*", cancellationToken: cancellationToken))
-            found.Add((keyspace.FamilyOf(key)?.Family.Name ?? "(nobody's)", key, await redis.TimeToLiveAsync(key, cancellationToken)));
+        {
+            var left = await redis.TimeToLiveAsync(key, cancellationToken);
+            // Ended since the walk met it: a limit's key lives for seconds.
+            if (left is null && !await redis.ExistsAsync(key, cancellationToken))
+                continue;
+            found.Add((keyspace.FamilyOf(key)?.Family.Name ?? "(nobody's)", key, left));
+        }
 
         return
         [
