@@ -1,21 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Onggi.Cli.Server;
 
 namespace Onggi.Cli.Backup;
-
-/// <summary>What a value is; the number is what the archive has.</summary>
-internal enum ValueKind : byte
-{
-    Text,
-    Hash,
-    Set,
-    SortedSet,
-    List,
-    Stream,
-
-    /// <summary>A module's: only its serialised form is known.</summary>
-    Other,
-}
 
 /// <summary>One key of an archive.</summary>
 /// <param name="Family">Index into the families of the footer.</param>

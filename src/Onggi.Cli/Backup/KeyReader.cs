@@ -1,3 +1,4 @@
+using Onggi.Cli.Server;
 using Onggi.Client;
 using Onggi.Client.Resp;
 

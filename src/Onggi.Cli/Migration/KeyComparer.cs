@@ -1,8 +1,6 @@
-using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
+using Onggi.Cli.Server;
 using Onggi.Client;
-using Onggi.Client.Resp;
 
 namespace Onggi.Cli.Migration;
 
@@ -88,7 +86,7 @@ internal sealed class KeyComparer(MigrationServers servers, PipelinePool readers
             try
             {
                 var value = await questions[i].ConfigureAwait(false);
-                digests[i] = types[i] == "none" ? [] : DigestOf(types[i]!, value);
+                digests[i] = types[i] == "none" ? [] : ValueDigest.Of(ValueDigest.KindOf(types[i]!), value);
             }
             catch (RedisServerException)
             {
@@ -100,60 +98,7 @@ internal sealed class KeyComparer(MigrationServers servers, PipelinePool readers
         return digests;
     }
 
+    // Of what is known by its serialised form only, that form is compared.
     private static RedisArg[] QuestionOf(string type, KeyName key) =>
-        type switch
-        {
-            "string" => ["GET", key.Bytes],
-            "hash" => ["HGETALL", key.Bytes],
-            "set" => ["SMEMBERS", key.Bytes],
-            "zset" => ["ZRANGE", key.Bytes, 0, -1, "WITHSCORES"],
-            "list" => ["LRANGE", key.Bytes, 0, -1],
-            "stream" => ["XINFO", "STREAM", key.Bytes, "FULL", "COUNT", 0],
-            _ => ["DUMP", key.Bytes],
-        };
-
-    private static byte[] DigestOf(string type, Reply value)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Append(hash, System.Text.Encoding.UTF8.GetBytes(type));
-        foreach (var part in InOrder(type, value))
-            Append(hash, part);
-        return hash.GetHashAndReset();
-    }
-
-    private static IEnumerable<byte[]> InOrder(string type, Reply value) =>
-        type switch
-        {
-            "hash" => value
-                .Items.Chunk(2)
-                .OrderBy(pair => pair[0].Bytes.ToArray(), ByteOrder.Instance)
-                .SelectMany(pair => pair.Select(Bytes)),
-            "set" => value.Items.Select(Bytes).Order(ByteOrder.Instance),
-            // How many nodes its tree has is the server's business.
-            "stream" => value
-                .Items.Chunk(2)
-                .Where(pair => pair[0].Text?.StartsWith("radix-tree", StringComparison.Ordinal) == false)
-                .SelectMany(pair => pair.SelectMany(Leaves)),
-            _ => Leaves(value),
-        };
-
-    private static IEnumerable<byte[]> Leaves(Reply value) =>
-        value.Items.Count == 0 ? [Bytes(value)] : value.Items.SelectMany(Leaves).Prepend(BitConverter.GetBytes(value.Items.Count));
-
-    private static byte[] Bytes(Reply value) => value.Bytes.ToArray();
-
-    private static void Append(IncrementalHash hash, byte[] part)
-    {
-        Span<byte> length = stackalloc byte[4];
-        BinaryPrimitives.WriteInt32LittleEndian(length, part.Length);
-        hash.AppendData(length);
-        hash.AppendData(part);
-    }
-
-    private sealed class ByteOrder : IComparer<byte[]>
-    {
-        public static readonly ByteOrder Instance = new();
-
-        public int Compare(byte[]? x, byte[]? y) => x.AsSpan().SequenceCompareTo(y);
-    }
+        ValueDigest.Question(ValueDigest.KindOf(type), key.Bytes) is { Length: > 0 } question ? question : ["DUMP", key.Bytes];
 }

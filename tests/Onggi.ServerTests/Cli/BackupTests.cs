@@ -4,6 +4,7 @@ using Onggi.Cli;
 using Onggi.Cli.Access;
 using Onggi.Cli.Backup;
 using Onggi.Cli.Commands;
+using Onggi.Cli.Server;
 using Onggi.Testing;
 using Onggi.Tests.Web;
 
@@ -214,12 +215,12 @@ public sealed class BackupTests
                 RedirectStandardError = true,
             }
         )!;
-        await UntilAsync(() => tool.HasExited || Directory.GetFiles(temporary, "output", SearchOption.AllDirectories).Length > 0);
+        await Until.TrueAsync(() => tool.HasExited || Directory.GetFiles(temporary, "output", SearchOption.AllDirectories).Length > 0);
         Assert.False(tool.HasExited);
 
         tool.Kill();
 
-        await UntilAsync(() => Directory.GetDirectories(temporary, "onggi-scratch-*").Length == 0);
+        await Until.TrueAsync(() => Directory.GetDirectories(temporary, "onggi-scratch-*").Length == 0);
     }
 
     [Theory]
@@ -237,7 +238,7 @@ public sealed class BackupTests
         await using var proxy = FaultProxy.Start(scene.Source.Port);
         proxy.BytesPerSecondToClient = 2 << 20;
         var making = ToolRun.OfAsync("backup", "create", "-r", proxy.ConnectionString, "-o", scene.Archive);
-        await UntilAsync(() => File.Exists(scene.Archive + ".part") && new FileInfo(scene.Archive + ".part").Length > 1 << 20);
+        await Until.TrueAsync(() => File.Exists(scene.Archive + ".part") && new FileInfo(scene.Archive + ".part").Length > 1 << 20);
 
         await scene.Source.KillAsync();
         proxy.CutAll();
@@ -389,14 +390,6 @@ public sealed class BackupTests
         foreach (var record in records)
             writer.Add(record);
         writer.Finish([.. footer.Families.Select(family => (family.Name, family.Kind))], footer.EndedAt, footer.Gone);
-    }
-
-    /// <summary>Waits for what nothing announces.</summary>
-    internal static async Task UntilAsync(Func<bool> condition)
-    {
-        using var patience = new CancellationTokenSource(Bound);
-        while (!condition())
-            await Task.Delay(2, patience.Token);
     }
 
     // Each write leaves the value and the end as they belong together, and changes both.

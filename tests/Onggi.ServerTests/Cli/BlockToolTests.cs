@@ -34,7 +34,7 @@ public sealed class BlockToolTests : IAsyncLifetime
         await using var held = await _node.Keyspace.Locks.AcquireAsync(BlockToolNode.Run("invoices"));
         using var stop = new CancellationTokenSource();
         var waiting = _node.Keyspace.Locks.TryAcquireAsync(BlockToolNode.Run("invoices"), TimeSpan.FromMinutes(1), stop.Token).AsTask();
-        await UntilAsync(async () =>
+        await Until.TrueAsync(async () =>
             (await _redis.CommandAsync("PUBSUB", "SHARDCHANNELS"))?.Contains("wake", StringComparison.Ordinal) == true
         );
 
@@ -213,7 +213,7 @@ public sealed class BlockToolTests : IAsyncLifetime
         var noAddress = await ToolRun.OfAsync("warm", "localhost:80");
         var noFile = await ToolRun.OfAsync("warm", "http://127.0.0.1:1", "--token-file", "nowhere");
         await _redis.StopAsync();
-        await UntilAsync(() => Task.FromResult(!_node.Keyspace.Redis.IsConnected));
+        await Until.TrueAsync(() => Task.FromResult(!_node.Keyspace.Redis.IsConnected));
         var away = await WarmAsync("--name", "customers", "--token-file", token);
 
         Assert.Equal(
@@ -271,15 +271,8 @@ public sealed class BlockToolTests : IAsyncLifetime
 
     private static TaskCompletionSource<string> Channel() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        using var bound = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!await holds())
-            await Task.Delay(10, bound.Token);
-    }
-
     private Task ListeningAsync(string channel) =>
-        UntilAsync(async () =>
+        Until.TrueAsync(async () =>
             (await _redis.CommandAsync("PUBSUB", "CHANNELS", $"*{channel}"))?.Contains(channel, StringComparison.Ordinal) == true
         );
 

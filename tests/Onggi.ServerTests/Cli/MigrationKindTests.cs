@@ -245,10 +245,10 @@ public sealed class MigrationKindTests
         await using var watcher = await MigrationScene.ClientAsync(scene.Target, 0, "mig");
         var running = ToolRun.OfAsync(answers: null, stop.Token, "migrate", "run", scene.RulesPath, "--follow");
 
-        await WhenAsync(async () => await watcher.GetStringAsync("dev:onggi:migration:test") == "2 shadow");
+        await Until.TrueAsync(async () => await watcher.GetStringAsync("dev:onggi:migration:test") == "2 shadow");
         await ledger.WhenWrittenAsync(200);
         await ledger.StopAsync();
-        await WhenAsync(async () => (await ledger.DifferencesAsync(watcher, MigrationScene.New)).Count == 0);
+        await Until.TrueAsync(async () => (await ledger.DifferencesAsync(watcher, MigrationScene.New)).Count == 0);
         await stop.CancelAsync();
         var (code, _, _) = await running;
 
@@ -299,18 +299,11 @@ public sealed class MigrationKindTests
         {
             var before = shim.ShadowReads;
             Assert.Equal("1", await shim.ReadAsync((side, token) => side.Redis.GetStringAsync(side.Key(name), token)));
-            for (var deadline = DateTime.UtcNow + Bound; shim.ShadowReads == before; await Task.Delay(5))
-                Assert.True(DateTime.UtcNow < deadline);
+            await Until.TrueAsync(() => shim.ShadowReads != before);
             Assert.Equal(mismatches, shim.ShadowMismatches);
         }
 
         Assert.Equal("NOPERM", refused.Code);
-    }
-
-    private static async Task WhenAsync(Func<Task<bool>> condition)
-    {
-        for (var deadline = DateTime.UtcNow + Bound; !await condition(); await Task.Delay(5))
-            Assert.True(DateTime.UtcNow < deadline);
     }
 
     // Beside the tests it lacks what their framework brings.

@@ -97,14 +97,6 @@ internal sealed class ToolServer : IAsyncDisposable
     public Task<(int Code, string Output, string Error)> AnswerAsync(string answers, params string[] args) =>
         ToolRun.OfAsync(answers, CancellationToken.None, [.. args, "--catalog", CatalogFile, .. Connection(args)]);
 
-    /// <summary>Waits until it is so, and not for ever.</summary>
-    public static async Task UntilAsync(Func<Task<bool>> isSo)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!await isSo())
-            await Task.Delay(10, patience.Token);
-    }
-
     public async ValueTask DisposeAsync()
     {
         await Redis.DisposeAsync();

@@ -165,7 +165,7 @@ public sealed class VerifyDefectTests
     {
         Directory.CreateDirectory(Path.Combine(server.Redis.Directory, "dump.rdb", "full"));
         await server.CommandAsync("BGSAVE");
-        await ToolServer.UntilAsync(async () =>
+        await Until.TrueAsync(async () =>
             (await server.CommandAsync("INFO", "persistence"))!.Contains("rdb_last_bgsave_status:err", StringComparison.Ordinal)
         );
         return null;
@@ -202,7 +202,7 @@ public sealed class VerifyDefectTests
         var connections = new Sockets();
         for (var i = 0; i < count; i++)
             connections.Add(await ConnectAsync(server.Redis.Port));
-        await ToolServer.UntilAsync(async () =>
+        await Until.TrueAsync(async () =>
             int.Parse(
                 (await server.CommandAsync("INFO", "clients"))!.Split("connected_clients:")[1].Split('\r')[0],
                 CultureInfo.InvariantCulture

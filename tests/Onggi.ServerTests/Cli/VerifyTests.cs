@@ -244,7 +244,7 @@ public sealed class VerifyTests
             "recovery",
             "--json"
         );
-        await ToolServer.UntilAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
+        await Until.TrueAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
         if (comesBack)
             await server.Redis.RestartAsync();
 
@@ -273,7 +273,7 @@ public sealed class VerifyTests
             "recovery",
             "--json"
         );
-        await ToolServer.UntilAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
+        await Until.TrueAsync(() => Task.FromResult(File.Exists(asked) || drill.IsCompleted));
         await server.Redis.RestartAsync();
 
         var (_, output, error) = await drill;

@@ -33,14 +33,14 @@ public sealed class EventClusterTests
 
         for (var round = 0; round < 3; round++)
         {
-            await UntilAsync(() => Interlocked.Read(ref published) >= (round + 1) * 50);
+            await Until.TrueAsync(() => Interlocked.Read(ref published) >= (round + 1) * 50);
             var from = (await cluster.OwnerAsync(slot))!;
             await cluster.Move(slot, from, cluster.Nodes[(cluster.Nodes.ToList().IndexOf(from) + 1) % 3]).RunAsync();
         }
 
         await stop.CancelAsync();
         await publishing;
-        await UntilAsync(() => heard.Contains(published));
+        await Until.TrueAsync(() => heard.Contains(published));
 
         Assert.Equal(Enumerable.Range(1, (int)published).Select(static one => (long)one), heard);
         var owner = (await cluster.OwnerAsync(slot))!;
@@ -57,11 +57,11 @@ public sealed class EventClusterTests
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard);
         await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("1", "x"));
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
 
         await server.CommandAsync("CLIENT", "KILL", "TYPE", "pubsub");
         await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("1", "x"));
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
 
         Assert.Equal([1, 2], heard);
         Assert.Contains(SlotChannel, await server.CommandAsync("PUBSUB", "SHARDCHANNELS"), StringComparison.Ordinal);
@@ -84,12 +84,6 @@ public sealed class EventClusterTests
                 },
             }
         );
-
-    private static async Task UntilAsync(Func<bool> met)
-    {
-        using var patience = new CancellationTokenSource(ServiceHost.Patience);
-        for (; !met(); await Task.Delay(5, patience.Token)) { }
-    }
 
     private static Task<ServiceHost> StartAsync(string connectionString, string service, bool? sharded) =>
         ServiceHost.StartAsync(

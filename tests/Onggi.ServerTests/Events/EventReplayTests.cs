@@ -62,7 +62,7 @@ public sealed class EventReplayTests : IAsyncLifetime
                 await _server.CommandAsync("CLIENT", "KILL", "TYPE", "pubsub");
         }
 
-        await UntilAsync(() => heard.Count >= Count);
+        await Until.TrueAsync(() => heard.Count >= Count);
 
         Assert.Equal(Enumerable.Range(1, Count).Select(static one => (long)one), heard);
         Assert.Empty(gaps);
@@ -79,13 +79,13 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
         await orders.ListeningAsync();
         // An event with a number would show the hole; one of a program without Onggi does not.
         await _server.CommandAsync("PUBLISH", Channel, "{}");
 
-        await UntilAsync(() => heard.Contains(0));
+        await Until.TrueAsync(() => heard.Contains(0));
 
         Assert.Equal([1, 0], heard);
     }
@@ -98,10 +98,10 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
 
-        await UntilAsync(() => heard.Count == 4);
+        await Until.TrueAsync(() => heard.Count == 4);
 
         Assert.Equal([1, 2, 3, 4], heard);
     }
@@ -116,10 +116,10 @@ public sealed class EventReplayTests : IAsyncLifetime
         var release = new TaskCompletionSource();
         await using var subscription = await SubscribeAsync(orders, heard, gaps, before: () => release.Task);
         await PublishAsync(users, 100);
-        await UntilAsync(() => orders.Events.Statistics.Received == 100);
+        await Until.TrueAsync(() => orders.Events.Statistics.Received == 100);
 
         release.SetResult();
-        await UntilAsync(() => heard.Count == 100);
+        await Until.TrueAsync(() => heard.Count == 100);
 
         Assert.Equal(Enumerable.Range(1, 100).Select(static one => (long)one), heard);
         Assert.Empty(gaps);
@@ -149,15 +149,15 @@ public sealed class EventReplayTests : IAsyncLifetime
             }
         );
         await users.Events.PublishAsync(ServiceHost.UserUpdated, new UserUpdated("0", "x"));
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
         await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("0", "x"));
-        await UntilAsync(() => orders.Events.Statistics.Received == 2);
+        await Until.TrueAsync(() => orders.Events.Statistics.Received == 2);
         for (var number = 1; number <= 10; number++)
             await users.Events.PublishAsync(ServiceHost.UserUpdated, new UserUpdated($"{number}", "x"));
-        await UntilAsync(() => orders.Events.Statistics.Received == 12);
+        await Until.TrueAsync(() => orders.Events.Statistics.Received == 12);
 
         release.SetResult();
-        await UntilAsync(() => heard.Contains("user.updated 11") && (forgotten || heard.Contains("user.deleted 1")));
+        await Until.TrueAsync(() => heard.Contains("user.updated 11") && (forgotten || heard.Contains("user.deleted 1")));
         await subscription.DisposeAsync();
 
         Assert.Equal(!forgotten, heard.Contains("user.deleted 1"));
@@ -174,10 +174,10 @@ public sealed class EventReplayTests : IAsyncLifetime
         var gaps = new ConcurrentQueue<EventGap>();
         await using var subscription = await SubscribeAsync(orders, heard, gaps);
         await PublishAsync(users, 2);
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
         await MissAsync(orders, () => PublishAsync(users, 20));
 
-        await UntilAsync(() => heard.Contains(22));
+        await Until.TrueAsync(() => heard.Contains(22));
 
         Assert.Equal([1, 2, -3, 18, 19, 20, 21, 22], heard);
         var gap = Assert.Single(gaps);
@@ -195,11 +195,11 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
         await MissAsync(orders, () => PublishAsync(users, 3));
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 3);
+        await Until.TrueAsync(() => heard.Count == 3);
 
         Assert.Equal([1, -2, 5], heard);
         Assert.Equal("0", await _server.CommandAsync("EXISTS", Ring));
@@ -214,7 +214,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var gaps = new ConcurrentQueue<EventGap>();
         await using var subscription = await SubscribeAsync(orders, heard, gaps);
         await PublishAsync(users, 3);
-        await UntilAsync(() => heard.Count == 3);
+        await Until.TrueAsync(() => heard.Count == 3);
         await MissAsync(
             orders,
             async () =>
@@ -224,7 +224,7 @@ public sealed class EventReplayTests : IAsyncLifetime
             }
         );
 
-        await UntilAsync(() => heard.Contains(5));
+        await Until.TrueAsync(() => heard.Contains(5));
 
         Assert.Equal([1, 2, 3, -4, 1, 2, 3, 4, 5], heard);
         var gap = Assert.Single(gaps);
@@ -239,14 +239,14 @@ public sealed class EventReplayTests : IAsyncLifetime
         var gaps = new ConcurrentQueue<EventGap>();
         await using var subscription = await SubscribeAsync(users, heard, gaps);
         await PublishAsync(users, 2);
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
 
         await _server.RestartAsync(kill: true);
-        await UntilAsync(() => !gaps.IsEmpty);
+        await Until.TrueAsync(() => !gaps.IsEmpty);
         await users.Redis.ConnectAsync();
         await users.ListeningAsync();
         await PublishAsync(users, 2);
-        await UntilAsync(() => heard.Count == 5);
+        await Until.TrueAsync(() => heard.Count == 5);
 
         Assert.Equal([1, 2, -3, 1, 2], heard);
         Assert.Equal(EventGapReason.NewEpoch, gaps.Single().Reason);
@@ -279,7 +279,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         // What a replica has that did not get the last events.
         var (head, ring) = (await DumpAsync(Head), await DumpAsync(Ring));
         await PublishAsync(users, 3, "lost");
-        await UntilAsync(() => heard.Count == 6);
+        await Until.TrueAsync(() => heard.Count == 6);
         await MissAsync(
             orders,
             async () =>
@@ -290,7 +290,7 @@ public sealed class EventReplayTests : IAsyncLifetime
             }
         );
 
-        await UntilAsync(() => heard.Contains("b5"));
+        await Until.TrueAsync(() => heard.Contains("b5"));
 
         Assert.Equal(["a1", "a2", "a3", "lost1", "lost2", "lost3", "b1", "b2", "b3", "b4", "b5"], heard);
         Assert.Equal((7, null, EventGapReason.WentBack), gaps.Select(static gap => (gap.From, gap.To, gap.Reason)).Single());
@@ -308,7 +308,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         await using var subscription = await SubscribeAsync(late, heard, [], replay: TimeSpan.FromMinutes(1));
         await PublishAsync(users, 1);
 
-        await UntilAsync(() => heard.Count == 601 && nothing.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 601 && nothing.Count == 1);
 
         Assert.Equal(Enumerable.Range(1, 601).Select(static one => (long)one), heard);
         Assert.Equal([601], nothing);
@@ -325,7 +325,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         await _server.CommandAsync("CONFIG", "SET", "maxmemory", "1");
 
         var receipt = await users.Events.PublishAsync(ServiceHost.UserDeleted, new UserUpdated("4", "x"));
-        await UntilAsync(() => heard.Count == 4);
+        await Until.TrueAsync(() => heard.Count == 4);
 
         Assert.Equal((4, false), (receipt.Sequence, receipt.IsKept));
         Assert.Equal("0", await _server.CommandAsync("EXISTS", Ring));
@@ -334,7 +334,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         await MissAsync(orders, () => PublishAsync(users, 1));
         await _server.CommandAsync("CONFIG", "SET", "maxmemory", "0");
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Contains(6));
+        await Until.TrueAsync(() => heard.Contains(6));
 
         Assert.Equal([1, 2, 3, 4, -5, 6], heard);
     }
@@ -407,11 +407,11 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 2);
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
         await MissAsync(orders, () => PublishAsync(users, 2));
         await PublishAsync(users, 1);
 
-        await UntilAsync(() => heard.Contains(5));
+        await Until.TrueAsync(() => heard.Contains(5));
 
         Assert.Equal([1, 2, -3, 5], heard);
         await orders.LoggedAsync(7013);
@@ -425,10 +425,10 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
 
         await PublishElsewhereAsync(users);
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
 
         Assert.Equal([1, 2], heard);
     }
@@ -446,7 +446,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         var heard = new ConcurrentQueue<long>();
         await using var subscription = await SubscribeAsync(orders, heard, []);
         await PublishAsync(users, 1);
-        await UntilAsync(() => heard.Count == 1);
+        await Until.TrueAsync(() => heard.Count == 1);
         var refused = await RefusalsAsync();
         using var patience = new CancellationTokenSource(ServiceHost.Patience);
         while (await RefusalsAsync() == refused)
@@ -454,7 +454,7 @@ public sealed class EventReplayTests : IAsyncLifetime
 
         await _server.CommandAsync("ACL", "SETUSER", "reader", "%R~test:events:head:*", "%R~{test:events:head:*");
         await PublishElsewhereAsync(users);
-        await UntilAsync(() => heard.Count == 2);
+        await Until.TrueAsync(() => heard.Count == 2);
 
         Assert.Equal([1, 2], heard);
     }
@@ -564,7 +564,7 @@ public sealed class EventReplayTests : IAsyncLifetime
         _proxy.CutAll();
         await meanwhile();
         _proxy.Accept();
-        await UntilAsync(() => service.Events.Statistics.Interruptions > before);
+        await Until.TrueAsync(() => service.Events.Statistics.Interruptions > before);
     }
 
     private async Task<string> DumpAsync(string key)
@@ -582,12 +582,6 @@ public sealed class EventReplayTests : IAsyncLifetime
             key,
             copy
         );
-
-    private static async Task UntilAsync(Func<bool> met)
-    {
-        using var patience = new CancellationTokenSource(ServiceHost.Patience);
-        for (; !met(); await Task.Delay(5, patience.Token)) { }
-    }
 
     private Task<ServiceHost> StartBehindProxyAsync() => ServiceHost.StartAsync(_proxy.ConnectionString, "orders");
 

@@ -6,6 +6,7 @@ using Onggi.Client;
 using Onggi.Keys;
 using Onggi.Limits;
 using Onggi.ServerTests.Client;
+using Onggi.Testing;
 
 namespace Onggi.ServerTests.Limits;
 
@@ -83,7 +84,7 @@ internal sealed class LimitNode : IAsyncDisposable
         var host = builder.Build();
         await host.StartAsync();
         // The cache runs a script when a node starts: what tests count must be their own questions.
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             () => Task.FromResult(host.Services.GetRequiredService<OnggiKeyspace>().Cache.Link.Epoch is not null),
             "the cache has greeted the server"
         );

@@ -181,7 +181,7 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
 
         server.Resume();
         Decision peeked = default;
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () => (peeked = await node.Limits.PeekAsync(key)).Source == DecisionSource.Redis,
             "Redis decides again"
         );
@@ -201,7 +201,7 @@ public sealed class LimitTests(RedisServerFixture fixture) : IClassFixture<Redis
         await Server.CommandAsync("DEL", "{test:rate_limit:jobs:lost}:places");
 
         // It is kept by a question each third of its three seconds.
-        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Log.All.Any(static line => line.Id == 4003)), "it is said");
+        await Until.TrueAsync(() => Task.FromResult(node.Log.All.Any(static line => line.Id == 4003)), "it is said");
         var said = Assert.Single(node.Log.All, static line => line.Id == 4003).Text;
         Assert.Contains("limit jobs", said, StringComparison.Ordinal);
         Assert.DoesNotContain(":lost", said, StringComparison.Ordinal);

@@ -79,10 +79,7 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
 
         Assert.Equal(HttpStatusCode.TooManyRequests, denied.StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await slow).StatusCode);
-        await Client.Sentinel.Until.TrueAsync(
-            async () => (await site.GetAsync("/slow")).StatusCode == HttpStatusCode.OK,
-            "the place is free"
-        );
+        await Until.TrueAsync(async () => (await site.GetAsync("/slow")).StatusCode == HttpStatusCode.OK, "the place is free");
     }
 
     [Fact]
@@ -154,7 +151,7 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
         mine.Dispose();
 
         Assert.Equal((true, true, false), (mine.IsAcquired, other.IsAcquired, second.IsAcquired));
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () =>
             {
                 using var third = await limiter.AcquireAsync("partition a");

@@ -72,7 +72,7 @@ internal sealed class LockNode : IAsyncDisposable
         var host = builder.Build();
         await host.StartAsync();
         // The cache runs a script when a node starts: what tests count must be their own questions.
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             () => Task.FromResult(host.Services.GetRequiredService<OnggiKeyspace>().Cache.Link.Epoch is not null),
             "the cache has greeted the server"
         );
@@ -97,7 +97,7 @@ internal static class LockAsking
     public static async Task RenewedAsync(this RedisServerProcess server, string wire, int times)
     {
         var left = long.MaxValue;
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () =>
             {
                 var now = long.Parse((await server.CommandAsync("PTTL", wire))!, CultureInfo.InvariantCulture);

@@ -83,9 +83,9 @@ public sealed class LockTests(RedisServerFixture fixture) : IClassFixture<RedisS
         }
 
         var first = FirstAsync();
-        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Locks.IsAsleep(key)), "the first sleeps");
+        await Until.TrueAsync(() => Task.FromResult(node.Locks.IsAsleep(key)), "the first sleeps");
         var second = node.Locks.TryAcquireAsync(key, Timeout.InfiniteTimeSpan).AsTask();
-        await Client.Sentinel.Until.TrueAsync(() => Task.FromResult(node.Locks.Waiting == 2), "the second waits");
+        await Until.TrueAsync(() => Task.FromResult(node.Locks.Waiting == 2), "the second waits");
 
         // The first looks at the clock after it was woken and before its question is sent.
         time.Asked = () =>
@@ -301,7 +301,7 @@ public sealed class LockTests(RedisServerFixture fixture) : IClassFixture<RedisS
         Assert.True(lease.IsHeld);
     }
 
-    private static Task UntilAsync(Func<Task<bool>> condition) => Client.Sentinel.Until.TrueAsync(condition, "it came about");
+    private static Task UntilAsync(Func<Task<bool>> condition) => Until.TrueAsync(condition, "it came about");
 }
 
 /// <summary>The resource that a lock protects: it knows who is inside, and which fence was the last.</summary>

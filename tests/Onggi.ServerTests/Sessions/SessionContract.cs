@@ -147,7 +147,7 @@ public abstract class SessionContract
             var second = await node.Sessions.CreateAsync(user, details);
             await LaterAsync(node, second.Id);
             var seen = (await node.Sessions.ValidateAsync(second.Id))!.LastSeenAt;
-            await SessionNode.UntilAsync(
+            await Until.TrueAsync(
                 async () => (await node.Sessions.ValidateAsync(first.Id))!.LastSeenAt > seen,
                 "the first was used after the second"
             );
@@ -194,7 +194,7 @@ public abstract class SessionContract
         foreach (var one in made)
             Assert.Null(await node.Sessions.ValidateAsync(one.Id));
         Assert.NotNull(await node.Sessions.ValidateAsync(stranger.Id));
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () => !await node.Redis.ExistsAsync(node.SessionKey(made[3].Handle)),
             "the keys of what was ended are removed"
         );
@@ -252,10 +252,7 @@ public abstract class SessionContract
         }
 
         // Each for its own overlap, whatever becomes of the other.
-        await SessionNode.UntilAsync(
-            async () => await node.Sessions.ValidateAsync(second.Id) is null,
-            "the second id opens nothing any more"
-        );
+        await Until.TrueAsync(async () => await node.Sessions.ValidateAsync(second.Id) is null, "the second id opens nothing any more");
         Assert.True((await node.Sessions.ValidateAsync(first.Id))!.IsSuperseded);
         Assert.Equal([bystander.Handle], (await node.Sessions.RevokeOthersAsync(first.Id)).Handles);
         Assert.Equal([third.Handle], (await node.Sessions.RevokeAsync(first.Id)).Handles);
@@ -296,7 +293,7 @@ public abstract class SessionContract
         Assert.Equal(made.ExpiresAt, first.ExpiresAt);
 
         Session? later = null;
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () =>
                 (later = await node.Sessions.ValidateAsync(made.Id))!.LastSeenAt
                 >= made.ExpiresAt - TimeSpan.FromMinutes(30) + TimeSpan.FromMilliseconds(400),
@@ -360,7 +357,7 @@ public abstract class SessionContract
 
     // Redis counts in milliseconds: what happens later must have a later one.
     private static Task LaterAsync(SessionNode node, SessionId id) =>
-        SessionNode.UntilAsync(
+        Until.TrueAsync(
             async () => await node.Sessions.ValidateAsync(id) is { } seen && seen.LastSeenAt > seen.CreatedAt.AddMilliseconds(1),
             "time goes on"
         );

@@ -36,7 +36,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         await node.ListenAsync();
 
         var made = await BeginAsync(node, 1000);
-        await SessionNode.UntilAsync(() => node.HeardOf("expired").Count() >= 1000, "a thousand expiries were told", Patience);
+        await Until.TrueAsync(() => node.HeardOf("expired").Count() >= 1000, "a thousand expiries were told", Patience);
 
         var expired = node.HeardOf("expired").ToList();
         Assert.Equal(made.Keys.Order(), expired.Select(one => one.Data.Session).Distinct().Order());
@@ -54,7 +54,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
                 && !key.Contains("events", StringComparison.Ordinal)
                 && !key.Contains(":out", StringComparison.Ordinal)
         );
-        await SessionNode.UntilAsync(() => node.Sessions.Live == 0, "the gauge of live sessions says so");
+        await Until.TrueAsync(() => node.Sessions.Live == 0, "the gauge of live sessions says so");
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         var made = await node.Sessions.CreateAsync("u1");
         var unused = await node.Sessions.CreateAsync("u1");
 
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () =>
             {
                 Assert.NotNull(await node.Sessions.ValidateAsync(made.Id));
@@ -76,7 +76,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         );
 
         Assert.Equal(unused.Handle, Assert.Single(node.HeardOf("expired")).Data.Session);
-        await SessionNode.UntilAsync(() => node.HeardOf("expired").Count() == 2, "the other one ended later");
+        await Until.TrueAsync(() => node.HeardOf("expired").Count() == 2, "the other one ended later");
         Assert.Null(await node.Sessions.ValidateAsync(made.Id));
     }
 
@@ -92,7 +92,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
             var first = await dying.Sessions.CreateAsync("u1");
             var second = await dying.Sessions.CreateAsync("u1");
             await dying.Sessions.RevokeAsync(second.Id, "banned");
-            await SessionNode.UntilAsync(
+            await Until.TrueAsync(
                 () => node.HeardOf("expired").Any() && node.HeardOf("revoked").Any() && node.HeardOf("created").Count() == 2,
                 "another one told it",
                 Patience
@@ -137,12 +137,12 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         Assert.Equal("sweeping", await process.StandardOutput.ReadLineAsync().Within());
         var made = await BeginAsync(listener, 1000);
 
-        await SessionNode.UntilAsync(() => listener.HeardOf("expired").Any(), "the first expiry was told", Patience);
+        await Until.TrueAsync(() => listener.HeardOf("expired").Any(), "the first expiry was told", Patience);
         process.Kill(); // SIGKILL
         await process.WaitForExitAsync().Within();
         var before = listener.HeardOf("expired").Count();
         await using var successor = await SessionNode.StartAsync(Address, Quick);
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             () => listener.HeardOf("expired").Select(one => one.Data.Session).Distinct().Count() == 1000,
             $"all expiries were told ({before} before the kill)",
             Patience
@@ -159,13 +159,13 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         await using (var node = await SessionNode.QuietAsync(Address, Short))
         {
             await node.Sessions.CreateAsync("u1");
-            await SessionNode.UntilAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "it ended", Patience);
+            await Until.TrueAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "it ended", Patience);
         }
 
         await using var later = await SessionNode.StartAsync(Address, Short, host => host.Service = "orders");
         await later.ListenAsync();
         await using var owner = await SessionNode.StartAsync(Address, Short);
-        await SessionNode.UntilAsync(() => later.HeardOf("expired").Any(), "it is told");
+        await Until.TrueAsync(() => later.HeardOf("expired").Any(), "it is told");
 
         Assert.Equal("u1", later.HeardOf("expired").First().Data.User);
     }
@@ -184,13 +184,13 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         await node.ListenAsync();
         var first = await node.Sessions.CreateAsync("u1");
         var second = await node.Sessions.CreateAsync("u1");
-        await SessionNode.UntilAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "they ended", Patience);
+        await Until.TrueAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "they ended", Patience);
         var last = await node.Sessions.CreateAsync("u1");
 
         Assert.Empty((await node.Sessions.RevokeAsync(first.Id)).Handles);
         Assert.Equal([last.Handle], (await node.Sessions.RevokeAllAsync("u1")).Handles);
 
-        await SessionNode.UntilAsync(() => node.HeardOf("expired").Count() == 2 && node.HeardOf("revoked").Any(), "all is told");
+        await Until.TrueAsync(() => node.HeardOf("expired").Count() == 2 && node.HeardOf("revoked").Any(), "all is told");
         Assert.Equal(
             new[] { (first.Handle, "expired"), (second.Handle, "expired") }.Order(),
             node.HeardOf("expired").Select(one => (one.Data.Session, one.Data.Reason)).Order()
@@ -217,7 +217,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
 
         // All in one go: what no process can read, what nobody takes, and one that is well.
         outbox.Add(shard, ["x"u8.ToArray(), .. entries]);
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () => await node.Redis.SendAsync(["ZCARD", shard.Out], ReplyParsers.Int64) == 1,
             "the one that is well is published"
         );
@@ -251,7 +251,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
 
         var made = await dying.Sessions.CreateAsync("u1");
 
-        await SessionNode.UntilAsync(() => node.HeardOf("created").Any(), "another one told it", bound);
+        await Until.TrueAsync(() => node.HeardOf("created").Any(), "another one told it", bound);
         Assert.Equal((made.Handle, true), node.HeardOf("created").Select(one => (one.Data.Session, one.Data.IsRepeat)).First());
     }
 
@@ -269,14 +269,14 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         await node.ListenAsync();
         node.Sessions.Family.Outbox.IsDeadForTests = true;
         var made = await node.Sessions.CreateAsync("u1");
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () => await node.Redis.SendAsync(["ZCARD", DueOf(node, "u1")], ReplyParsers.Int64) == 0,
             "it was swept"
         );
 
         await using var other = await SessionNode.StartAsync(address, Quick);
 
-        await SessionNode.UntilAsync(() => node.HeardOf("expired").Any(), "its end is told", bound);
+        await Until.TrueAsync(() => node.HeardOf("expired").Any(), "its end is told", bound);
         Assert.Equal((made.Handle, true), node.HeardOf("expired").Select(one => (one.Data.Session, one.Data.IsRepeat)).First());
     }
 

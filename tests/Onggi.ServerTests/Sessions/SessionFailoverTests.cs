@@ -29,13 +29,13 @@ public sealed class SessionFailoverTests
         var ended = new ConcurrentBag<SessionCreation>();
         using var stop = new CancellationTokenSource();
         var writers = Enumerable.Range(0, 8).Select(i => SignInAndOutAsync(node, i, made, ended, stop.Token)).ToArray();
-        await SessionNode.UntilAsync(() => made.Count > 50, "sessions are begun");
+        await Until.TrueAsync(() => made.Count > 50, "sessions are begun");
         var switched = all.NextAsync("+switch-master");
 
         await (await all.MasterAsync()).KillAsync();
         await switched;
         var before = made.Count;
-        await SessionNode.UntilAsync(() => made.Count > before + 20, "sessions are begun at the new master");
+        await Until.TrueAsync(() => made.Count > before + 20, "sessions are begun at the new master");
         await stop.CancelAsync();
         await Task.WhenAll(writers).Within();
 
@@ -62,11 +62,11 @@ public sealed class SessionFailoverTests
         // The server that is connected to again refuses at first.
         await server.CommandAsync("ACL", "SETUSER", "default", "-evalsha", "-eval");
         await server.CommandAsync("CLIENT", "KILL", "TYPE", "normal");
-        await SessionNode.UntilAsync(() => node.Log.Any(static line => line.Id == 6004), "the repeat is refused");
+        await Until.TrueAsync(() => node.Log.Any(static line => line.Id == 6004), "the repeat is refused");
         await server.CommandAsync("CONFIG", "RESETSTAT");
         await server.CommandAsync("ACL", "SETUSER", "default", "+evalsha", "+eval");
 
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () => (await server.CommandAsync("INFO", "commandstats"))!.Contains("cmdstat_evalsha", StringComparison.Ordinal),
             "it is said again"
         );
@@ -102,7 +102,7 @@ public sealed class SessionFailoverTests
         await pair.Primary.KillAsync();
         await back;
 
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () =>
                 await node.Sessions.ValidateAsync(made.Id) is null
                 && await node.Sessions.ValidateAsync(all.Id) is null
@@ -111,7 +111,7 @@ public sealed class SessionFailoverTests
             bound
         );
         Assert.NotNull(await node.Sessions.ValidateAsync(stays.Id));
-        await SessionNode.UntilAsync(() => node.Log.Any(line => line.Id == 6003), "it is logged");
+        await Until.TrueAsync(() => node.Log.Any(line => line.Id == 6003), "it is logged");
     }
 
     /// <summary>Nobody replicates any more, and the caller is told.</summary>
@@ -125,11 +125,11 @@ public sealed class SessionFailoverTests
         });
         // WAIT also waits for a replica that is a moment behind.
         var confirmed = await node.Sessions.CreateAsync("u1");
-        await SessionNode.UntilAsync(async () => (confirmed = await node.Sessions.CreateAsync("u1")).Replicas == 1, "the replica confirms");
+        await Until.TrueAsync(async () => (confirmed = await node.Sessions.CreateAsync("u1")).Replicas == 1, "the replica confirms");
         Assert.True(await pair.Replica.CommandAsync("EXISTS", node.SessionKey(confirmed.Handle)) == "1");
 
         await pair.Replica.CommandAsync("REPLICAOF", "NO", "ONE");
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () => (await pair.Primary.CommandAsync("INFO", "replication"))!.Contains("connected_slaves:0", StringComparison.Ordinal),
             "the primary has noticed"
         );
@@ -195,7 +195,7 @@ public sealed class SessionFailoverTests
             SessionNode.StartAsync($"127.0.0.1:{Primary.Port},127.0.0.1:{Replica.Port}", configure);
 
         public Task ReplicatedAsync() =>
-            SessionNode.UntilAsync(
+            Until.TrueAsync(
                 async () =>
                 {
                     var offset = await OffsetAsync(Primary, "master_repl_offset:");

@@ -32,7 +32,7 @@ public sealed class SessionFailureTests : IAsyncLifetime
 
         // What follows a call is not waited for, but the proxy holds up one thing after another: it must be done before the clock runs.
         Task AllIsPublishedAsync() =>
-            SessionNode.UntilAsync(
+            Until.TrueAsync(
                 async () => (await watcher.KeysAsync()).TrueForAll(key => !key.EndsWith(":out", StringComparison.Ordinal)),
                 "all is published"
             );
@@ -103,7 +103,7 @@ public sealed class SessionFailureTests : IAsyncLifetime
         Assert.Equal(1, (await node.Sessions.RevokeAsync(made.Id)).Count);
         Assert.Null(await node.Sessions.ValidateAsync(made.Id));
         Assert.Equal([other.Handle], (await node.Sessions.RevokeAllAsync("u1")).Handles);
-        await SessionNode.UntilAsync(() => node.HeardOf("revoked").Count() == 2, "it is told");
+        await Until.TrueAsync(() => node.HeardOf("revoked").Count() == 2, "it is told");
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class SessionFailureTests : IAsyncLifetime
         }
 
         // What was on its way is done: the sign-out may be, and doing it again is harmless.
-        await SessionNode.UntilAsync(
+        await Until.TrueAsync(
             async () =>
             {
                 try

@@ -114,22 +114,6 @@ internal sealed class SessionNode : IAsyncDisposable, ILoggerProvider, ILogger
 
     public IEnumerable<HeardEvent> HeardOf(string kind) => _heard.Where(heard => heard.Type == $"auth.session_{kind}");
 
-    /// <summary>Looks again and again: nothing tells a test when another process's news have arrived.</summary>
-    public static async Task UntilAsync(Func<bool> reached, string what, TimeSpan? bound = null)
-    {
-        var patience = Stopwatch.StartNew();
-        for (; !reached(); await Task.Delay(5))
-            Assert.True(patience.Elapsed < (bound ?? Waiting.Bound), $"It was not so in time that {what}.");
-    }
-
-    /// <inheritdoc cref="UntilAsync(Func{bool}, string, TimeSpan?)"/>
-    public static async Task UntilAsync(Func<Task<bool>> reached, string what, TimeSpan? bound = null)
-    {
-        var patience = Stopwatch.StartNew();
-        for (; !await reached(); await Task.Delay(5))
-            Assert.True(patience.Elapsed < (bound ?? Waiting.Bound), $"It was not so in time that {what}.");
-    }
-
     /// <summary>All names of keys on a server or in a cluster.</summary>
     public async Task<List<string>> KeysAsync()
     {

@@ -5,6 +5,7 @@ using Onggi.Client.Routing.Cluster;
 using Onggi.ServerTests.Caching;
 using Onggi.ServerTests.Client;
 using Onggi.Sessions;
+using Onggi.Testing;
 
 namespace Onggi.ServerTests.Sessions;
 
@@ -166,11 +167,7 @@ internal static class SessionPromises
         Assert.Equal(SessionSaveOutcome.Superseded, (await node.Sessions.SaveAsync(made.Id, 0, "late"u8.ToArray())).Outcome);
         Assert.True((await node.Sessions.RotateAsync(made.Id)) is { IsRotated: false, IsSuperseded: true });
         Assert.False((await node.Sessions.ValidateAsync(rotated.Id))!.IsSuperseded);
-        await SessionNode.UntilAsync(
-            async () => await node.Sessions.ValidateAsync(made.Id) is null,
-            "the old id opens nothing any more",
-            bound
-        );
+        await Until.TrueAsync(async () => await node.Sessions.ValidateAsync(made.Id) is null, "the old id opens nothing any more", bound);
         Assert.NotNull(await node.Sessions.ValidateAsync(rotated.Id));
     }
 

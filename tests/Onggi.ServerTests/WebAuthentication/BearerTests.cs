@@ -183,7 +183,7 @@ public sealed class BearerTests(RedisServerFixture fixture) : IClassFixture<Redi
         Assert.DoesNotContain(site.Log.All, line => line.Text.Contains(token.Split('.')[2], StringComparison.Ordinal));
 
         await server.RestartAsync();
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () => (await site.GetAsync("/bearer", token)).StatusCode == HttpStatusCode.OK,
             "the token is taken again"
         );
@@ -244,7 +244,7 @@ public sealed class BearerTests(RedisServerFixture fixture) : IClassFixture<Redi
         Assert.True(slow <= 10, $"{slow} of 30 waited, {watch.Elapsed.TotalSeconds:0} s in all.");
         // And what was revoked is looked at again.
         await site.Tokens.RevokeFamilyAsync((await site.Tokens.InspectAsync(issued.AccessToken)).Token!);
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () => (await site.GetAsync("/bearer", issued.AccessToken)).StatusCode == HttpStatusCode.Unauthorized,
             "the revoked token is refused"
         );

@@ -148,7 +148,7 @@ public sealed class SignInTests(RedisServerFixture fixture) : IClassFixture<Redi
         server.Resume();
 
         // Tokens are ended in the background, since that was asked for.
-        await Client.Sentinel.Until.TrueAsync(
+        await Until.TrueAsync(
             async () => (await site.GetAsync("/bearer", login.Tokens.AccessToken)).StatusCode == HttpStatusCode.Unauthorized,
             "the tokens are ended"
         );

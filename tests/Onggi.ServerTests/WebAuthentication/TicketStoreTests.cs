@@ -210,7 +210,7 @@ public sealed class TicketStoreTests(RedisServerFixture fixture) : IClassFixture
         Assert.Contains(site.Log.All, line => line.Id == 8400);
 
         server.Resume();
-        await Client.Sentinel.Until.TrueAsync(async () => await site.WhoAsync(cookie) is not null, "the visitor is known again");
+        await Until.TrueAsync(async () => await site.WhoAsync(cookie) is not null, "the visitor is known again");
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text;
 using Onggi.Cli.Backup;
+using Onggi.Cli.Server;
 
 namespace Onggi.Tests.Cli;
 

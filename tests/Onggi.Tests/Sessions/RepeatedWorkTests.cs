@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Onggi.Sessions;
+using Onggi.Testing;
 
 namespace Onggi.Tests.Sessions;
 
@@ -59,17 +60,11 @@ public sealed class RepeatedWorkTests
         });
 
         work.Ask();
-        await UntilAsync(() => Volatile.Read(ref running) == 1);
+        await Until.TrueAsync(() => Volatile.Read(ref running) == 1);
         Parallel.For(0, 100, _ => work.Ask());
         hold.SetResult();
         await work.EndAsync().WaitAsync(Bound);
 
         Assert.Equal((1, 2), (most, times));
-    }
-
-    private static async Task UntilAsync(Func<bool> reached)
-    {
-        for (var patience = Stopwatch.StartNew(); !reached(); await Task.Delay(5))
-            Assert.True(patience.Elapsed < Bound);
     }
 }

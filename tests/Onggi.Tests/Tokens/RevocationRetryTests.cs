@@ -92,7 +92,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
         left = Text((long)kept.TotalMilliseconds - 1000);
         Assert.All(commands, command => Assert.Equal(left, command[^1]));
         await AdvanceAsync(kept);
-        await UntilAsync(
+        await Until.TrueAsync(
             async () =>
             {
                 while (_asked.Reader.TryRead(out var one))
@@ -153,13 +153,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
     }
 
     // Nothing else in this world waits for a time.
-    private Task SleepsAsync() => UntilAsync(() => Task.FromResult(World.Time.WaitingTimers > 0), "the retries wait for their time");
-
-    private static async Task UntilAsync(Func<Task<bool>> reached, string what)
-    {
-        for (var patience = Stopwatch.StartNew(); !await reached(); await Task.Delay(5))
-            Assert.True(patience.Elapsed < Bound, $"It was not so in time that {what}.");
-    }
+    private Task SleepsAsync() => Until.TrueAsync(() => Task.FromResult(World.Time.WaitingTimers > 0), "the retries wait for their time");
 
     private async Task AdvanceAsync(TimeSpan by)
     {

@@ -69,7 +69,7 @@ internal static class Orders
 
     /// <summary>Ends when the group has settled everything that was published.</summary>
     public static Task SettledAsync(this RedisServerProcess server, string group = "orders") =>
-        Client.Sentinel.Until.TrueAsync(
+        Until.TrueAsync(
             async () =>
             {
                 var groups = (await server.CommandAsync("XINFO", "GROUPS", Stream))!.Split('\n');

@@ -4,7 +4,21 @@ using System.Security.Cryptography;
 using Onggi.Client;
 using Onggi.Client.Resp;
 
-namespace Onggi.Cli.Backup;
+namespace Onggi.Cli.Server;
+
+/// <summary>What a value is; the number is what archives have.</summary>
+internal enum ValueKind : byte
+{
+    Text,
+    Hash,
+    Set,
+    SortedSet,
+    List,
+    Stream,
+
+    /// <summary>A module's: only its serialised form is known.</summary>
+    Other,
+}
 
 /// <summary>What a value means, in 16 bytes: independent of the order in which a server keeps hashes and sets, and of how it encodes them.</summary>
 internal static class ValueDigest
