@@ -79,6 +79,7 @@ internal static class OnggiTool
             PingCommand.Create(output),
             AclCommands.Create(output),
             ConfCommands.Create(output),
+            DeployCommands.Create(output),
             MigrateCommands.Create(output),
             VerifyCommand.Create(output),
             AuditCommand.Create(output),
