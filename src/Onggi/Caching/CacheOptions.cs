@@ -132,11 +132,11 @@ internal sealed class CacheOptionsValidator : IValidateOptions<CacheOptions>
             );
         if (options.StalenessSamplesPerSecond is < 0 or > 1_000)
             result.AddError("must be from 0, for none, to 1,000.", nameof(CacheOptions.StalenessSamplesPerSecond));
-        foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults)))
+        foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults), options.Defaults))
             result.AddError(mistake);
         foreach (var (name, family) in options.Families)
         {
-            foreach (var mistake in family.Mistakes($"{nameof(CacheOptions.Families)}[\"{name}\"]"))
+            foreach (var mistake in family.Mistakes($"{nameof(CacheOptions.Families)}[\"{name}\"]", options.Defaults))
                 result.AddError(mistake);
         }
 

@@ -91,7 +91,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _memory = new ProvenMemory(options, clock, time);
         var waits = new LeaseWaits();
         _link = new CoherenceLink(store, _memory, waits, options, clock, time, logger);
-        _leases = new LeaseKeeper(store, options, clock, time);
+        _leases = new LeaseKeeper(store, _link, options, clock, time);
         var flights = new LoadFlights();
         var watch = new RedisWatch(store, time);
         _probe = new StalenessProbe(_memory, store, _link, options, time, logger);

@@ -41,7 +41,12 @@ internal sealed class EntryCommands(
     {
         if (ttl is { } given)
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(given, TimeSpan.Zero, nameof(ttl));
-        return new(entry.WireName, writer.Encode(entry, value), Milliseconds(filler.TimeToLive(entry, value, ttl)));
+        return new(
+            entry.WireName,
+            writer.Encode(entry, value),
+            Milliseconds(filler.TimeToLive(entry, value, ttl)),
+            entry.Family.Policy.Large
+        );
     }
 
     /// <summary>How long an entry lives whose life begins anew: a value, and a "not found".</summary>

@@ -116,7 +116,7 @@ internal sealed class CacheWorld
         CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = CoherenceMutants.ProofReceived = false;
         CoherenceMutants.NoLease = CoherenceMutants.LeaseStays = CoherenceMutants.TokenReuse = CoherenceMutants.LateInsert = false;
         CoherenceMutants.JoinAny = CoherenceMutants.NoWait = CoherenceMutants.FailoverValue = CoherenceMutants.FailoverLease = false;
-        CoherenceMutants.NoLoop = false;
+        CoherenceMutants.NoLoop = CoherenceMutants.FillAnywhere = false;
         Interleave.Hook = null;
     }
 }
