@@ -55,7 +55,7 @@ public sealed class OnggiTokens : IAsyncDisposable
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
         _setup = new Lazy<TokenSetup>(() => new TokenSetup(options, keyspace, () => _keys), LazyThreadSafetyMode.PublicationOnly);
-        _revoker = new Revoker(redis, _recent, _notices, _metrics, _clock, () => Setup);
+        _revoker = new Revoker(redis, _recent, _notices, _metrics, _clock, () => Setup, time);
     }
 
     /// <summary>Whether this service uses tokens: <see cref="TokenOptions.Issuer"/> is set.</summary>
