@@ -133,6 +133,22 @@ internal sealed class TrackedLink : Router
         return SendAsync<object, T>(in command, parser, null, null, options, null, traits, cancellationToken);
     }
 
+    public override int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        try
+        {
+            // Where there is room for all they go out in one write.
+            if (_link.TryEnqueueAll(commands))
+                return commands.Length;
+        }
+        catch (ObjectDisposedException)
+        {
+            // They are failed one by one.
+        }
+
+        return base.Begin(commands);
+    }
+
     /// <summary>Begins to connect; what is asked waits until then.</summary>
     public void Start() => _link.Start();
 

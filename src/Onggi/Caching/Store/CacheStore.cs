@@ -262,6 +262,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
 
     public RedisBatch NewBatch() => new(_link as Router ?? redis.Router, redis.Options);
 
+    public RedisBatch NewReadBatch() => new(redis.Router, redis.Options);
+
     public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken) =>
         redis.SendAsync(["GET", wireName], ReplyParsers.Bytes, CommandOptions.Primary, cancellationToken);
 

@@ -57,8 +57,11 @@ internal interface ICacheStore
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
     ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
 
-    /// <summary>Commands that go out together, on the connection on which the cache's own go.</summary>
+    /// <summary>Changes that go out together, on the connection on which the cache's own go: what it reads there comes before them or after.</summary>
     RedisBatch NewBatch();
+
+    /// <summary>Reads that go out together, and of which nothing is kept: over the common connection, where the server need not watch them for us.</summary>
+    RedisBatch NewReadBatch();
 
     /// <summary>The value of a key over the common connection, unwatched. One round trip.</summary>
     ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken);

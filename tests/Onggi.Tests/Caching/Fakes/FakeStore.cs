@@ -472,6 +472,8 @@ internal sealed class FakeStore : ICacheStore
 
     public RedisBatch NewBatch() => throw new NotSupportedException("Batches are tested on a server.");
 
+    public RedisBatch NewReadBatch() => NewBatch();
+
     public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken)
     {
         lock (_server.Gate)
