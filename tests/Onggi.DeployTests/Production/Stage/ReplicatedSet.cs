@@ -166,6 +166,33 @@ internal sealed class ReplicatedSet : IAsyncDisposable
                 throw new InvalidOperationException($"reload-tls.sh ended with {failed.Code}: {failed.Output}{failed.Error}");
     }
 
+    /// <summary>Has a server make a new append-only file, and waits for it.</summary>
+    public async Task RewriteAsync(SetServer server)
+    {
+        await AskAsync(server.Port, "operator", "BGREWRITEAOF");
+        await WaitFor.TrueAsync(
+            async () =>
+            {
+                var info = await AskAsync(server.Port, "operator", "INFO", "persistence");
+                return info.Contains("aof_rewrite_in_progress:0")
+                    && info.Contains("aof_rewrite_scheduled:0")
+                    && info.Contains("aof_last_bgrewrite_status:ok");
+            },
+            "a new append-only file is there"
+        );
+    }
+
+    /// <summary>Waits until a server that was started answers, or has ended.</summary>
+    /// <returns>Whether it answers.</returns>
+    public async Task<bool> StartsAsync(SetServer server)
+    {
+        await WaitFor.TrueAsync(
+            async () => !server.Process.IsRunning || await RoleAsync(server) is "master" or "slave",
+            $"{server.Process.Name} answers or has ended"
+        );
+        return server.Process.IsRunning;
+    }
+
     /// <summary>Waits until all run, the Sentinels agree on who is the primary, and two replicas are in step with it.</summary>
     public async Task WholeAsync()
     {
