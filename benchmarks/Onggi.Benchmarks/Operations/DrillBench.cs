@@ -42,6 +42,7 @@ internal sealed class DrillBench : IBench
         {
             DownAfterMs = run.Quick ? 1500 : null,
             IsHurried = run.Quick,
+            WritesFirst = TimeSpan.FromSeconds(run.Quick ? 0.5 : 3),
             BeforeFirst = beforeFirst,
         };
         var set = await ReplicatedSet.StartAsync(settings);
@@ -222,7 +223,7 @@ internal sealed class DrillBench : IBench
             "`cutoff`: nothing passes between the primary and the others, in silence; the writers are on its side and know no Sentinel. `confirms`: from the first to the last of the writes that it confirmed and that are lost."
         );
         run.Notes.Add(
-            "`alone`: both replicas hang. `certificate`: the servers' certificate has ended, and the service's connections are cut; from then until the first write after a new one was given by CONFIG SET, which was done at the first failure."
+            "`alone`: both replicas hang. `certificate`: the servers' certificate has ended, and the service's connections are cut, so that nobody comes in; `rto` from the moment in which a new one is there, which reload-tls.sh gives to each server. `disk.full.rto`: from the moment in which there is room again."
         );
     }
 }

@@ -14,6 +14,9 @@ internal sealed record SetSettings
     /// <summary>Whether Sentinels look and tell more often than they usually do, so that a test need not wait for them.</summary>
     public bool IsHurried { get; init; }
 
+    /// <summary>How long drills write before something breaks, so that there is something to lose.</summary>
+    public TimeSpan WritesFirst { get; init; } = TimeSpan.FromMilliseconds(300);
+
     /// <summary>What stands before the entry script of the first server: nothing, or what gives it a small disk.</summary>
     public IReadOnlyList<string> BeforeFirst { get; init; } = [];
 }
@@ -49,13 +52,16 @@ internal sealed class ReplicatedSet : IAsyncDisposable
 
     public IReadOnlyList<int> SentinelPorts => [.. _sentinels.Select(sentinel => sentinel.Port)];
 
+    /// <summary>See <see cref="SetSettings.WritesFirst"/>.</summary>
+    public TimeSpan WritesFirst { get; private init; }
+
     /// <summary>What the servers call themselves.</summary>
     public string Version { get; private set; } = "";
 
     public static async Task<ReplicatedSet> StartAsync(SetSettings? settings = null)
     {
         settings ??= new SetSettings();
-        var set = new ReplicatedSet(await SetFolder.MakeAsync());
+        var set = new ReplicatedSet(await SetFolder.MakeAsync()) { WritesFirst = settings.WritesFirst };
         try
         {
             set.Lay(settings);

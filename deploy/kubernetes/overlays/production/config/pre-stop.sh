@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run before a Redis is stopped (preStop). Where it is the primary it hands that over first, without losing a write: nothing is written from then on, the replicas
-# catch up, a Sentinel makes one of them the primary, and this one has become a replica before the script ends. Callers wait meanwhile; nobody is refused.
+# catch up, a Sentinel makes one of them the primary, and this one has become a replica before the script ends. Callers wait meanwhile, for two seconds or so.
 # Needs terminationGracePeriodSeconds of 60 or more.
 set -eu
 # shellcheck source-path=SCRIPTDIR source=common.sh
