@@ -167,7 +167,8 @@ sealed class Run(string root, string results, Options options, CancellationToken
             return;
         }
         string[] scripts = ["run", "test", "bench", "onggi", ".ci/run", "eng/needs.sh"];
-        await StepAsync("scripts", "shellcheck", ["-x", .. scripts]);
+        var deployed = Directory.EnumerateFiles(Path.Combine(root, "deploy"), "*.sh", SearchOption.AllDirectories).Order();
+        await StepAsync("scripts", "shellcheck", ["-x", .. scripts, .. deployed]);
     }
 
     private async Task TestAsync()
