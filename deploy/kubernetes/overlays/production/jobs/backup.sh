@@ -3,10 +3,10 @@
 # the age of the last proven backup grows by itself.
 set -eu
 
-folder=${ONGGI_BACKUP_FOLDER:-/backups}
-mkdir -p "$folder/metrics"
+folder=${ONGGI_BACKUPS:-/backups}
+metrics=${ONGGI_METRICS:-/metrics}
 
 code=0
 onggi backup create --environment "${ONGGI_ENVIRONMENT:-production}" --out "$folder" --keep "${ONGGI_BACKUP_KEEP:-14}" || code=$?
-onggi backup metrics "$folder" --out "$folder/metrics/onggi_backup.prom" || code=$?
+onggi backup metrics "$folder" --out "$metrics/onggi_backup.prom" || code=$?
 exit "$code"
