@@ -291,17 +291,7 @@ internal static class AccessPlan
             new(
                 Replica,
                 "Replicas, when they copy from the primary; and the scripts that start and stop a server: who is the primary, and nothing is written while it is handed over.",
-                [
-                    "resetkeys",
-                    "resetchannels",
-                    "-@all",
-                    "+psync",
-                    "+replconf",
-                    "+ping",
-                    "+role",
-                    "+client|pause",
-                    "+client|unpause",
-                ]
+                ["resetkeys", "resetchannels", "-@all", "+psync", "+replconf", "+ping", "+role", "+client|pause", "+client|unpause"]
             ),
             new(
                 Certificates,

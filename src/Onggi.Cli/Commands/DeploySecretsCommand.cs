@@ -27,12 +27,20 @@ internal static class DeploySecretsCommand
         var catalog = parsed.GetValue(options.Catalog);
         var keyspace = Inputs.NeedKeyspace(catalog, parsed.GetValue(options.Environment));
         if (keyspace.Services.Count == 0)
-            throw new ToolException("the catalog names no services, so there is nobody to give passwords to: write them under \"services\".");
+            throw new ToolException(
+                "the catalog names no services, so there is nobody to give passwords to: write them under \"services\"."
+            );
         if (output.IsTerminal && !parsed.GetValue(options.Show))
             throw new ToolException(
                 "what comes now is secret, and this is a terminal. Pipe it: … | kubectl apply --server-side -f -; or say --show."
             );
-        var terms = Terms(parsed, options, keyspace.System, keyspace.Environment, DeployFilesCommand.IsReplicated(catalog, keyspace.Environment));
+        var terms = Terms(
+            parsed,
+            options,
+            keyspace.System,
+            keyspace.Environment,
+            DeployFilesCommand.IsReplicated(catalog, keyspace.Environment)
+        );
         var existing = await ExistingAsync(parsed, options, terms.Namespace, output, cancellationToken).ConfigureAwait(false);
         var plan = new SecretPlan(keyspace, terms, existing, output.Time.GetUtcNow());
         var secrets = plan.Make();
@@ -88,7 +96,10 @@ internal static class DeploySecretsCommand
             case "-":
                 return KubernetesSecret.Read(await output.ReadPipeAsync(cancellationToken).ConfigureAwait(false), kubernetesNamespace);
             default:
-                return KubernetesSecret.Read(Inputs.Read(file, "Write there what kubectl get secrets -o json says, or pipe it: --existing -"), kubernetesNamespace);
+                return KubernetesSecret.Read(
+                    Inputs.Read(file, "Write there what kubectl get secrets -o json says, or pipe it: --existing -"),
+                    kubernetesNamespace
+                );
         }
     }
 
@@ -127,7 +138,8 @@ internal static class DeploySecretsCommand
         public Option<string[]?> Rotate { get; } =
             new("--rotate")
             {
-                Description = "Gives these users, or all, a second password beside the first. Then: apply, ACL LOAD, start who logs in with it, --finish.",
+                Description =
+                    "Gives these users, or all, a second password beside the first. Then: apply, ACL LOAD, start who logs in with it, --finish.",
                 HelpName = "USER",
                 Arity = ArgumentArity.ZeroOrMore,
                 AllowMultipleArgumentsPerToken = true,
@@ -156,11 +168,7 @@ internal static class DeploySecretsCommand
             };
 
         public Option<string[]?> Names { get; } =
-            new("--name")
-            {
-                Description = "A further name or address for the certificate; may be given several times.",
-                HelpName = "NAME",
-            };
+            new("--name") { Description = "A further name or address for the certificate; may be given several times.", HelpName = "NAME" };
 
         public Option<string> ClusterDomain { get; } =
             new("--cluster-domain")
@@ -173,14 +181,16 @@ internal static class DeploySecretsCommand
         public Option<string[]?> Random { get; } =
             new("--random")
             {
-                Description = "A further Secret with something random under this key, phonebill-personal/secret say; may be given several times. Never rotated.",
+                Description =
+                    "A further Secret with something random under this key, phonebill-personal/secret say; may be given several times. Never rotated.",
                 HelpName = "SECRET/KEY",
             };
 
         public Option<string[]?> SigningKey { get; } =
             new("--signing-key")
             {
-                Description = "A further Secret with a key that signs tokens (token.pem), and NAME-public with its public part; may be given several times. Never rotated.",
+                Description =
+                    "A further Secret with a key that signs tokens (token.pem), and NAME-public with its public part; may be given several times. Never rotated.",
                 HelpName = "SECRET",
             };
 

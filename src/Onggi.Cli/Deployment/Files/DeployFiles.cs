@@ -58,7 +58,8 @@ internal static class DeployFiles
     private static string Script(string name)
     {
         using var stream =
-            typeof(DeployFiles).Assembly.GetManifestResourceStream(name) ?? throw new InvalidOperationException($"{name} is not in the tool.");
+            typeof(DeployFiles).Assembly.GetManifestResourceStream(name)
+            ?? throw new InvalidOperationException($"{name} is not in the tool.");
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }

@@ -35,7 +35,13 @@ internal static class SentinelPlan
             ("Network", [.. Network(terms)]),
             ("Who may do what", [.. Access(name, terms)]),
             ("When a primary is replaced", [.. Failover(name)]),
-            ("What can be seen", [new("loglevel", "notice", "Who was missed, who was chosen."), new("dir", terms.Directory, "Where it writes: its own file, with what it has learnt.")]),
+            (
+                "What can be seen",
+                [
+                    new("loglevel", "notice", "Who was missed, who was chosen."),
+                    new("dir", terms.Directory, "Where it writes: its own file, with what it has learnt."),
+                ]
+            ),
         ];
 
     private static IEnumerable<ConfPlan.Setting> Network(ConfTerms terms)
@@ -44,7 +50,11 @@ internal static class SentinelPlan
         yield return new("bind", terms.Bind, "Where it listens. A minus sign lets it start where there is no such address.");
         yield return new("port", "0", "No way in without TLS.");
         yield return new("tls-port", $"{terms.Port}", "The only port.");
-        yield return new("tls-cert-file", $"{tls}/tls.crt", "A renewed one is read at the next start only: start the Sentinels anew, one after the other.");
+        yield return new(
+            "tls-cert-file",
+            $"{tls}/tls.crt",
+            "A renewed one is read at the next start only: start the Sentinels anew, one after the other."
+        );
         yield return new("tls-key-file", $"{tls}/tls.key", "As above.");
         yield return new("tls-ca-cert-file", $"{tls}/ca.crt", "Who signs the certificates of the others.");
         yield return new("tls-auth-clients", "optional", "Users log in by password; who has a certificate may show it.");
@@ -56,7 +66,11 @@ internal static class SentinelPlan
 
     private static IEnumerable<ConfPlan.Setting> Access(string name, ConfTerms terms)
     {
-        yield return new("aclfile", terms.AclFile!, "Services may ask where the primary is; they start no failover. The default user is off.");
+        yield return new(
+            "aclfile",
+            terms.AclFile!,
+            "Services may ask where the primary is; they start no failover. The default user is off."
+        );
         yield return new("protected-mode", "yes", "Should the users ever be lost, only this machine gets in.");
         yield return new("sentinel sentinel-user", AccessPlan.Sentinel, "Who we are at the other Sentinels.");
         yield return new($"sentinel auth-user {name}", AccessPlan.Sentinel, "Who we are at the servers.");
@@ -75,6 +89,10 @@ internal static class SentinelPlan
             "15000",
             "An attempt that has not come about by then is made again after twice that."
         );
-        yield return new($"sentinel parallel-syncs {name}", "1", "One replica after the other copies from the new primary; the other one still answers reads.");
+        yield return new(
+            $"sentinel parallel-syncs {name}",
+            "1",
+            "One replica after the other copies from the new primary; the other one still answers reads."
+        );
     }
 }

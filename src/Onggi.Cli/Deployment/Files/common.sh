@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 # What the scripts share that start and stop the Redis servers and the Sentinels of a replicated set. Sourced by them, never run.
 #
 # They are told by the environment:
@@ -17,11 +17,10 @@
 #   ONGGI_PATIENCE   rounds of a second in which nobody answers until a server believes that it is alone: 20
 # Nothing secret goes over a command line.
 
-# shellcheck disable=SC2034
+# Whoever sources this says who he is at Redis and the Sentinels, and his own host:port.
+user='' password_file='' self=''
 config=${ONGGI_CONFIG:-/onggi/config}
-# shellcheck disable=SC2034
 data=${ONGGI_DATA:-/data}
-# shellcheck disable=SC2034
 acl=${ONGGI_ACL:-/run/secrets/redis-acl}
 tls=${ONGGI_TLS:-/run/secrets/redis-tls}
 master=${ONGGI_MASTER:-phonebill}

@@ -51,7 +51,8 @@ internal static class Certificates
             else
                 alternatives.AddDnsName(one);
         request.CertificateExtensions.Add(alternatives.Build());
-        var end = now + life < issuer.NotAfter ? now + life : new DateTimeOffset(issuer.NotAfter);
+        var last = new DateTimeOffset(issuer.NotAfter);
+        var end = now + life < last ? now + life : last;
         using var certificate = request.Create(issuer, now - Before, end, RandomNumberGenerator.GetBytes(SerialBytes));
         return Pair(certificate, key);
     }
@@ -78,7 +79,7 @@ internal static class Certificates
     public static DateTimeOffset End(string certificate)
     {
         using var ours = X509Certificate2.CreateFromPem(certificate);
-        return ours.NotAfter;
+        return new DateTimeOffset(ours.NotAfter);
     }
 
     private static HashSet<string> Names(X509Certificate2 certificate)

@@ -18,7 +18,14 @@ internal sealed record KubernetesSecret(string Name, string Type, IReadOnlyDicti
 
     /// <summary>One of texts.</summary>
     public static KubernetesSecret Of(string name, string type, params IEnumerable<(string Key, string Text)> data) =>
-        new(name, type, new SortedDictionary<string, byte[]>(data.ToDictionary(pair => pair.Key, pair => Encoding.UTF8.GetBytes(pair.Text)), StringComparer.Ordinal));
+        new(
+            name,
+            type,
+            new SortedDictionary<string, byte[]>(
+                data.ToDictionary(pair => pair.Key, pair => Encoding.UTF8.GetBytes(pair.Text)),
+                StringComparer.Ordinal
+            )
+        );
 
     /// <summary>Reads what <c>kubectl get secrets -o json</c> writes: a list, or one.</summary>
     /// <exception cref="ToolException">It is nothing of the kind, or of another namespace. The message repeats nothing of it.</exception>
@@ -26,7 +33,9 @@ internal sealed record KubernetesSecret(string Name, string Type, IReadOnlyDicti
     {
         const string Advice = "It should be what kubectl get secrets -o json writes.";
         if (string.IsNullOrWhiteSpace(json))
-            throw new ToolException($"there is nothing in --existing: did kubectl fail? {Advice} A namespace without Secrets is an empty list.");
+            throw new ToolException(
+                $"there is nothing in --existing: did kubectl fail? {Advice} A namespace without Secrets is an empty list."
+            );
         try
         {
             using var document = JsonDocument.Parse(json);

@@ -50,7 +50,9 @@ internal sealed class SecretPlan(
             files.Add(("sentinel.acl", Lines(sentinels)));
         var acl = KubernetesSecret.Of(AclName, KubernetesSecret.Opaque, files);
         if (existing.TryGetValue(AclName, out var before) && files.Any(file => before.Text(file.Item1) != file.Item2))
-            _notes.Add($"{AclName} changes: when the pods have it (a minute or so), say ACL LOAD to each Redis; Sentinels read it when they start.");
+            _notes.Add(
+                $"{AclName} changes: when the pods have it (a minute or so), say ACL LOAD to each Redis; Sentinels read it when they start."
+            );
         List<KubernetesSecret> all = [acl, .. _passwords.Values];
         if (terms.IsReplicated)
             all.AddRange(Tls());
@@ -65,7 +67,9 @@ internal sealed class SecretPlan(
         if (terms.Rotate is null)
             return;
         if (terms.Finish)
-            throw new ToolException("--rotate adds a second password, --finish takes the first one away, when all have the new one: one after the other.");
+            throw new ToolException(
+                "--rotate adds a second password, --finish takes the first one away, when all have the new one: one after the other."
+            );
         if (terms.Rotate.FirstOrDefault(user => !users.Contains(user)) is { } unknown)
             throw new ToolException($"there is no user \"{unknown}\". {CatalogWords.Suggest(unknown, users, "")}");
     }
@@ -215,7 +219,9 @@ internal sealed class SecretPlan(
     {
         foreach (
             var name in existing
-                .Keys.Where(name => name.StartsWith("redis-credentials-", StringComparison.Ordinal) && all.TrueForAll(secret => secret.Name != name))
+                .Keys.Where(name =>
+                    name.StartsWith("redis-credentials-", StringComparison.Ordinal) && all.TrueForAll(secret => secret.Name != name)
+                )
                 .Order(StringComparer.Ordinal)
         )
             _notes.Add($"{name} is nobody's: no user of the catalog. When nothing mounts it: kubectl delete secret {name}");
