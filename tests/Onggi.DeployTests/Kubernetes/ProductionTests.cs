@@ -104,7 +104,7 @@ public class ProductionTests
         foreach (var name in (string[])["redis", "sentinel"])
             Assert.Equal("/run/secrets/redis-tls/ca.crt", all.One("StatefulSet", name).At("spec.template").Named("spec.containers", name).Named("env", "ONGGI_PROBE_CA").Text("value"));
         Assert.Equal(
-            "/run/secrets/redis-ca/ca.crt",
+            "/run/secrets/redis-tls/ca.crt",
             all.One("Deployment", "redis-exporter").At("spec.template").Named("spec.containers", "redis-exporter").Named("env", "REDIS_EXPORTER_TLS_CA_CERT_FILE").Text("value")
         );
         // The key is the servers' alone: others see the authority only.
@@ -182,7 +182,7 @@ public class ProductionTests
         Assert.NotEmpty(all.Of("PrometheusRule"));
     }
 
-    // Where HA's scripts look for passwords, and whose they are.
+    // Where the scripts look for passwords and certificates, and whose they are.
     private static (string Name, string Service, (string Path, string Secret)[] Files)[] Scripted =>
         [
             (
@@ -202,7 +202,7 @@ public class ProductionTests
                 [
                     ("redis-acl", "redis-acl"),
                     ("redis-tls", "redis-tls"),
-                    ("redis-credentials-sentinel", "redis-credentials-sentinel"),
+                    ("redis-sentinel", "redis-credentials-sentinel"),
                     ("redis-probe", "redis-credentials-probe"),
                 ]
             ),

@@ -57,7 +57,7 @@ public class RedisPodTests
     }
 
     [Theory]
-    [InlineData("dev", "deploy/kubernetes/overlays/dev")]
+    [InlineData("dev", "deploy/kubernetes/overlays/dev/config")]
     [InlineData("production", "deploy/kubernetes/overlays/production/config")]
     public async Task The_files_are_what_the_catalog_says_now(string environment, string folder)
     {
