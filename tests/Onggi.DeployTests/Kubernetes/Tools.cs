@@ -53,10 +53,10 @@ internal static class Tools
             await process.WaitForExitAsync(patience.Token);
             return new ToolRun(process.ExitCode, await output, await error);
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException late)
         {
             process.Kill(entireProcessTree: true);
-            throw new InvalidOperationException($"{program} did not end within {Patience.TotalSeconds:0} s.");
+            throw new InvalidOperationException($"{program} did not end within {Patience.TotalSeconds:0} s.", late);
         }
     }
 
