@@ -218,6 +218,6 @@ public partial class ManifestTests
     private static bool Selects(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
         selector.All(pair => labels.TryGetValue(pair.Key, out var value) && value == pair.Value);
 
-    [GeneratedRegex(@"^[a-z0-9./-]+:v?\d+\.\d+\.\d+$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(@"^[a-z0-9./_-]+:v?\d+\.\d+\.\d+$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex ExactTag();
 }
