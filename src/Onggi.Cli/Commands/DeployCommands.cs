@@ -11,5 +11,6 @@ internal static class DeployCommands
         {
             DeployFilesCommand.Create(output),
             DeploySecretsCommand.Create(output),
+            DeployMonitoringCommand.Create(output),
         };
 }
