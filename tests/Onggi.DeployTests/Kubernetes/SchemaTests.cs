@@ -18,6 +18,16 @@ public class SchemaTests
         Assert.True(all.Objects.Count > 30, $"{all.Objects.Count} objects.");
     }
 
+    [ToolFact("npm")]
+    public async Task So_are_those_that_people_start_by_hand()
+    {
+        foreach (var file in Sources.Files("deploy/kubernetes/tools", ".yaml"))
+        {
+            var (code, faults) = await CheckAsync(Manifests.Parse(Sources.Text(file)).Objects);
+            Assert.True(code == 0, faults);
+        }
+    }
+
     [ToolTheory("kubectl npm")]
     [InlineData("StatefulSet/redis", "spec.replicas", "\"1\"", "/spec/replicas must be integer")]
     [InlineData("StatefulSet/redis", "spec.selector", null, "must have required property selector")]
