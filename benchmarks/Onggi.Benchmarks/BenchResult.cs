@@ -76,7 +76,7 @@ internal sealed class BenchResult(IBench bench, BenchRun run, IReadOnlyList<Row>
             .AppendLine();
         page.AppendLine($"| {string.Join(" | ", Headings)} |").AppendLine("|---|---:|---|---|---:|---:|---|---|");
         foreach (var row in rows)
-            page.AppendLine($"| {string.Join(" | ", Cells(row))} |");
+            page.AppendLine($"| {string.Join(" | ", Cells(row).Select(cell => cell.Replace("|", "\\|", StringComparison.Ordinal)))} |");
         if (run.Notes.Count > 0)
             page.AppendLine();
         foreach (var note in run.Notes)

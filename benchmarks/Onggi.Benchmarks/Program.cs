@@ -31,6 +31,7 @@ internal static class Program
         new StreamBench(),
         new BatchBench(),
         new MigrateBench(),
+        new DrillBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -163,7 +164,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, events, batches, streams, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, events, batches, streams, drills, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using PhoneBill.Contracts;
 
 namespace PhoneBill.EndToEnd;
@@ -46,13 +47,21 @@ public sealed class AccountTests(RunningServices services)
         var second = await RefreshAsync(refresh);
 
         Assert.Equal(HttpStatusCode.OK, first.StatusCode);
-        Assert.Equal(await first.Content.ReadAsStringAsync(), await second.Content.ReadAsStringAsync(), ignoreCase: false);
+        Assert.Equal((await WithoutTimeLeftAsync(first)).GetRawText(), (await WithoutTimeLeftAsync(second)).GetRawText());
         var next = (await first.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("token").GetString()!;
         Assert.NotEqual(token, next);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync(Bills, next)).StatusCode);
         foreach (var wrong in (string[])["", "x", refresh[..^1], refresh + "A", next])
             Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(wrong)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await AskAsync(Bills, next)).StatusCode);
+    }
+
+    // The seconds that a token has left are one fewer now and then.
+    private static async Task<JsonElement> WithoutTimeLeftAsync(HttpResponseMessage answer)
+    {
+        var body = JsonNode.Parse(await answer.Content.ReadAsStringAsync())!;
+        body["expiresInSeconds"] = null;
+        return JsonSerializer.SerializeToElement(body);
     }
 
     [Fact]

@@ -18,6 +18,7 @@ internal static class AccessPlan
     public const string Backup = "backup";
     public const string Replica = "replica";
     public const string Sentinel = "sentinel";
+    public const string Certificates = "certificates";
 
     // Everything about one's own keys, then less what reaches beyond them or beyond this connection.
     private static readonly string[] ServiceCommands =
@@ -79,6 +80,7 @@ internal static class AccessPlan
         "+acl|getuser",
         "+acl|setuser",
         "+acl|save",
+        "+acl|load",
         "+acl|dryrun",
         "+acl|log",
         "+acl|whoami",
@@ -288,8 +290,13 @@ internal static class AccessPlan
         [
             new(
                 Replica,
-                "Replicas, when they copy from the primary.",
-                ["resetkeys", "resetchannels", "-@all", "+psync", "+replconf", "+ping"]
+                "Replicas, when they copy from the primary; and the scripts that start and stop a server: who is the primary, and nothing is written while it is handed over.",
+                ["resetkeys", "resetchannels", "-@all", "+psync", "+replconf", "+ping", "+role", "+client|pause", "+client|unpause"]
+            ),
+            new(
+                Certificates,
+                "The script that gives a running server its renewed certificate. CONFIG SET has no rights of its own for each setting, so this user is for nothing else.",
+                ["resetkeys", "resetchannels", "-@all", "+ping", "+config|set"]
             ),
             new(
                 Sentinel,

@@ -11,5 +11,7 @@ internal static class DeployCommands
         {
             DeployLintCommand.Create(output),
             DeployPinCommand.Create(output),
+            DeployFilesCommand.Create(output),
+            DeploySecretsCommand.Create(output),
         };
 }

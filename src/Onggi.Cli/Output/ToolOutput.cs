@@ -73,6 +73,16 @@ internal sealed class ToolOutput(TextWriter output, TextWriter error, TextReader
         return string.Equals(answer?.Trim(), word, StringComparison.Ordinal);
     }
 
+    /// <summary>All that is piped in.</summary>
+    /// <exception cref="ToolException">Nothing is.</exception>
+    public async Task<string> ReadPipeAsync(CancellationToken cancellationToken)
+    {
+        var pipe = input ?? (System.Console.IsInputRedirected ? System.Console.In : null);
+        return pipe is null
+            ? throw new ToolException("nothing is piped in, and a terminal is not waited for.")
+            : await pipe.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     public static Table Table(params string[] columns)
     {
         var table = new Table().RoundedBorder();
