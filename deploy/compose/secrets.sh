@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 
 folder=${ONGGI_SECRETS:-deploy/secrets}
 tool=${ONGGI:-./onggi}
-mkdir -p "$folder"
+mkdir -p "$folder" deploy/textfile
 
 random() { openssl rand -hex 32; }
 
@@ -15,6 +15,10 @@ random() { openssl rand -hex 32; }
 "$tool" acl file --catalog samples/PhoneBill/keyspace.json --secrets "$folder" --out "$folder/users.acl"
 
 [ -e "$folder/grafana-admin" ] || random >"$folder/grafana-admin"
+# Nobody listens there: write an address of yours, and alerts reach it.
+for url in team-url on-call-url; do
+  [ -e "$folder/$url" ] || echo http://127.0.0.1:9/ >"$folder/$url"
+done
 [ -e "$folder/token.pem" ] || openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$folder/token.pem"
 [ -e "$folder/token.pub.pem" ] || openssl pkey -in "$folder/token.pem" -pubout -out "$folder/token.pub.pem"
 [ -e "$folder/personal" ] || random >"$folder/personal"

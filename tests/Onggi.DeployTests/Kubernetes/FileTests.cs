@@ -42,7 +42,10 @@ public partial class FileTests
         // The shell of the images is dash, not bash.
         Assert.All(scripts, script => Assert.StartsWith("#!/bin/sh\n", Sources.Text(script), StringComparison.Ordinal));
 
-        var run = await Tools.RunAsync("shellcheck", ["--external-sources", "--enable=check-set-e-suppressed,quote-safe-variables", .. scripts]);
+        var run = await Tools.RunAsync(
+            "shellcheck",
+            ["--external-sources", "--enable=check-set-e-suppressed,quote-safe-variables", .. scripts]
+        );
 
         Assert.True(run.Code == 0, run.Output + run.Error);
     }
@@ -123,6 +126,10 @@ public partial class FileTests
     )]
     private static partial Regex Clear();
 
-    [GeneratedRegex(@"(PASSWORD|SECRET|TOKEN|APIKEY)(__FILE)?$", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(
+        @"(PASSWORD|SECRET|TOKEN|APIKEY)(__FILE)?$",
+        RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1_000
+    )]
     private static partial Regex SecretName();
 }

@@ -55,7 +55,10 @@ internal static class Hardening
                 faults.Add($"{name} may escalate.");
             if (container.Text("securityContext.readOnlyRootFilesystem") != "true")
                 faults.Add($"{name} may write its image.");
-            if (!container.Texts("securityContext.capabilities.drop").SequenceEqual(["ALL"]) || container.Items("securityContext.capabilities.add").Any())
+            if (
+                !container.Texts("securityContext.capabilities.drop").SequenceEqual(["ALL"])
+                || container.Items("securityContext.capabilities.add").Any()
+            )
                 faults.Add($"{name} keeps capabilities.");
             if (container.Text("securityContext.privileged") is "true" || container.Text("securityContext.runAsUser") is "0")
                 faults.Add($"{name} is privileged.");

@@ -22,7 +22,10 @@ public partial class ImageTests
         Assert.NotEmpty(copied);
         foreach (var path in copied)
         {
-            Assert.True(File.Exists(Sources.PathOf(path)) || Directory.Exists(Sources.PathOf(path)), $"{file} copies {path}, which is not there.");
+            Assert.True(
+                File.Exists(Sources.PathOf(path)) || Directory.Exists(Sources.PathOf(path)),
+                $"{file} copies {path}, which is not there."
+            );
             Assert.DoesNotContain(path.TrimEnd('/').Split('/')[0], ignored);
         }
     }
@@ -45,7 +48,10 @@ public partial class ImageTests
 
         Assert.Equal(file == Tool ? 2 : 1, text.Split("\nENTRYPOINT ").Length - 1);
         // The tool's two images stand on the same .NET, and on the Redis that the cluster runs.
-        Assert.All(froms.Where(image => image.StartsWith("redis:", StringComparison.Ordinal)), image => Assert.Equal("redis:7.2.11", image));
+        Assert.All(
+            froms.Where(image => image.StartsWith("redis:", StringComparison.Ordinal)),
+            image => Assert.Equal("redis:7.2.11", image)
+        );
     }
 
     [Fact]
@@ -112,7 +118,9 @@ public partial class ImageTests
 
         void Take(string from, string include)
         {
-            var path = Sources.Name(Path.GetFullPath(Path.Combine(Sources.PathOf(Path.GetDirectoryName(from)!), include.Replace('\\', '/'))));
+            var path = Sources.Name(
+                Path.GetFullPath(Path.Combine(Sources.PathOf(Path.GetDirectoryName(from)!), include.Replace('\\', '/')))
+            );
             if (path.EndsWith("proj", StringComparison.Ordinal) || path.EndsWith(".props", StringComparison.Ordinal))
                 waiting.Enqueue(path);
             else
@@ -131,10 +139,13 @@ public partial class ImageTests
         }
     }
 
-    private static string Property(string project, string name) =>
-        XDocument.Load(Sources.PathOf(project)).Descendants(name).Single().Value;
+    private static string Property(string project, string name) => XDocument.Load(Sources.PathOf(project)).Descendants(name).Single().Value;
 
-    [GeneratedRegex(@"^COPY (?!--from)(?<words>.+)$", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(
+        @"^COPY (?!--from)(?<words>.+)$",
+        RegexOptions.Multiline | RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1_000
+    )]
     private static partial Regex Copy();
 
     [GeneratedRegex(@"^FROM (?<image>\S+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]

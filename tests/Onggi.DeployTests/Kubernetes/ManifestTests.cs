@@ -22,7 +22,10 @@ public partial class ManifestTests
         foreach (var found in all.Objects.Where(found => found.Text("kind") is not ("Namespace" or "PriorityClass")))
             Assert.Equal($"{Said(found)} in {space}", $"{Said(found)} in {found.Text("metadata.namespace")}");
         Assert.Distinct(all.Objects.Select(Said));
-        Assert.All(all.Objects, found => Assert.Equal("phonebill", found.Text("metadata.labels.app.kubernetes.io/part-of") is "" ? Label(found) : ""));
+        Assert.All(
+            all.Objects,
+            found => Assert.Equal("phonebill", found.Text("metadata.labels.app.kubernetes.io/part-of") is "" ? Label(found) : "")
+        );
     }
 
     [ToolTheory("kubectl")]
@@ -66,10 +69,7 @@ public partial class ManifestTests
         {
             var name = $"{owner} {container.Text("name")}";
             Assert.True(container.Text("resources.limits.memory").Length > 0, $"{name} has no limit of memory.");
-            Assert.Equal(
-                $"{name} {container.Text("resources.limits.memory")}",
-                $"{name} {container.Text("resources.requests.memory")}"
-            );
+            Assert.Equal($"{name} {container.Text("resources.limits.memory")}", $"{name} {container.Text("resources.requests.memory")}");
             Assert.True(container.Text("resources.requests.cpu").Length > 0, $"{name} asks for no processor.");
             Assert.Equal($"{name} ", $"{name} {container.Text("resources.limits.cpu")}");
         }
@@ -207,7 +207,8 @@ public partial class ManifestTests
     private static string Generic(string secret) =>
         secret.StartsWith("redis-credentials-", StringComparison.Ordinal) ? "redis-credentials-USER" : secret;
 
-    private static string Label(JsonNode found) => (found.At("metadata.labels") as JsonObject)?["app.kubernetes.io/part-of"]?.ToString() ?? "";
+    private static string Label(JsonNode found) =>
+        (found.At("metadata.labels") as JsonObject)?["app.kubernetes.io/part-of"]?.ToString() ?? "";
 
     private static string Said(JsonNode found) => $"{found.Text("kind")}/{Manifests.NameOf(found)}";
 

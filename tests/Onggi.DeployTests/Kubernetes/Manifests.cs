@@ -23,7 +23,7 @@ internal sealed class Manifests
 
     /// <summary>The names of all overlays.</summary>
     public static IReadOnlyList<string> Overlays { get; } =
-        [.. Directory.EnumerateDirectories(Sources.PathOf("deploy/kubernetes/overlays")).Select(folder => Path.GetFileName(folder)!).Order()];
+    [.. Directory.EnumerateDirectories(Sources.PathOf("deploy/kubernetes/overlays")).Select(folder => Path.GetFileName(folder)!).Order()];
 
     public string Text { get; }
 
@@ -34,7 +34,10 @@ internal sealed class Manifests
 
     /// <summary>The one object of this kind and name. Names that end in a hash of their content match without it.</summary>
     public JsonNode One(string kind, string name) =>
-        Assert.Single(Of(kind), found => NameOf(found) == name || NameOf(found).StartsWith($"{name}-", StringComparison.Ordinal) && IsHashed(found, name));
+        Assert.Single(
+            Of(kind),
+            found => NameOf(found) == name || NameOf(found).StartsWith($"{name}-", StringComparison.Ordinal) && IsHashed(found, name)
+        );
 
     public IEnumerable<JsonNode> Of(string kind) => Objects.Where(found => found.Text("kind") == kind);
 
@@ -60,7 +63,8 @@ internal sealed class Manifests
     /// <summary>All containers of a pod, those that run first included.</summary>
     public static IEnumerable<JsonNode> Containers(JsonNode pod) => pod.Items("spec.initContainers").Concat(pod.Items("spec.containers"));
 
-    private static bool IsHashed(JsonNode found, string name) => NameOf(found)[(name.Length + 1)..] is { Length: 10 } hash && !hash.Contains('-', StringComparison.Ordinal);
+    private static bool IsHashed(JsonNode found, string name) =>
+        NameOf(found)[(name.Length + 1)..] is { Length: 10 } hash && !hash.Contains('-', StringComparison.Ordinal);
 
     private static async Task<Manifests> BuildAsync(string overlay)
     {
@@ -124,9 +128,15 @@ internal static class Yaml
             "true" => JsonValue.Create(true),
             "false" => JsonValue.Create(false),
             _ when text.Length > 1 && text[0] == '0' && text.All(char.IsAsciiDigit) => JsonValue.Create(System.Convert.ToInt64(text, 8)),
-            _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(number),
-            _ when double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) =>
-                JsonValue.Create(number),
+            _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(
+                number
+            ),
+            _ when double.TryParse(
+                    text,
+                    NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint,
+                    CultureInfo.InvariantCulture,
+                    out var number
+                ) => JsonValue.Create(number),
             _ => JsonValue.Create(text),
         };
     }

@@ -116,16 +116,25 @@ public class NetworkTests
     {
         var all = await Manifests.OfAsync(Manifests.NodePort);
         var service = Assert.Single(all.Of("Service"), service => service.Text("spec.type") == "NodePort");
-        var opened = all.Of("NetworkPolicy").Where(policy => policy.Items("spec.ingress").SelectMany(rule => rule.Items("from")).Any(peer => peer.At("ipBlock") is not null));
+        var opened = all.Of("NetworkPolicy")
+            .Where(policy =>
+                policy.Items("spec.ingress").SelectMany(rule => rule.Items("from")).Any(peer => peer.At("ipBlock") is not null)
+            );
 
         Assert.Equal("Local", service.Text("spec.externalTrafficPolicy"));
         Assert.Equal("30679", Assert.Single(service.Items("spec.ports")).Text("nodePort"));
         var policy = Assert.Single(opened);
         Assert.Equal("redis-nodeport", Manifests.NameOf(policy));
         // The example block of RFC 5737: as delivered nobody gets in.
-        Assert.Equal(["203.0.113.0/24"], policy.Items("spec.ingress").SelectMany(rule => rule.Items("from")).Select(peer => peer.Text("ipBlock.cidr")));
+        Assert.Equal(
+            ["203.0.113.0/24"],
+            policy.Items("spec.ingress").SelectMany(rule => rule.Items("from")).Select(peer => peer.Text("ipBlock.cidr"))
+        );
         foreach (var overlay in (string[])[Manifests.Dev, Manifests.Production])
-            Assert.DoesNotContain((await Manifests.OfAsync(overlay)).Of("Service"), other => other.Text("spec.type") is "NodePort" or "LoadBalancer");
+            Assert.DoesNotContain(
+                (await Manifests.OfAsync(overlay)).Of("Service"),
+                other => other.Text("spec.type") is "NodePort" or "LoadBalancer"
+            );
     }
 
     [Fact]
@@ -147,7 +156,9 @@ public class NetworkTests
             """
         );
         var reach = new Reach(policies);
-        Peer a = Named("a"), b = Named("b"), c = Named("c");
+        Peer a = Named("a"),
+            b = Named("b"),
+            c = Named("c");
 
         Assert.True(reach.Allows(b, a, 1));
         Assert.False(reach.Allows(b, a, 2), "Another port.");
@@ -163,7 +174,8 @@ public class NetworkTests
     private static Peer Outside((string Key, string Value) pod, (string Key, string Value) space) =>
         new(new Dictionary<string, string> { [pod.Key] = pod.Value }, new Dictionary<string, string> { [space.Key] = space.Value });
 
-    private static Peer PeerOf(Manifests all, string owner) => new(all.Pods().Single(pod => pod.Owner == owner).Pod.Pairs("metadata.labels"));
+    private static Peer PeerOf(Manifests all, string owner) =>
+        new(all.Pods().Single(pod => pod.Owner == owner).Pod.Pairs("metadata.labels"));
 
     private static IEnumerable<string> Reaching(Manifests all, string owner, int port)
     {

@@ -76,7 +76,12 @@ public sealed class ProbeTests : IAsyncLifetime
     {
         await using var redis = await StartAsync();
         await File.WriteAllTextAsync(PasswordFile, "another");
-        await ExpectAsync(redis.Port, "wrong password", live: "alive: refuses the user of the probe", ready: "not ready: AUTH failed: WRONGPASS");
+        await ExpectAsync(
+            redis.Port,
+            "wrong password",
+            live: "alive: refuses the user of the probe",
+            ready: "not ready: AUTH failed: WRONGPASS"
+        );
 
         File.Delete(PasswordFile);
         await ExpectAsync(redis.Port, "no password", live: "alive: refuses the user of the probe", ready: "not ready: NOAUTH");
@@ -137,7 +142,13 @@ public sealed class ProbeTests : IAsyncLifetime
 
         var (old, oldKey) = authority.Sign("old", validFrom: TimeSpan.FromDays(-9), validFor: TimeSpan.FromDays(1));
         await redis.CommandAsync("CONFIG", "SET", "tls-cert-file", old, "tls-key-file", oldKey);
-        await ExpectAsync(redis.TlsPort, "ended certificate", live: "alive", ready: "not ready: Could not connect", authority.CertificateFile);
+        await ExpectAsync(
+            redis.TlsPort,
+            "ended certificate",
+            live: "alive",
+            ready: "not ready: Could not connect",
+            authority.CertificateFile
+        );
     }
 
     [Fact]
@@ -164,7 +175,23 @@ public sealed class ProbeTests : IAsyncLifetime
 
     // default stays on for the test's own use; in a cluster it is off.
     private static string[] Users =>
-        ["--user", "probe", "on", $">{Password}", "resetkeys", "resetchannels", "-@all", "+ping", "--user", "default", "on", "nopass", "~*", "&*", "+@all"];
+        [
+            "--user",
+            "probe",
+            "on",
+            $">{Password}",
+            "resetkeys",
+            "resetchannels",
+            "-@all",
+            "+ping",
+            "--user",
+            "default",
+            "on",
+            "nopass",
+            "~*",
+            "&*",
+            "+@all",
+        ];
 
     private static Task<RedisServerProcess> StartAsync(params string[] flags) => RedisServerProcess.StartAsync([.. Users, .. flags]);
 
@@ -183,7 +210,10 @@ public sealed class ProbeTests : IAsyncLifetime
 
     private async Task ExpectAsync(int port, string state, string live, string ready, string authority = "")
     {
-        var (alive, isReady) = (await ProbeAsync("probe-live.sh", port, 1, authority), await ProbeAsync("probe-ready.sh", port, 1, authority));
+        var (alive, isReady) = (
+            await ProbeAsync("probe-live.sh", port, 1, authority),
+            await ProbeAsync("probe-ready.sh", port, 1, authority)
+        );
 
         Assert.StartsWith(live, alive.Output.Trim(), StringComparison.Ordinal);
         Assert.StartsWith(ready, isReady.Output.Trim(), StringComparison.Ordinal);

@@ -42,7 +42,9 @@ public class ProductionTests
         Assert.Equal(["sh", "/onggi/config/pre-stop.sh"], container.Texts("lifecycle.preStop.exec.command"));
         Assert.True(int.Parse(pod.Text("spec.terminationGracePeriodSeconds")) >= 60, "pre-stop.sh needs a minute.");
         // It may ask for minutes before it listens.
-        Assert.True(int.Parse(container.Text("startupProbe.periodSeconds")) * int.Parse(container.Text("startupProbe.failureThreshold")) >= 600);
+        Assert.True(
+            int.Parse(container.Text("startupProbe.periodSeconds")) * int.Parse(container.Text("startupProbe.failureThreshold")) >= 600
+        );
         var folder = all.One("ConfigMap", "redis-config").Pairs("data").Keys;
         Assert.Equal(
             ["common.sh", "pre-stop.sh", "redis-entry.sh", "redis.conf", "reload-tls.sh", "sentinel-entry.sh", "sentinel.conf"],
@@ -63,7 +65,10 @@ public class ProductionTests
         {
             var pod = all.One("StatefulSet", name).At("spec.template")!;
             var container = pod.Named("spec.containers", name);
-            Assert.Contains(container.Items("envFrom"), source => source.Text("configMapRef.name") == Manifests.NameOf(all.One("ConfigMap", "redis-set")));
+            Assert.Contains(
+                container.Items("envFrom"),
+                source => source.Text("configMapRef.name") == Manifests.NameOf(all.One("ConfigMap", "redis-set"))
+            );
             var variables = container.Items("env").ToList();
             // A variable stands for another only when that one comes before it.
             Assert.True(Index("POD_NAME") < Index("ONGGI_HOST") && Index("POD_NAME") >= 0);
@@ -102,10 +107,17 @@ public class ProductionTests
         }
 
         foreach (var name in (string[])["redis", "sentinel"])
-            Assert.Equal("/run/secrets/redis-tls/ca.crt", all.One("StatefulSet", name).At("spec.template").Named("spec.containers", name).Named("env", "ONGGI_PROBE_CA").Text("value"));
+            Assert.Equal(
+                "/run/secrets/redis-tls/ca.crt",
+                all.One("StatefulSet", name).At("spec.template").Named("spec.containers", name).Named("env", "ONGGI_PROBE_CA").Text("value")
+            );
         Assert.Equal(
             "/run/secrets/redis-tls/ca.crt",
-            all.One("Deployment", "redis-exporter").At("spec.template").Named("spec.containers", "redis-exporter").Named("env", "REDIS_EXPORTER_TLS_CA_CERT_FILE").Text("value")
+            all.One("Deployment", "redis-exporter")
+                .At("spec.template")
+                .Named("spec.containers", "redis-exporter")
+                .Named("env", "REDIS_EXPORTER_TLS_CA_CERT_FILE")
+                .Text("value")
         );
         // The key is the servers' alone: others see the authority only.
         foreach (var (owner, pod) in all.Pods().Where(pod => !pod.Owner.StartsWith("StatefulSet/", StringComparison.Ordinal)))
@@ -159,7 +171,10 @@ public class ProductionTests
     {
         var all = await Manifests.OfAsync(Manifests.Production);
         var monitors = all.Of("ServiceMonitor").ToList();
-        var targets = monitors.SelectMany(monitor => monitor.Items("spec.endpoints")).SelectMany(endpoint => endpoint.Texts("params.target")).ToList();
+        var targets = monitors
+            .SelectMany(monitor => monitor.Items("spec.endpoints"))
+            .SelectMany(endpoint => endpoint.Texts("params.target"))
+            .ToList();
 
         Assert.Equal(
             [
@@ -169,16 +184,31 @@ public class ProductionTests
             targets
         );
         string[] jobs = ["phonebill", "redis", "redis-exporter", "sentinel", "textfile"];
-        Assert.Equal(jobs, monitors.SelectMany(monitor => monitor.Items("spec.endpoints")).Select(endpoint => Label(endpoint, "job")).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(
+            jobs,
+            monitors
+                .SelectMany(monitor => monitor.Items("spec.endpoints"))
+                .Select(endpoint => Label(endpoint, "job"))
+                .Distinct()
+                .Order(StringComparer.Ordinal)
+        );
         foreach (var monitor in monitors)
         {
-            var services = all.Of("Service").Where(service => Reach.Selects(monitor.At("spec.selector"), service.Pairs("metadata.labels"))).ToList();
+            var services = all.Of("Service")
+                .Where(service => Reach.Selects(monitor.At("spec.selector"), service.Pairs("metadata.labels")))
+                .ToList();
             Assert.True(services.Count > 0, $"{Manifests.NameOf(monitor)} selects no Service.");
             foreach (var endpoint in monitor.Items("spec.endpoints"))
-                Assert.All(services, service => Assert.Contains(service.Items("spec.ports"), port => port.Text("name") == endpoint.Text("port")));
+                Assert.All(
+                    services,
+                    service => Assert.Contains(service.Items("spec.ports"), port => port.Text("name") == endpoint.Text("port"))
+                );
         }
 
-        Assert.Equal("redis-0", Label(monitors.Single(monitor => Manifests.NameOf(monitor) == "redis").Items("spec.endpoints").First(), "instance"));
+        Assert.Equal(
+            "redis-0",
+            Label(monitors.Single(monitor => Manifests.NameOf(monitor) == "redis").Items("spec.endpoints").First(), "instance")
+        );
         Assert.NotEmpty(all.Of("PrometheusRule"));
     }
 

@@ -18,8 +18,7 @@ internal sealed class Reach(IEnumerable<JsonNode> policies)
         && Passes("Ingress", "ingress", "from", to, from, port, protocol);
 
     /// <summary>Whether a pod of ours may open a connection to somewhere outside.</summary>
-    public bool AllowsOut(Peer from, int port, string protocol = "TCP") =>
-        Passes("Egress", "egress", "to", from, null, port, protocol);
+    public bool AllowsOut(Peer from, int port, string protocol = "TCP") => Passes("Egress", "egress", "to", from, null, port, protocol);
 
     private bool Passes(string type, string rules, string peers, Peer whose, Peer? other, int port, string protocol)
     {
@@ -27,14 +26,18 @@ internal sealed class Reach(IEnumerable<JsonNode> policies)
             .Where(policy => policy.Texts("spec.policyTypes").Contains(type) && Selects(policy.At("spec.podSelector"), whose.Labels))
             .ToList();
         return selecting.Count == 0
-            || selecting.SelectMany(policy => policy.Items($"spec.{rules}")).Any(rule => IsPort(rule, port, protocol) && IsPeer(rule, peers, other));
+            || selecting
+                .SelectMany(policy => policy.Items($"spec.{rules}"))
+                .Any(rule => IsPort(rule, port, protocol) && IsPeer(rule, peers, other));
     }
 
     private static bool IsPort(JsonNode rule, int port, string protocol)
     {
         var ports = rule.Items("ports").ToList();
         return ports.Count == 0
-            || ports.Exists(one => one.Text("port") == $"{port}" && (one.Text("protocol") is "" ? "TCP" : one.Text("protocol")) == protocol);
+            || ports.Exists(one =>
+                one.Text("port") == $"{port}" && (one.Text("protocol") is "" ? "TCP" : one.Text("protocol")) == protocol
+            );
     }
 
     private static bool IsPeer(JsonNode rule, string peers, Peer? other)

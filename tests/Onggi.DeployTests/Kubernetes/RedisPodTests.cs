@@ -49,7 +49,9 @@ public class RedisPodTests
     {
         var all = await Manifests.OfAsync(overlay);
         var (pod, conf) = (Pod(all), Conf(all));
-        var mount = Container(all).Items("volumeMounts").Single(one => one.Text("mountPath") == Path.GetDirectoryName(Value(conf, "aclfile")));
+        var mount = Container(all)
+            .Items("volumeMounts")
+            .Single(one => one.Text("mountPath") == Path.GetDirectoryName(Value(conf, "aclfile")));
 
         Assert.Equal("users.acl", Path.GetFileName(Value(conf, "aclfile")));
         Assert.Equal("redis-acl", pod.Named("spec.volumes", mount.Text("name")).Text("secret.secretName"));
@@ -65,7 +67,17 @@ public class RedisPodTests
         using var error = new StringWriter();
 
         var code = await OnggiTool.RunAsync(
-            ["deploy", "files", "-c", Sources.PathOf("samples/PhoneBill/keyspace.json"), "-e", environment, "--out", Sources.PathOf(folder), "--check"],
+            [
+                "deploy",
+                "files",
+                "-c",
+                Sources.PathOf("samples/PhoneBill/keyspace.json"),
+                "-e",
+                environment,
+                "--out",
+                Sources.PathOf(folder),
+                "--check",
+            ],
             output,
             error
         );

@@ -29,6 +29,8 @@ internal static class Sources
                 return folder.FullName;
         }
 
-        throw new InvalidOperationException($"No Onggi.slnx above {AppContext.BaseDirectory}: the manifests are tested where the sources are.");
+        throw new InvalidOperationException(
+            $"No Onggi.slnx above {AppContext.BaseDirectory}: the manifests are tested where the sources are."
+        );
     }
 }

@@ -29,6 +29,12 @@ sentinels=${ONGGI_SENTINELS:?all Sentinels, host:port with spaces between}
 
 say() { echo "onggi: $*" >&2; }
 
+# settings_of FILE: its lines, but for those that we say ourselves. It is not enough to say them later: a folder is entered where it is named.
+settings_of() {
+  sed -E -e 's/^(dir|aclfile|tls-port|tls-cert-file|tls-key-file|tls-ca-cert-file) /# below: &/' ${ONGGI_BIND:+-e 's/^bind /# below: &/'} "$config/$1"
+  [ -z "${ONGGI_BIND:-}" ] || echo "bind $ONGGI_BIND"
+}
+
 # ask HOST:PORT COMMAND...: what it answers, a line for each part. Who hangs is left after 2 s: a kernel takes connections for a stopped process, too.
 ask() {
   server=$1

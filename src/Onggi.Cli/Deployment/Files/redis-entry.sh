@@ -70,11 +70,10 @@ find_primary() {
 
 write_conf() {
   {
-    cat "$config/redis.conf"
+    settings_of redis.conf
     echo
-    echo "# What redis-entry.sh adds at each start; of two lines the last one counts."
+    echo "# What redis-entry.sh writes at each start."
     echo
-    [ -z "${ONGGI_BIND:-}" ] || echo "bind $ONGGI_BIND"
     echo "tls-port $port"
     echo "tls-cert-file \"$tls/tls.crt\""
     echo "tls-key-file \"$tls/tls.key\""

@@ -35,11 +35,10 @@ set -- $sentinels
 quorum=$(($# / 2 + 1))
 
 {
-  cat "$config/sentinel.conf"
+  settings_of sentinel.conf
   echo
-  echo "# What sentinel-entry.sh adds at each start; of two lines the last one counts."
+  echo "# What sentinel-entry.sh writes at each start."
   echo
-  [ -z "${ONGGI_BIND:-}" ] || echo "bind $ONGGI_BIND"
   echo "tls-port $port"
   echo "tls-cert-file \"$tls/tls.crt\""
   echo "tls-key-file \"$tls/tls.key\""
