@@ -46,7 +46,7 @@ internal static class DeployPinCommand
             .ToList();
         var answers = await AskAsync(wanted, parsed, options, output, cancellationToken).ConfigureAwait(false);
         var isWell = answers.Values.All(answer => answer.Found is not null);
-        var writes = parsed.GetValue(options.Write) && isWell;
+        var writes = parsed.GetValue(options.Write) && isWell && wanted.Count > 0;
         if (writes)
             await WriteAsync(files, wanted, answers, cancellationToken).ConfigureAwait(false);
         Report(uses, wanted, answers, writes, parsed.GetValue(options.Json), output);

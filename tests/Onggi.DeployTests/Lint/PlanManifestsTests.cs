@@ -1,4 +1,5 @@
 using Onggi.Cli.Deployment.Lint;
+using Onggi.DeployTests.Kubernetes;
 
 namespace Onggi.DeployTests.Lint;
 
@@ -103,7 +104,7 @@ public class PlanManifestsTests
     [Fact]
     public void With_the_catalog_its_users_and_memory_are_looked_at_too()
     {
-        var catalog = File.ReadAllText(Repository.PathOf("samples/PhoneBill/keyspace.json"));
+        var catalog = File.ReadAllText(Sources.PathOf("samples/PhoneBill/keyspace.json"));
 
         var more = Lint(catalog).Select(finding => $"{finding.Rule.Alias} {finding.Object}").ToList();
 
@@ -113,9 +114,12 @@ public class PlanManifestsTests
 
     private static IReadOnlyList<LintFinding> Lint(string? catalog = null)
     {
-        var objects = ManifestReader.Read([Repository.PathOf("tests/Onggi.DeployTests/Data/plan")], TextReader.Null, static _ => { });
+        var objects = ManifestReader.Read([Sources.PathOf("tests/Onggi.DeployTests/Data/plan")], TextReader.Null, static _ => { });
         return ManifestLint.Check(
-            new LintContext(new Manifests(objects)) { Keyspace = catalog is null ? null : Onggi.Keys.Keyspace.Load(catalog) }
+            new LintContext(new Cli.Deployment.Lint.Manifests(objects))
+            {
+                Keyspace = catalog is null ? null : Onggi.Keys.Keyspace.Load(catalog),
+            }
         );
     }
 }

@@ -237,7 +237,13 @@ public class RuleTests
                 "allowPrivilegeEscalation: false",
                 "allowPrivilegeEscalation: false\n            privileged: true"
             ),
-            new("ONG145", "Deployment/billing", Here, "      volumes:\n", "      volumes:\n        - { name: logs, hostPath: { path: /var/log } }\n")
+            new(
+                "ONG145",
+                "Deployment/billing",
+                Here,
+                "      volumes:\n",
+                "      volumes:\n        - { name: logs, hostPath: { path: /var/log } }\n"
+            )
         );
 
     public static IEnumerable<object[]> Probes() =>

@@ -23,6 +23,9 @@ internal sealed record ClientConnection(
     /// <summary>How the connection string was read; <c>null</c> where there is only a host.</summary>
     public RedisClientOptions? Options { get; init; }
 
+    /// <summary>Whether it stands in settings that several workloads share: then not each of them need use it.</summary>
+    public bool IsShared { get; init; }
+
     /// <summary>Why it could not be read; <c>null</c> where it could.</summary>
     public string? Mistake { get; init; }
 }
@@ -43,6 +46,9 @@ internal static partial class ClientConnections
                 foreach (var (owner, variable) in variables)
                     if (Read(workload, owner, variable, [.. variables.Select(pair => pair.Variable)]) is { } one)
                         found.Add(one);
+                foreach (var word in container.Words.Where(word => IsAddress(word.Text)))
+                    if (Read(workload, workload.Object, new Variable("an argument", word.Text, word), []) is { } one)
+                        found.Add(one);
             }
 
             foreach (var (map, key, part) in manifests.TextsOf(workload))
@@ -52,7 +58,12 @@ internal static partial class ClientConnections
                             found.Add(one);
         }
 
-        return found;
+        var shared = found
+            .GroupBy(one => (one.Object, one.Name))
+            .Where(same => same.Select(one => one.Workload).Distinct().Count() > 1)
+            .Select(same => same.Key)
+            .ToHashSet();
+        return [.. found.Select(one => one with { IsShared = shared.Contains((one.Object, one.Name)) })];
     }
 
     // Its own, and those that it takes from ConfigMaps, with the object in which each stands.
@@ -78,6 +89,8 @@ internal static partial class ClientConnections
                     if (part.Text is { } text)
                         yield return (map, new Variable((source["prefix"].Text ?? "") + name, text, part));
     }
+
+    private static bool IsAddress(string? word) => word is not null && (HttpAddress().IsMatch(word) || RedisAddressForm().IsMatch(word));
 
     private static ClientConnection? Read(Workload workload, ManifestObject owner, Variable variable, IReadOnlyList<Variable> others)
     {

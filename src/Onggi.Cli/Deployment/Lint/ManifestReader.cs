@@ -1,6 +1,3 @@
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
-
 namespace Onggi.Cli.Deployment.Lint;
 
 /// <summary>Reads manifests: folders, files with one document or several, standard input.</summary>
@@ -57,20 +54,8 @@ internal static class ManifestReader
 
     /// <summary>The documents of a text that hold anything.</summary>
     /// <exception cref="ToolException">It is no YAML; the message says where and why.</exception>
-    public static IReadOnlyList<YamlPart> Documents(string file, string text)
-    {
-        var stream = new YamlStream();
-        try
-        {
-            stream.Load(new StringReader(text));
-        }
-        catch (YamlException problem)
-        {
-            throw new ToolException($"{file}:{problem.Start.Line}:{problem.Start.Column}: this is no YAML: {problem.Message}");
-        }
-
-        return [.. stream.Documents.Select(document => new YamlPart(file, document.RootNode, 1)).Where(part => part.Exists)];
-    }
+    public static IReadOnlyList<YamlPart> Documents(string file, string text) =>
+        [.. YamlText.Documents(file, text).Select(root => new YamlPart(file, root, 1)).Where(part => part.Exists)];
 
     private static IEnumerable<ManifestObject> ReadFolder(string folder, Action<string> note)
     {

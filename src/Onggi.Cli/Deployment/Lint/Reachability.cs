@@ -6,7 +6,8 @@ namespace Onggi.Cli.Deployment.Lint;
 /// <param name="Port">Its number.</param>
 /// <param name="IsOpen">Whether policies let it through.</param>
 /// <param name="Wanted">Why it has to be open; <c>null</c> where nothing says so.</param>
-internal sealed record Way(Caller From, Workload To, int Port, bool IsOpen, string? Wanted)
+/// <param name="MayBeClosed">Whether what says so is a setting that several share, and not all of them need.</param>
+internal sealed record Way(Caller From, Workload To, int Port, bool IsOpen, string? Wanted, bool MayBeClosed)
 {
     /// <summary>Whether Redis or a Sentinel listens there.</summary>
     public bool IsData => To.DataPorts().Contains(Port);
@@ -15,7 +16,7 @@ internal sealed record Way(Caller From, Workload To, int Port, bool IsOpen, stri
     public bool IsUnwanted => IsOpen && Wanted is null && IsData && !IsAmongServers;
 
     /// <summary>Closed, though it has to be open.</summary>
-    public bool IsBroken => !IsOpen && Wanted is not null;
+    public bool IsBroken => !IsOpen && Wanted is not null && !MayBeClosed;
 
     // Redis and its Sentinels talk among themselves in ways that depend on scripts; nobody is let in by that who is not in already.
     private bool IsAmongServers =>
@@ -89,7 +90,10 @@ internal sealed class Reachability
                 .Distinct()
         )
         foreach (var from in CallersOf(to))
-            yield return new Way(from, to, port, IsOpen(from, to, port), Wanted(from, to, port));
+        {
+            var (wanted, mayBeClosed) = Wanted(from, to, port);
+            yield return new Way(from, to, port, IsOpen(from, to, port), wanted, mayBeClosed);
+        }
     }
 
     private IEnumerable<Caller> CallersOf(Workload to) =>
@@ -100,27 +104,31 @@ internal sealed class Reachability
             ? IsExposed(to, port) && _policies.LetsIn(from, to, port)
             : _policies.LetsIn(from, to, port) && (from.Workload is null || _policies.LetsOut(from.Workload, to, port));
 
-    private string? Wanted(Caller from, Workload to, int port)
+    private (string? Because, bool MayBeClosed) Wanted(Caller from, Workload to, int port)
     {
         if (from.Workload is not { } caller)
-            return null;
-        var isHere = caller.Namespace == to.Namespace && to.DataPorts().Contains(port);
-        if (isHere && caller != to && caller.Redis is null && caller.Sentinel is null)
-        {
-            if (caller.Client is { } client)
-                return $"{Workload.ClientLabel}: {client}";
-            if (caller.Exporter is not null)
-                return "it is the exporter";
-        }
-
-        if (isHere && caller.Sentinel is not null && (caller != to || to.Replicas > 1))
-            return "it is a Sentinel";
-        if (isHere && caller == to && to.Redis is not null && to.Replicas > 1)
-            return "replicas copy from it";
-        return _context
+            return (null, false);
+        if (caller.Namespace == to.Namespace && to.DataPorts().Contains(port) && Role(caller, to) is { } role)
+            return (role, false);
+        var named = _context
             .Connections.Where(connection => connection.Workload == caller)
-            .FirstOrDefault(connection => connection.Servers.Any(server => LeadsTo(server.Host, server.Port, caller.Namespace, to, port)))
-            ?.Name;
+            .Where(connection => connection.Servers.Any(server => LeadsTo(server.Host, server.Port, caller.Namespace, to, port)))
+            .MinBy(connection => connection.IsShared);
+        return (named?.Name, named is { IsShared: true, IsRedis: false });
+    }
+
+    // Why it needs the data: by what it is.
+    private static string? Role(Workload caller, Workload to)
+    {
+        if (caller.Sentinel is not null && (caller != to || to.Replicas > 1))
+            return "it is a Sentinel";
+        if (caller == to && to.Redis is not null && to.Replicas > 1)
+            return "replicas copy from it";
+        if (caller == to || caller.Redis is not null || caller.Sentinel is not null)
+            return null;
+        return caller.Client is { } client ? $"{Workload.ClientLabel}: {client}"
+            : caller.Exporter is not null ? "it is the exporter"
+            : null;
     }
 
     private bool LeadsTo(string host, int port, string inNamespace, Workload to, int target) =>

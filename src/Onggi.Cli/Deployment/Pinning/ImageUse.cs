@@ -18,26 +18,14 @@ internal static class ImageUses
 
     /// <summary>Those of a text, the last one first, so that an edit moves none that is still to come.</summary>
     /// <exception cref="ToolException">It is no YAML; the message says where and why.</exception>
-    public static IReadOnlyList<ImageUse> In(string file, string text)
-    {
-        var stream = new YamlStream();
-        try
-        {
-            stream.Load(new StringReader(text));
-        }
-        catch (YamlException problem)
-        {
-            throw new ToolException($"{file}:{problem.Start.Line}:{problem.Start.Column}: this is no YAML: {problem.Message}");
-        }
-
-        return
+    public static IReadOnlyList<ImageUse> In(string file, string text) =>
         [
-            .. stream
-                .Documents.SelectMany(document => In(file, document.RootNode))
+            .. YamlText
+                .Documents(file, text)
+                .SelectMany(root => In(file, root))
                 .OrderByDescending(use => use.Line)
                 .ThenByDescending(use => use.Image.ToString().Length),
         ];
-    }
 
     private static IEnumerable<ImageUse> In(string file, YamlNode node)
     {
