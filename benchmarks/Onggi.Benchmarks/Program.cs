@@ -56,11 +56,17 @@ internal static class Program
         if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
             return await BlockWorker.ContendAsync(proxy, ledger, contenders);
 
+        if (args is [BlockWorker.Hold, var locks, var leases])
+            return await BlockWorker.HoldAsync(locks, leases);
+
         if (args is [BlockWorker.Spend, var redis, var hours, var callers])
             return await BlockWorker.SpendAsync(redis, hours, callers);
 
         if (args is [StreamWorker.Name, var streams, var instance])
             return await StreamWorker.RunAsync(streams, instance);
+
+        if (args is [EventWorker.Name, var events, var store])
+            return await EventWorker.RunAsync(events, store);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();

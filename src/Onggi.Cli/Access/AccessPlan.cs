@@ -1,4 +1,5 @@
 using Onggi.Events;
+using Onggi.Events.Streams;
 using Onggi.Keys;
 
 namespace Onggi.Cli.Access;
@@ -221,8 +222,9 @@ internal static class AccessPlan
     // The stream, and all that lies in its slot.
     private static IEnumerable<string> StreamOf(Keyspace keyspace, string type)
     {
-        yield return $"{keyspace.Prefix}events:stream:{type}";
-        yield return $"{{{keyspace.Prefix}events:stream:{type}}}:*";
+        var stream = StreamKeys.NameOf(keyspace.Prefix, type);
+        yield return stream;
+        yield return $"{{{stream}}}:*";
     }
 
     private static IEnumerable<string> Channels(Keyspace keyspace)

@@ -93,7 +93,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _link = new CoherenceLink(store, _memory, waits, options, clock, time, logger);
         _leases = new LeaseKeeper(store, options, clock, time);
         var flights = new LoadFlights();
-        var watch = new RedisWatch(store, time);
+        var watch = new RedisSilence(() => store.IsKnownDown, time);
         _probe = new StalenessProbe(_memory, store, _link, options, time, logger);
         var metrics = new CacheMetrics(meters, _families, _memory, _link, _leases, _probe, clock);
         var fill = new MemoryFill(_memory, _link, waits, clock, options.MaxValueBytes);

@@ -188,6 +188,20 @@ public sealed class AclServerTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<RedisException>(() => ConnectAsync("front", before));
     }
 
+    [Fact]
+    public async Task A_second_password_that_Redis_did_not_take_is_given_to_nobody()
+    {
+        await ApplyAsync();
+        await using (var op = await ConnectAsync("operator"))
+            await op.SendAsync(["ACL", "SETUSER", "operator", "-acl|setuser"], ReplyParsers.Ignore);
+
+        var (code, _, error) = await RunAsOperatorAsync("acl", "rotate", "front", "--secrets", SecretsFolder);
+
+        Assert.Equal(2, code);
+        Assert.Contains("NOPERM", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(SecretsFolder, "front.next")));
+    }
+
     [Theory]
     [InlineData(null, "add --yes")]
     [InlineData("no\n", "nothing was changed")]

@@ -21,7 +21,7 @@ internal sealed class EntryReader(
     CacheJson json,
     MemoryFill fill,
     ICacheStore store,
-    RedisWatch watch,
+    RedisSilence watch,
     ILogger logger,
     TimeProvider time
 )

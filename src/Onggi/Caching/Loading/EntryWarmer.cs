@@ -9,7 +9,7 @@ internal sealed class EntryWarmer(
     EntryReader reader,
     EntryWriter writer,
     EntryLoader loader,
-    RedisWatch watch,
+    RedisSilence watch,
     IEventSink events,
     ILogger logger,
     TimeProvider time
