@@ -6,6 +6,8 @@ namespace Onggi.Cli.Deployment.Monitoring;
 /// <summary>Rules as Prometheus reads them from a file, and as its operator reads them from Kubernetes.</summary>
 internal static class RulesWriter
 {
+    private const int MostOnALine = 110;
+
     /// <summary>A file of rules.</summary>
     public static string File(MonitoringTerms terms) => Head(terms).Append("groups:\n").Append(Groups(terms, indent: 2)).ToString();
 
@@ -20,7 +22,7 @@ internal static class RulesWriter
     }
 
     private static StringBuilder Head(MonitoringTerms terms) =>
-        new StringBuilder("---\n").Append(
+        new StringBuilder().Append(
             CultureInfo.InvariantCulture,
             $"# Alerts of {terms.Keyspace.System}, {terms.Keyspace.Environment}: made from the catalog by onggi deploy monitoring. Do not edit; make it anew.\n"
         );
@@ -51,34 +53,67 @@ internal static class RulesWriter
     private static IEnumerable<string> Lines(RecordRule rule, MonitoringTerms terms)
     {
         yield return $"- record: {rule.Name}";
-        yield return $"  expr: {Quoted(rule.Expression)}";
+        foreach (var line in Field("  expr", rule.Expression))
+            yield return line;
         yield return "  labels:";
         foreach (var (name, value) in Whose(terms).Concat(rule.Labels))
-            yield return $"    {name}: {Quoted(value)}";
+        foreach (var line in Field($"    {name}", value))
+            yield return line;
     }
 
     private static IEnumerable<string> Lines(AlertRule rule, MonitoringTerms terms)
     {
         yield return $"- alert: {rule.Name}";
-        yield return $"  expr: {Quoted(rule.Expression)}";
+        foreach (var line in Field("  expr", rule.Expression))
+            yield return line;
         if (rule.Wait != "0s")
             yield return $"  for: {terms.Wait ?? rule.Wait}";
         yield return "  labels:";
         yield return $"    severity: {rule.Severity.ToString().ToLowerInvariant()}";
         foreach (var (name, value) in Whose(terms))
-            yield return $"    {name}: {Quoted(value)}";
+        foreach (var line in Field($"    {name}", value))
+            yield return line;
         if (rule.FollowsRedis)
             yield return "    follows: redis";
         yield return "  annotations:";
-        yield return $"    summary: {Quoted(rule.Summary)}";
-        yield return $"    description: {Quoted(rule.Description)}";
-        yield return $"    action: {Quoted(rule.Action)}";
-        yield return $"    runbook_url: {Quoted($"{terms.Runbook}#{rule.Name.ToLowerInvariant()}")}";
+        (string Name, string Text)[] annotations =
+        [
+            ("summary", rule.Summary),
+            ("description", rule.Description),
+            ("action", rule.Action),
+            ("runbook_url", $"{terms.Runbook}#{rule.Name.ToLowerInvariant()}"),
+        ];
+        foreach (var (name, text) in annotations)
+        foreach (var line in Field($"    {name}", text))
+            yield return line;
     }
 
     private static IEnumerable<(string Name, string Value)> Whose(MonitoringTerms terms) =>
         [("system", terms.Keyspace.System), ("environment", terms.Keyspace.Environment)];
 
-    // Single quotes leave everything as it is but themselves, and PromQL is full of the other ones.
-    private static string Quoted(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
+    // On one line in single quotes, which leave everything as it is but themselves; what is longer is folded: YAML makes each line's end a blank again.
+    private static IEnumerable<string> Field(string name, string text)
+    {
+        if (text.Length <= MostOnALine || text.Contains("  ", StringComparison.Ordinal))
+        {
+            yield return $"{name}: '{text.Replace("'", "''", StringComparison.Ordinal)}'";
+            yield break;
+        }
+
+        yield return $"{name}: >-";
+        var margin = new string(' ', name.Length - name.TrimStart().Length + 2);
+        var line = new StringBuilder();
+        foreach (var word in text.Split(' '))
+        {
+            if (line.Length > 0 && line.Length + 1 + word.Length > MostOnALine)
+            {
+                yield return margin + line;
+                line.Clear();
+            }
+
+            line.Append(line.Length > 0 ? " " : "").Append(word);
+        }
+
+        yield return margin + line;
+    }
 }
