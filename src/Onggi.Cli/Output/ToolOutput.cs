@@ -18,6 +18,9 @@ internal sealed class ToolOutput(TextWriter output, TextWriter error, TextReader
 
     public TextWriter Error { get; } = error;
 
+    /// <summary>What is piped in, for commands that read it.</summary>
+    public TextReader Input => input ?? System.Console.In;
+
     public TimeProvider Time { get; } = time ?? TimeProvider.System;
 
     /// <summary>Tables and colours; plain where the output is no terminal, and where NO_COLOR is set.</summary>
