@@ -259,7 +259,7 @@ internal static class AclCommands
         if (!await server.TrySaveAsync(cancellationToken).ConfigureAwait(false))
             await output
                 .Error.WriteLineAsync(
-                    "onggi: this Redis has no aclfile: what was set is forgotten when it restarts.".AsMemory(),
+                    "onggi: this Redis has no aclfile, or may not write it (in a cluster it is a Secret: onggi deploy secrets): what was set is forgotten when it restarts.".AsMemory(),
                     cancellationToken
                 )
                 .ConfigureAwait(false);
