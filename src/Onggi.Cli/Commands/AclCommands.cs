@@ -297,7 +297,7 @@ internal static class AclCommands
             return true;
         await output
             .Error.WriteLineAsync(
-                "onggi: this Redis has no aclfile: what was set is forgotten when it restarts.".AsMemory(),
+                "onggi: this Redis has no aclfile, or may not write it (in a cluster it is a Secret: onggi deploy secrets): what was set is forgotten when it restarts.".AsMemory(),
                 cancellationToken
             )
             .ConfigureAwait(false);
