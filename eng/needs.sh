@@ -45,6 +45,9 @@ need_redis() {
 # Spin writes a checker in C for the model of the coherent cache, and gcc compiles it.
 has_spin() { install spin spin && install gcc gcc libc6-dev; }
 
+# Debian's own kubectl is too old to build the overlays. It asks no cluster for this.
+has_kubectl() { kubectl version --client 2> /dev/null | grep -q '^Kustomize Version: v[5-9]'; }
+
 # build PROJECT ASSEMBLY FOLDER...: builds PROJECT, unless ASSEMBLY is there and nothing under the FOLDERs changed since the last build.
 # Says so on standard error, and shows the output only when it fails. No compiler server and no build nodes: when it ends, nothing of it keeps running.
 build() {

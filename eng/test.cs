@@ -95,6 +95,7 @@ sealed class Run(string root, string results, Options options, CancellationToken
         try
         {
             await StepAsync("tools", "dotnet", ["tool", "restore"]);
+            await RestoreSchemasAsync();
             if (!options.TestsOnly)
             {
                 await StepAsync("format", "dotnet", ["csharpier", "check", "."], "fix it: dotnet csharpier format .");
@@ -167,7 +168,22 @@ sealed class Run(string root, string results, Options options, CancellationToken
             return;
         }
         string[] scripts = ["run", "test", "bench", "onggi", ".ci/run", "eng/needs.sh"];
-        await StepAsync("scripts", "shellcheck", ["-x", .. scripts]);
+        var deployed = Directory.EnumerateFiles(Path.Combine(root, "deploy"), "*.sh", SearchOption.AllDirectories).Order();
+        await StepAsync("scripts", "shellcheck", ["-x", .. scripts, .. deployed]);
+    }
+
+    /// <summary>What checks manifests against the schemas of Kubernetes's API, unless it lies there already.</summary>
+    private async Task RestoreSchemasAsync()
+    {
+        const string Schemas = "tests/Onggi.DeployTests/Kubernetes/schema";
+        var (asked, got) = (
+            new FileInfo(Path.Combine(root, Schemas, "package-lock.json")),
+            new FileInfo(Path.Combine(root, Schemas, "node_modules/.package-lock.json"))
+        );
+        if (Environment.GetEnvironmentVariable("ONGGI_TESTS_WITHOUT_NPM") == "1" || !OnPath("npm"))
+            return;
+        if (!got.Exists || got.LastWriteTimeUtc < asked.LastWriteTimeUtc)
+            await StepAsync("schemas", "npm", ["ci", "--prefix", Schemas]);
     }
 
     private async Task TestAsync()

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 using Microsoft.Extensions.Caching.Memory;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -16,6 +17,7 @@ namespace Onggi.Benchmarks;
 internal sealed class MemoryBench : IBench
 {
     private const int Batch = 4096;
+    private const int IdLength = 11;
 
     private const string Catalog = """
         {
@@ -125,7 +127,7 @@ internal sealed class MemoryBench : IBench
 
     private static double Measure(Subject subject, Func<string[], int> batch, TimeSpan slice, bool sameText)
     {
-        var asked = new string[Batch];
+        var asked = NewTexts();
         var end = Duel.EndOf(slice);
         List<double> times = [];
         for (var turn = 0; Stopwatch.GetTimestamp() < end; turn++)
@@ -140,10 +142,13 @@ internal sealed class MemoryBench : IBench
         return Duel.Median(times);
     }
 
+    // Their characters are written over for each turn, so that nothing is collected while it is measured.
+    private static string[] NewTexts() => [.. Enumerable.Range(0, Batch).Select(_ => new string('-', IdLength))];
+
     private static double Bytes(Subject subject)
     {
         const int Batches = 64;
-        var asked = new string[Batch];
+        var asked = NewTexts();
         subject.Fill(asked, turn: 0, sameText: false);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < Batches; i++)
@@ -243,12 +248,18 @@ internal sealed class MemoryBench : IBench
 
         private static CacheKey<string> KeyOf(string id) => new(new EntryKey(Family, id));
 
-        /// <summary>What is asked in a turn: texts made for it, or those that the entries were kept under.</summary>
+        /// <summary>What is asked in a turn: other texts, which say the same as those that the entries were kept under, or those themselves.</summary>
         public void Fill(string[] asked, int turn, bool sameText)
         {
             var order = _order.AsSpan(turn % 16 * Batch, Batch);
             for (var i = 0; i < Batch; i++)
-                asked[i] = sameText ? _ids[order[i]] : new string(_ids[order[i]].AsSpan());
+            {
+                var id = _ids[order[i]];
+                if (sameText)
+                    asked[i] = id;
+                else
+                    id.CopyTo(MemoryMarshal.CreateSpan(ref MemoryMarshal.GetReference(asked[i].AsSpan()), id.Length));
+            }
         }
     }
 

@@ -31,6 +31,7 @@ internal static class Program
         new StreamBench(),
         new BatchBench(),
         new MigrateBench(),
+        new DrillBench(),
         new ModelBench(),
         new SoakBench(),
     ];
@@ -55,11 +56,17 @@ internal static class Program
         if (args is [BlockWorker.Contend, var proxy, var ledger, var contenders])
             return await BlockWorker.ContendAsync(proxy, ledger, contenders);
 
+        if (args is [BlockWorker.Hold, var locks, var leases])
+            return await BlockWorker.HoldAsync(locks, leases);
+
         if (args is [BlockWorker.Spend, var redis, var hours, var callers])
             return await BlockWorker.SpendAsync(redis, hours, callers);
 
         if (args is [StreamWorker.Name, var streams, var instance])
             return await StreamWorker.RunAsync(streams, instance);
+
+        if (args is [EventWorker.Name, var events, var store])
+            return await EventWorker.RunAsync(events, store);
 
         if (args is [NodeCommand.Name])
             return await NodeCommand.RunAsync();
@@ -163,7 +170,7 @@ internal static class Program
               --quick        less than a minute, with more noise
               --json FILE    writes the rows as JSON
               --page         writes benchmarks/results/NAME.md
-              --only TEXT    client, locks, limits, events, batches, streams, model: the rows whose names hold it; coherence: the scenarios
+              --only TEXT    client, locks, limits, events, batches, streams, drills, model: the rows whose names hold it; coherence: the scenarios
               --seconds N    coherence: how long, start and end included (default 50); locks, limits, streams: how long the processes
               --minutes N    soak: how long
               --commands N   soak: how many commands

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Onggi.Client;
 using Onggi.Keys.Catalog;
 
 namespace Onggi.Cli;
@@ -34,6 +35,10 @@ internal static class Words
             < 1024L * 1024 * 1024 => $"{bytes / (1024.0 * 1024):0.0} MB",
             _ => $"{bytes / (1024.0 * 1024 * 1024):0.0} GB",
         };
+
+    /// <summary>A server, and the database where it is not the first.</summary>
+    public static string Place(RedisClientOptions options) =>
+        options.Database == 0 ? options.ToString() : string.Create(CultureInfo.InvariantCulture, $"{options} db{options.Database}");
 
     public static string Percent(double? fraction) => fraction is { } value ? CatalogWords.SpellPercent(value) : None;
 

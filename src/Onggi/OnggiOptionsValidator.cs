@@ -20,11 +20,11 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
     public ValidateOptionsResult Validate(string? name, OnggiOptions options)
     {
         var result = new ValidateOptionsResultBuilder();
-        CheckConnection(options, result);
+        var commandTimeout = CheckConnection(options, result);
         CheckService(options, result);
         CheckCatalog(options, result);
         CheckCache(options, result);
-        SessionOptionsValidator.Validate(options.Sessions, nameof(OnggiOptions.Sessions), result);
+        SessionOptionsValidator.Validate(options.Sessions, commandTimeout, nameof(OnggiOptions.Sessions), result);
         TokenOptionsValidator.Validate(options.Tokens, nameof(OnggiOptions.Tokens), result);
         EventOptionsValidator.Validate(options.Events, nameof(OnggiOptions.Events), result);
         LockOptionsValidator.Validate(options.Locks, nameof(OnggiOptions.Locks), result);
@@ -37,11 +37,16 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
     /// <summary>The catalog's text and where it is from, for messages.</summary>
     internal static string ReadCatalog(OnggiOptions options) => options.Catalog ?? File.ReadAllText(options.CatalogPath!);
 
-    private static void CheckConnection(OnggiOptions options, ValidateOptionsResultBuilder result)
+    /// <returns>For how long a command is waited for, as far as it can be read.</returns>
+    private static TimeSpan CheckConnection(OnggiOptions options, ValidateOptionsResultBuilder result)
     {
+        var commandTimeout = options.CommandTimeout;
         try
         {
-            RedisClientOptions.Parse(options.ConnectionString);
+            // Where the options leave it as it is, what the connection string says holds.
+            var redis = RedisClientOptions.Parse(options.ConnectionString);
+            if (commandTimeout == new OnggiOptions().CommandTimeout)
+                commandTimeout = redis.CommandTimeout;
         }
         catch (Exception mistake) when (mistake is FormatException or ArgumentException)
         {
@@ -50,6 +55,7 @@ internal sealed class OnggiOptionsValidator : IValidateOptions<OnggiOptions>
 
         CheckWait(options.CommandTimeout, nameof(OnggiOptions.CommandTimeout), "00:00:02", result);
         CheckWait(options.ConnectTimeout, nameof(OnggiOptions.ConnectTimeout), "00:00:05", result);
+        return commandTimeout;
     }
 
     private static void CheckWait(TimeSpan wait, string option, string example, ValidateOptionsResultBuilder result)

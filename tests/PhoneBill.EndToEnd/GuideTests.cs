@@ -4,6 +4,7 @@ using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using PhoneBill.Contracts;
 
 namespace PhoneBill.EndToEnd;
 
@@ -59,7 +60,10 @@ public sealed partial class GuideTests
     [Fact]
     public void Each_page_of_the_folder_is_read_here()
     {
-        var there = Directory.GetFiles(Folder, "*.md").Select(Path.GetFileName).Where(name => !name!.EndsWith(".ko.md", StringComparison.Ordinal));
+        var there = Directory
+            .GetFiles(Folder, "*.md")
+            .Select(Path.GetFileName)
+            .Where(name => !name!.EndsWith(".ko.md", StringComparison.Ordinal));
 
         Assert.Equal(Pages.Order(StringComparer.Ordinal), there.Order(StringComparer.Ordinal));
     }
@@ -79,11 +83,10 @@ public sealed partial class GuideTests
     [Fact]
     public void Whoever_needs_a_cluster_says_so()
     {
-        string[] elsewhere = ["kubectl", "docker", "helm"];
         foreach (var page in Pages)
         {
             foreach (var block in BlocksOf(page).Where(block => !block.IsElsewhere))
-                Assert.DoesNotContain(elsewhere, word => Regex.IsMatch(block.Text, $@"(?m)(^|\| *|\$\(){word}\b"));
+                Assert.DoesNotMatch(Elsewhere(), block.Text);
         }
     }
 
@@ -125,7 +128,13 @@ public sealed partial class GuideTests
         File.ReadLines(file)
             .Where(line => line.StartsWith('#'))
             .Select(line =>
-                Regex.Replace(line.TrimStart('#').Trim().ToLower(CultureInfo.InvariantCulture), @"[^\w\- ]", "").Replace(' ', '-')
+                string.Concat(
+                        line.TrimStart('#')
+                            .Trim()
+                            .ToLower(CultureInfo.InvariantCulture)
+                            .Where(c => char.IsLetterOrDigit(c) || c is '-' or '_' or ' ')
+                    )
+                    .Replace(' ', '-')
             );
 
     private static string Commands(Block block) =>
@@ -136,12 +145,13 @@ public sealed partial class GuideTests
             .. Fence()
                 .Matches(File.ReadAllText(Path.Combine(Folder, page)))
                 .Select(match => new Block(
-                    Indentation(match).Replace(match.Groups["text"].Value, "").TrimEnd('\n'),
+                    Unindent(match).TrimEnd('\n'),
                     match.Groups["code"] is { Success: true } code ? int.Parse(code.Value, CultureInfo.InvariantCulture) : 0
                 )),
         ];
 
-    private static Regex Indentation(Match fence) => new($"(?m)^ {{0,{fence.Groups["in"].Length}}}");
+    private static string Unindent(Match fence) =>
+        string.Join('\n', fence.Groups["text"].Value.Split('\n').Select(line => line[Math.Min(fence.Groups["in"].Length, line.Length)..]));
 
     private static string Root()
     {
@@ -151,20 +161,26 @@ public sealed partial class GuideTests
         return folder;
     }
 
-    [GeneratedRegex(@"(?m)^(?<in> *)```bash( exits with (?<code>\d+))?\n(?<text>(.*\n)*?) *```$", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"(?m)^(?<in> *)```bash( exits with (?<code>\d+))?\n(?<text>(.*\n)*?) *```$",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 5000
+    )]
     private static partial Regex Fence();
 
-    [GeneratedRegex(@"(^|\s)# .*$")]
+    [GeneratedRegex(@"(?m)(^|\| *|\$\()(kubectl|docker|helm)\b", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
+    private static partial Regex Elsewhere();
+
+    [GeneratedRegex(@"(^|\s)# .*$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex Comment();
 
-    [GeneratedRegex(@"(?<!!)\[[^\]]*\]\((?<to>[^)\s]+)\)", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"(?<!!)\[[^\]]*\]\((?<to>[^)\s]+)\)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
     private static partial Regex Link();
 
     /// <summary>Some lines of a page that belong together.</summary>
     private sealed record Block(string Text, int ExitCode)
     {
-        public bool IsElsewhere =>
-            Text.StartsWith(Cluster, StringComparison.Ordinal) || Text.StartsWith(Docker, StringComparison.Ordinal);
+        public bool IsElsewhere => Text.StartsWith(Cluster, StringComparison.Ordinal) || Text.StartsWith(Docker, StringComparison.Ordinal);
     }
 
     /// <summary>A folder in which somebody works who looks after the demonstration's Redis.</summary>
@@ -193,13 +209,15 @@ public sealed partial class GuideTests
             var onggi = Path.Combine(_folder, "bin", "onggi");
             Directory.CreateDirectory(Path.GetDirectoryName(onggi)!);
             File.WriteAllText(onggi, $"#!/bin/sh\nexec dotnet '{Path.Combine(tool, "Onggi.Cli.dll")}' \"$@\"\n");
-            File.SetUnixFileMode(onggi, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(onggi, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         }
 
         public async Task<(int Code, string Output)> RunAsync(string script)
         {
             var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", script])
             {
+                UseShellExecute = false,
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,

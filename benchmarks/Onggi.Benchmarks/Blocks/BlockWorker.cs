@@ -7,11 +7,12 @@ using Onggi.Locks;
 
 namespace Onggi.Benchmarks.Blocks;
 
-/// <summary>The processes behind <c>contend</c> and <c>spend</c>, which only <c>./bench locks</c> and <c>./bench limits</c> start. They end when their input ends.</summary>
+/// <summary>The processes behind <c>contend</c>, <c>hold</c> and <c>spend</c>, which only <c>./bench locks</c> and <c>./bench limits</c> start. They end when their input ends.</summary>
 internal static class BlockWorker
 {
     public const string Contend = "contend";
     public const string Spend = "spend";
+    public const string Hold = "hold";
 
     /// <summary>Contenders for one lock, who act on a resource that keeps a ledger: it compares fences.</summary>
     public static async Task<int> ContendAsync(string port, string ledgerPort, string contenders)
@@ -27,6 +28,26 @@ internal static class BlockWorker
         await Task.Run(Console.In.ReadToEnd);
         await stop.CancelAsync();
         await Task.WhenAll(working);
+        return 0;
+    }
+
+    /// <summary>Holds locks until it was stopped for longer than they last; says what it took for held then, what came through of what it did first, and when the last of them was told that it is lost.</summary>
+    public static async Task<int> HoldAsync(string port, string leases)
+    {
+        await using var node = await BlockNode.StartAsync(Number(port));
+        var held = await Task.WhenAll(
+            Enumerable.Range(0, Number(leases)).Select(async i => await node.Locks.AcquireAsync(BlockNode.Brief(i)))
+        );
+        var acting = held.Select((lease, i) => ActWhenStoppedAsync(node.Locks, lease, i)).ToArray();
+        Console.WriteLine("ready");
+        var acted = await Task.WhenAll(acting);
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{acted.Count(one => one.Held)} {acted.Count(one => one.Accepted)} {acted.Max(one => one.Lost.ToUnixTimeMilliseconds())}"
+            )
+        );
+        await Task.Run(Console.In.ReadToEnd);
         return 0;
     }
 
@@ -71,6 +92,20 @@ internal static class BlockWorker
                 // Connections are cut while we ask.
             }
         }
+    }
+
+    private static async Task<(bool Held, bool Accepted, DateTimeOffset Lost)> ActWhenStoppedAsync(
+        OnggiLocks locks,
+        LockLease lease,
+        int id
+    )
+    {
+        var lost = LockLosses.LostAsync(lease);
+        for (var last = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(last) < TimeSpan.FromSeconds(1); await Task.Delay(5))
+            last = Stopwatch.GetTimestamp();
+        var held = lease.IsHeld;
+        var accepted = await locks.Guard.CheckAsync(BlockNode.Brief(id).Entry, lease.Fence);
+        return (held, accepted, await lost);
     }
 
     private static async Task<(long Allowed, long Asked)> SpendAsync(OnggiLimits limits, CancellationToken stop)

@@ -41,7 +41,11 @@ internal sealed class LockBench : IBench
         if (run.Wants("trips"))
             rows.AddRange(await TripsAsync(server.Port));
         if (run.Wants("lost"))
-            rows.Add(await LostAsync(server.Port, run.Quick ? 50 : 200));
+            rows.AddRange([
+                await LockLosses.OfLinkAsync(server.Port, run.Quick ? 50 : 200),
+                await LockLosses.OfRedisAsync(run.Quick ? 50 : 200, run.Stop),
+                .. await LockLosses.OfHolderAsync(run.Quick ? 20 : 50, run.Stop),
+            ]);
         if (run.Wants("torture"))
             rows.AddRange(await LockTorture.MeasureAsync(run.Duration ?? TimeSpan.FromSeconds(run.Quick ? 15 : 60), run.Stop));
         return rows;
@@ -53,7 +57,7 @@ internal sealed class LockBench : IBench
             "`handover`: from the call that gives a lock back until who waits for it in another node has it, against a message of PUBLISH to a subscriber of another client, from the call until it is read. In turns. `busy`: each right after the one before; `idle`: each after two milliseconds in which nothing happens, so that threads have gone to sleep on both sides.",
             "`waiting.1` … `waiting.3`: commands that the server executed in each of three seconds while 100 callers of two nodes waited for one lock (all others of the nodes included; the one that counts left out).",
             "`trips`: by the time; a proxy holds back what passes by 50 ms either way.",
-            "`lost.early`: leases of a second whose link swallows everything: how much earlier than the end, by the server's own clock, `Lost` fired; the least of all. The margin is 100 ms.",
+            LockLosses.Note,
             "`torture`: 200 contenders in four processes; one of these is stopped for longer than the lease, or killed and started anew, or cut off, all the time. A resource on another server compares fences and writes down every act. `overlaps`: acts let through of a holder under whose fence another has acted, or after a later one had acted; `control`: what the same judge finds in a made-up ledger with two such acts. `refused`: acts of holders that were too late; without the fence they would have been made.",
         ];
 
@@ -225,34 +229,5 @@ internal sealed class LockBench : IBench
             Row.AtMost("acquire.trips", "round trips", Math.Floor(acquires.Min() / 100), 1),
             Row.AtMost("release.trips", "round trips", Math.Floor(releases.Min() / 100), 1),
         ];
-    }
-
-    private static async Task<Row> LostAsync(int port, int leases)
-    {
-        await using var proxy = FaultProxy.Start(port);
-        await using var node = await BlockNode.StartAsync(proxy.Port);
-        var held = await Task.WhenAll(Enumerable.Range(0, leases).Select(async i => await node.Locks.AcquireAsync(BlockNode.Brief(i))));
-        var lost = held.Select(async lease =>
-            {
-                var fired = new TaskCompletionSource<DateTimeOffset>(TaskCreationOptions.RunContinuationsAsynchronously);
-                await using var registration = lease.Lost.Register(() => fired.TrySetResult(TimeProvider.System.GetUtcNow()));
-                return await fired.Task;
-            })
-            .ToArray();
-        proxy.BlackHoleAll();
-        await proxy.RefuseAsync();
-        List<DateTimeOffset> ends = [];
-        using (var door = await RawRedis.ConnectAsync(port))
-        {
-            for (var i = 0; i < leases; i++)
-                ends.Add(
-                    DateTimeOffset.FromUnixTimeMilliseconds(
-                        long.Parse((await door.CommandAsync("PEXPIRETIME", $"bench:locks:brief:{i}"))!, CultureInfo.InvariantCulture)
-                    )
-                );
-        }
-
-        var times = await Task.WhenAll(lost);
-        return Row.AtLeast("lost.early", "ms", times.Zip(ends, static (time, end) => (end - time).TotalMilliseconds).Min(), 100);
     }
 }

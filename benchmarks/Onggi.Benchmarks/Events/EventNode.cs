@@ -25,6 +25,8 @@ internal sealed class EventNode : IAsyncDisposable
 
     public static readonly EventType<Happened> Type = new("bill.happened");
 
+    public static readonly Happened Data = new("010-1234-5678", "the bill was paid", 42);
+
     private const string Catalog = """
         {
           "system": "events", "environment": "bench", "prefix": "{environment}:",

@@ -13,7 +13,7 @@ internal interface IEventsSection
 /// <summary>What events cost, and how fast what was missed is brought.</summary>
 internal sealed class EventsBench : IBench
 {
-    private static readonly IEventsSection[] Sections = [new BusSection()];
+    private static readonly IEventsSection[] Sections = [new BusSection(), new KillSection()];
 
     public string Name => "events";
 

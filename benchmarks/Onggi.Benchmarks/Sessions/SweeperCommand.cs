@@ -11,7 +11,7 @@ internal static class SweeperCommand
     {
         await using var node = await SessionBenchNode.StartAsync(
             int.Parse(port, CultureInfo.InvariantCulture),
-            options => options.RepublishAfter = TimeSpan.FromSeconds(1)
+            options => options.RepublishForTests = TimeSpan.FromSeconds(1)
         );
         Console.WriteLine("sweeping");
         await Task.Run(Console.In.ReadLine);

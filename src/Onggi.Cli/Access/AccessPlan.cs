@@ -1,4 +1,5 @@
 using Onggi.Events;
+using Onggi.Events.Streams;
 using Onggi.Keys;
 
 namespace Onggi.Cli.Access;
@@ -18,6 +19,7 @@ internal static class AccessPlan
     public const string Backup = "backup";
     public const string Replica = "replica";
     public const string Sentinel = "sentinel";
+    public const string Certificates = "certificates";
 
     // Everything about one's own keys, then less what reaches beyond them or beyond this connection.
     private static readonly string[] ServiceCommands =
@@ -79,6 +81,7 @@ internal static class AccessPlan
         "+acl|getuser",
         "+acl|setuser",
         "+acl|save",
+        "+acl|load",
         "+acl|dryrun",
         "+acl|log",
         "+acl|whoami",
@@ -91,6 +94,7 @@ internal static class AccessPlan
         "+cluster|shards",
         "+cluster|nodes",
         "+bgsave",
+        "+bgrewriteaof", // After a full disk: see docs/operations/high-availability.md.
         "+lastsave",
         "+wait",
     ];
@@ -219,8 +223,9 @@ internal static class AccessPlan
     // The stream, and all that lies in its slot.
     private static IEnumerable<string> StreamOf(Keyspace keyspace, string type)
     {
-        yield return $"{keyspace.Prefix}events:stream:{type}";
-        yield return $"{{{keyspace.Prefix}events:stream:{type}}}:*";
+        var stream = StreamKeys.NameOf(keyspace.Prefix, type);
+        yield return stream;
+        yield return $"{{{stream}}}:*";
     }
 
     private static IEnumerable<string> Channels(Keyspace keyspace)
@@ -288,8 +293,24 @@ internal static class AccessPlan
         [
             new(
                 Replica,
-                "Replicas, when they copy from the primary.",
-                ["resetkeys", "resetchannels", "-@all", "+psync", "+replconf", "+ping"]
+                "Replicas, when they copy from the primary; and the scripts that start and stop a server: who is the primary, and nothing is written while it is handed over.",
+                [
+                    "resetkeys",
+                    "resetchannels",
+                    "-@all",
+                    "+psync",
+                    "+replconf",
+                    "+ping",
+                    "+role",
+                    "+replicaof",
+                    "+client|pause",
+                    "+client|unpause",
+                ]
+            ),
+            new(
+                Certificates,
+                "The script that gives a running server its renewed certificate. CONFIG SET has no rights of its own for each setting, so this user is for nothing else.",
+                ["resetkeys", "resetchannels", "-@all", "+ping", "+config|set"]
             ),
             new(
                 Sentinel,

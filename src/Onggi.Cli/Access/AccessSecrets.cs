@@ -57,6 +57,9 @@ internal sealed class AccessSecrets(string folder)
         Write(PathOf(user) + Next);
     }
 
+    /// <summary>Forgets the second password.</summary>
+    public void Abandon(string user) => File.Delete(PathOf(user) + Next);
+
     /// <summary>From now on the second password is the only one.</summary>
     public void Promote(string user) => File.Move(PathOf(user) + Next, PathOf(user), overwrite: true);
 

@@ -45,7 +45,19 @@ internal sealed class AccessServer(RedisClient client)
         await NeedAsync(user, cancellationToken).ConfigureAwait(false);
         secrets.Begin(user);
         var digests = secrets.DigestsOf(new AccessUser(user, "", []));
-        await client.SendAsync(["ACL", "SETUSER", user, "#" + digests[1]], ReplyParsers.Ignore, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await client
+                .SendAsync(["ACL", "SETUSER", user, "#" + digests[1]], ReplyParsers.Ignore, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        catch (RedisServerException)
+        {
+            // Redis does not know it: nobody must be given it.
+            secrets.Abandon(user);
+            throw;
+        }
+
         return $"{user} can log in with both passwords. Give the services the one in {secrets.Folder}/{user}.next, let them start anew, then: onggi acl rotate {user} --finish.";
     }
 

@@ -22,6 +22,11 @@ internal sealed record KeyFacts(string Name, FamilySettings? Family, string Type
 /// <summary>What a family has, counted and reckoned.</summary>
 internal sealed class FamilyTally(string name)
 {
+    /// <summary>So many of a family are looked into at the least, or all of them.</summary>
+    private const int Least = 100;
+
+    private readonly List<string> _spared = [];
+    private long _sparedOf;
     private double _mean;
     private double _squares;
 
@@ -29,6 +34,12 @@ internal sealed class FamilyTally(string name)
 
     /// <summary>Keys, all counted.</summary>
     public long Keys { get; set; }
+
+    /// <summary>Keys that chance has chosen.</summary>
+    public long Chosen { get; set; }
+
+    /// <summary>Keys beside those, each with the same chance, that make a sample with them; empty where they are enough by themselves.</summary>
+    public IEnumerable<string> Spared => _spared.Take((int)Math.Max(0, Least - Chosen));
 
     /// <summary>Keys that were looked into.</summary>
     public long Looked { get; private set; }
@@ -41,6 +52,30 @@ internal sealed class FamilyTally(string name)
         Looked >= Keys || Looked == 0 ? 0
         : Looked == 1 ? Bytes
         : 1.96 * Math.Sqrt(_squares / (Looked - 1) / Looked * (1 - ((double)Looked / Keys))) * Keys;
+
+    /// <summary>About how many keys there are of which some were found among those that were looked into, and by how many that may be off, 19 times of 20.</summary>
+    /// <remarks>https://doi.org/10.1080/00031305.1998.10480550: two more found and two more not, so that few found, or all, do not look certain.</remarks>
+    public (double Count, double Error) Reckon(long found)
+    {
+        if (Looked >= Keys || Looked == 0)
+            return (found, 0);
+        var share = (found + 2.0) / (Looked + 4);
+        return ((double)found / Looked * Keys, 1.96 * Math.Sqrt(share * (1 - share) / (Looked + 4) * (1 - ((double)Looked / Keys))) * Keys);
+    }
+
+    /// <summary>One that chance has not chosen. (Vitter's algorithm R, whose sample stands in a random order only as a whole: so it is shuffled as it grows.)</summary>
+    public void Spare(string key, Random random)
+    {
+        _sparedOf++;
+        if (_spared.Count < Least)
+        {
+            _spared.Add(key);
+            var at = random.Next(_spared.Count);
+            (_spared[at], _spared[^1]) = (_spared[^1], _spared[at]);
+        }
+        else if (random.NextInt64(_sparedOf) is var at and < Least)
+            _spared[(int)at] = key;
+    }
 
     // Welford's way: https://doi.org/10.1080/00401706.1962.10490022
     public void Add(long bytes)
@@ -63,6 +98,7 @@ internal sealed record AuditResult(
     string Server,
     long Keys,
     long Looked,
+    long Chosen,
     IReadOnlyList<FamilyTally> Families,
     IReadOnlyList<Checks.Finding> Findings,
     IReadOnlyList<KeyFacts> Biggest,
@@ -74,5 +110,8 @@ internal sealed record AuditResult(
     public bool IsExact => Looked >= Keys;
 
     /// <summary>A share of all keys below which something can have been missed, 19 times of 20.</summary>
-    public double Blind => IsExact || Looked == 0 ? 0 : Math.Min(1, 3.0 / Looked);
+    public double Blind =>
+        IsExact ? 0
+        : Chosen == 0 ? 1
+        : Math.Min(1, 3.0 / Chosen);
 }

@@ -17,12 +17,12 @@ internal sealed class AuditFindings(string server)
     /// <param name="code">The code.</param>
     /// <param name="group">What is the same: a family, a shape.</param>
     /// <param name="name">The key.</param>
-    /// <param name="isSampled">Whether only some keys were asked this.</param>
+    /// <param name="of">The family of which only some keys were asked this; <c>null</c> where all were.</param>
     /// <param name="say">The finding, once it is known how many there are: their number in words, and the first of them.</param>
-    public void Add(string code, string group, string name, bool isSampled, Func<string, string, Finding> say)
+    public void Add(string code, string group, string name, FamilyTally? of, Func<string, string, Finding> say)
     {
         if (!_buckets.TryGetValue((code, group), out var bucket))
-            _buckets[(code, group)] = bucket = new Bucket(isSampled, say);
+            _buckets[(code, group)] = bucket = new Bucket(of, say);
         bucket.Count++;
         if (bucket.Names.Count < Examples)
             bucket.Names.Add(PersonalData.Mask(name));
@@ -36,18 +36,16 @@ internal sealed class AuditFindings(string server)
         new(code, group is null ? server : $"{server} {group}", what, why, fix, isWarning);
 
     /// <summary>All, by their codes, the most first.</summary>
-    /// <param name="keys">How many keys there are.</param>
-    /// <param name="looked">How many were looked into.</param>
-    public IReadOnlyList<Finding> ToList(long keys, long looked)
+    public IReadOnlyList<Finding> ToList()
     {
         var all = new List<Finding>();
         foreach (var code in _buckets.GroupBy(pair => pair.Key.Code).OrderBy(code => code.Key, StringComparer.Ordinal))
         {
             var most = code.OrderByDescending(pair => pair.Value.Count).ToList();
-            all.AddRange(most.Take(MostOfACode).Select(pair => pair.Value.Say(keys, looked)));
+            all.AddRange(most.Take(MostOfACode).Select(pair => pair.Value.Say()));
             if (most.Count > MostOfACode)
                 all.Add(
-                    most[MostOfACode].Value.Say(keys, looked) with
+                    most[MostOfACode].Value.Say() with
                     {
                         Where = server,
                         What =
@@ -59,22 +57,21 @@ internal sealed class AuditFindings(string server)
         return [.. all.Concat(_others).OrderBy(finding => finding.Code, StringComparer.Ordinal)];
     }
 
-    private sealed class Bucket(bool isSampled, Func<string, string, Finding> say)
+    private sealed class Bucket(FamilyTally? of, Func<string, string, Finding> say)
     {
         public long Count { get; set; }
 
         public List<string> Names { get; } = [];
 
-        public Finding Say(long keys, long looked)
+        public Finding Say()
         {
             var examples = string.Join(", ", Names) + (Count > Names.Count ? ", …" : "");
-            var number = Count.ToString("N0", CultureInfo.InvariantCulture);
-            return say(
-                !isSampled || looked >= keys
-                    ? $"{number} {(Count == 1 ? "key" : "keys")}"
-                    : $"about {((long)((double)Count / looked * keys)).ToString("N0", CultureInfo.InvariantCulture)} keys ({number} of {looked.ToString("N0", CultureInfo.InvariantCulture)} looked into)",
-                examples
-            );
+            if (of is null || of.Looked >= of.Keys)
+                return say($"{Number(Count)} {(Count == 1 ? "key" : "keys")}", examples);
+            var (about, error) = of.Reckon(Count);
+            return say($"about {Number(about)} ± {Number(error)} keys ({Number(Count)} of {Number(of.Looked)} looked into)", examples);
         }
+
+        private static string Number(double number) => number.ToString("N0", CultureInfo.InvariantCulture);
     }
 }

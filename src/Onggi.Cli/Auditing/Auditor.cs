@@ -8,8 +8,8 @@ namespace Onggi.Cli.Auditing;
 
 /// <summary>Walks a live keyspace and compares it with the catalog.</summary>
 /// <remarks>
-/// <para>All names are seen: what a name alone tells (whose a key is, personal data, braces) is counted, not reckoned. Type, time to live, size and value are asked of some, chosen at random, each key
-/// with the same chance; what is said of all from them is said with its error.</para>
+/// <para>All names are seen: what a name alone tells (whose a key is, personal data, braces) is counted, not reckoned. Type, time to live, size and value are asked of some, chosen at random, each key of a
+/// family with the same chance; what is said of all from them is said with its error. Of a small family, of which chance would choose none, as many are looked into as make a sample.</para>
 /// <para>It is paced: after each batch it rests for as long as the batch took, and makes the next one smaller when one took longer than 10 ms. Nothing is changed; but to read a value counts as its use.</para>
 /// </remarks>
 internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput output)
@@ -29,6 +29,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
     private long _now;
     private long _keys;
     private long _looked;
+    private long _chosen;
 
     private Keyspace Keyspace => terms.Keyspace;
 
@@ -44,7 +45,10 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
         progress.Expect(count);
         await WalkAsync(count, progress, cancellationToken).ConfigureAwait(false);
         if (terms.Sample == 0)
+        {
+            await new SessionSearch(client, _sessions).RunAsync(cancellationToken).ConfigureAwait(false);
             _sessions.Report(_findings);
+        }
         else
             _notes.Add("Sessions that no index knows are looked for with --exact only.");
         if (!_countsUse)
@@ -56,8 +60,9 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             client.Options.ToString(),
             _keys,
             _looked,
+            _chosen,
             families,
-            _findings.ToList(_keys, _looked),
+            _findings.ToList(),
             _biggest.ToList(),
             _countsUse ? _hottest.ToList() : [],
             refusals,
@@ -80,11 +85,27 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             var family = Keyspace.FamilyOf(name);
             _keys++;
             progress.Add(1);
-            TallyOf(family).Keys++;
+            var tally = TallyOf(family);
+            tally.Keys++;
             NameRules.Check(Keyspace, name, family, _findings);
             if (!isChosen)
+            {
+                tally.Spare(name, random);
                 continue;
+            }
+
+            _chosen++;
+            tally.Chosen++;
             batch.Add((name, family));
+            if (batch.Count >= _pace.AtOnce)
+                await LookAsync(batch, cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (var tally in _tallies.Values)
+        foreach (var name in tally.Spared)
+        {
+            if (seen.Add(name))
+                batch.Add((name, Keyspace.FamilyOf(name)));
             if (batch.Count >= _pace.AtOnce)
                 await LookAsync(batch, cancellationToken).ConfigureAwait(false);
         }
@@ -112,11 +133,12 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
         foreach (var key in facts)
         {
             _looked++;
-            TallyOf(key.Family).Add(key.Bytes);
+            var tally = TallyOf(key.Family);
+            tally.Add(key.Bytes);
             _biggest.Add(key);
             if (_countsUse)
                 _hottest.Add(key);
-            KeyRules.Check(key, terms, _findings);
+            KeyRules.Check(key, tally, terms, _findings);
         }
 
         await Task.WhenAll(facts.Select(key => LookInsideAsync(key, cancellationToken))).ConfigureAwait(false);
@@ -160,7 +182,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
         try
         {
             if (!await client.SendAsync(["GET", key.Name], IsJson, cancellationToken).ConfigureAwait(false))
-                KeyRules.AddUnreadable(key, _findings);
+                KeyRules.AddUnreadable(key, TallyOf(key.Family), _findings);
         }
         catch (RedisServerException problem) when (problem.Code == "WRONGTYPE")
         {
@@ -171,7 +193,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
     private async Task FindOwnerAsync(KeyFacts key, string part, CancellationToken cancellationToken)
     {
         if (!await client.ExistsAsync(AuditRules.OwnerOf(key.Name), cancellationToken).ConfigureAwait(false))
-            KeyRules.AddOrphan(key, $"a {part} stands beside nothing", _findings);
+            KeyRules.AddOrphan(key, TallyOf(key.Family), $"a {part} stands beside nothing", _findings);
     }
 
     // Who is past the deadline may be gone: the sweeper has yet to take it off the index.
@@ -199,7 +221,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             )
             .ConfigureAwait(false);
         if (Array.Exists(still, score => score is not null))
-            KeyRules.AddOrphan(key, "an index names sessions that are not there", _findings);
+            KeyRules.AddOrphan(key, TallyOf(key.Family), "an index names sessions that are not there", _findings);
     }
 
     private static readonly ReplyParser<long?> Size = static (ref reader) => reader.IsNull ? null : reader.ReadInt64();

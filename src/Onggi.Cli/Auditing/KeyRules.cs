@@ -6,26 +6,26 @@ namespace Onggi.Cli.Auditing;
 internal static class KeyRules
 {
     /// <summary>Looks at type, time to live and size.</summary>
-    public static void Check(KeyFacts key, AuditTerms terms, AuditFindings findings)
+    public static void Check(KeyFacts key, FamilyTally tally, AuditTerms terms, AuditFindings findings)
     {
         if (key.Bytes >= terms.Big)
-            AddBig(key, findings);
+            AddBig(key, tally, findings);
         if (key.Family is not { } family)
             return;
         if (AuditRules.TypesOf(key.Name, family) is { } types && !types.Contains(key.Type))
-            AddType(key, family, types, findings);
+            AddType(key, tally, family, types, findings);
         if (key.TtlMs == -1 && AuditRules.MustEnd(key.Name, family))
-            AddEndless(key, family, findings);
+            AddEndless(key, tally, family, findings);
         else if (AuditRules.LongestOf(key.Name, family) is { } longest && key.TtlMs > longest.Own.TotalMilliseconds)
-            AddLong(key, family, key.TtlMs > longest.Most.TotalMilliseconds, findings);
+            AddLong(key, tally, family, key.TtlMs > longest.Most.TotalMilliseconds, findings);
     }
 
-    public static void AddUnreadable(KeyFacts key, AuditFindings findings) =>
+    public static void AddUnreadable(KeyFacts key, FamilyTally tally, AuditFindings findings) =>
         findings.Add(
             "ONG084",
             key.Family!.Family.Name,
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG084",
@@ -36,28 +36,28 @@ internal static class KeyRules
                 )
         );
 
-    public static void AddOrphan(KeyFacts key, string what, AuditFindings findings) =>
+    public static void AddOrphan(KeyFacts key, FamilyTally tally, string what, AuditFindings findings) =>
         findings.Add(
             "ONG087",
-            what,
+            $"{what} {key.Family!.Family.Name}",
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG087",
-                    $"family {key.Family!.Family.Name}",
+                    $"family {key.Family.Family.Name}",
                     $"{what}: {count}, {examples}.",
                     "Somebody deleted or evicted a part of what belongs together: counts are wrong, and people are signed in or out who should not be.",
                     "See that nothing is evicted (ONG041) and that nobody deletes by hand; sign the user out: the rest goes with it."
                 )
         );
 
-    private static void AddBig(KeyFacts key, AuditFindings findings) =>
+    private static void AddBig(KeyFacts key, FamilyTally tally, AuditFindings findings) =>
         findings.Add(
             "ONG091",
             key.Family?.Family.Name ?? NameRules.Nobodys,
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG091",
@@ -69,12 +69,12 @@ internal static class KeyRules
                 )
         );
 
-    private static void AddType(KeyFacts key, FamilySettings family, string[] types, AuditFindings findings) =>
+    private static void AddType(KeyFacts key, FamilyTally tally, FamilySettings family, string[] types, AuditFindings findings) =>
         findings.Add(
             "ONG083",
             $"{family.Family.Name} {key.Type}",
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG083",
@@ -85,12 +85,12 @@ internal static class KeyRules
                 )
         );
 
-    private static void AddEndless(KeyFacts key, FamilySettings family, AuditFindings findings) =>
+    private static void AddEndless(KeyFacts key, FamilyTally tally, FamilySettings family, AuditFindings findings) =>
         findings.Add(
             "ONG081",
             family.Family.Name,
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG081",
@@ -101,12 +101,12 @@ internal static class KeyRules
                 )
         );
 
-    private static void AddLong(KeyFacts key, FamilySettings family, bool isBeyondAll, AuditFindings findings) =>
+    private static void AddLong(KeyFacts key, FamilyTally tally, FamilySettings family, bool isBeyondAll, AuditFindings findings) =>
         findings.Add(
             "ONG082",
             $"{family.Family.Name} {isBeyondAll}",
             key.Name,
-            isSampled: true,
+            tally,
             (count, examples) =>
                 findings.Here(
                     "ONG082",

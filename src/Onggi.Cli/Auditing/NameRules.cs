@@ -29,7 +29,7 @@ internal static class NameRules
             "ONG085",
             $"{shape} {family?.Family.Name}",
             name,
-            isSampled: false,
+            of: null,
             (count, examples) =>
                 findings.Here(
                     "ONG085",
@@ -52,7 +52,7 @@ internal static class NameRules
             "ONG089",
             tag,
             name,
-            isSampled: false,
+            of: null,
             (count, examples) =>
                 findings.Here(
                     "ONG089",
@@ -72,7 +72,7 @@ internal static class NameRules
             "ONG080",
             shape,
             name,
-            isSampled: false,
+            of: null,
             (count, examples) =>
                 findings.Here(
                     "ONG080",

@@ -15,15 +15,21 @@ internal sealed class SessionBooks
 
     public void AddIndexed(IEnumerable<string> names) => _indexed.UnionWith(names);
 
+    /// <summary>Sessions that no index has named so far.</summary>
+    public IReadOnlyList<string> Unnamed => _sessions.FindAll(name => !_indexed.Contains(name));
+
+    /// <summary>Sessions that are not to be told of after all.</summary>
+    public void Remove(IReadOnlySet<string> names) => _sessions.RemoveAll(names.Contains);
+
     /// <summary>Sessions that no index names open nothing, and nobody can end them.</summary>
     public void Report(AuditFindings findings)
     {
-        foreach (var name in _sessions.Where(name => !_indexed.Contains(name)))
+        foreach (var name in Unnamed)
             findings.Add(
                 "ONG087",
                 "sessions without an index",
                 name,
-                isSampled: false,
+                of: null,
                 (count, examples) =>
                     findings.Here(
                         "ONG087",

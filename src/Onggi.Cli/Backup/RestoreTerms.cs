@@ -18,9 +18,13 @@ internal enum WhenThere
 /// <summary>What is restored, and under which names.</summary>
 internal sealed class RestoreTerms
 {
+    private const string Own = "onggi";
+    private const int MostPrefixWords = 2;
+
     private readonly byte[] _from;
     private readonly byte[] _to;
     private readonly byte[]? _system;
+    private readonly bool _withSystem;
     private readonly HashSet<int> _families;
 
     /// <summary>Takes what the user wants of an archive.</summary>
@@ -36,7 +40,8 @@ internal sealed class RestoreTerms
         (From, To) = (from ?? "", to ?? from ?? "");
         (_from, _to) = (Encoding.UTF8.GetBytes(From), Encoding.UTF8.GetBytes(To));
         var prefix = from ?? archive.Header.Prefix;
-        _system = withSystem || prefix.Length == 0 ? null : Encoding.UTF8.GetBytes(prefix + "onggi:");
+        _withSystem = withSystem;
+        _system = prefix.Length == 0 ? null : Encoding.UTF8.GetBytes(prefix + Own + ":");
         var known = archive.Footer.Families;
         foreach (var name in families)
         {
@@ -61,9 +66,16 @@ internal sealed class RestoreTerms
 
     /// <summary>Whether the key is to be restored.</summary>
     public bool Wants(in KeyRecord record) =>
-        _families.Contains(record.Family)
-        && KeyPrefix.Begins(record.Key, _from)
-        && (_system is null || !KeyPrefix.Begins(record.Key, _system));
+        _families.Contains(record.Family) && KeyPrefix.Begins(record.Key, _from) && (_withSystem || !IsSystem(record.Key));
+
+    // Of what prefix the keys of a whole server are is not known: it has a word or two.
+    private bool IsSystem(byte[] key)
+    {
+        if (_system is not null)
+            return KeyPrefix.Begins(key, _system);
+        var words = Encoding.UTF8.GetString(key).TrimStart('{').Split(':', MostPrefixWords + 2);
+        return words.SkipLast(1).Contains(Own);
+    }
 
     /// <summary>Its name at the target.</summary>
     public byte[] NameOf(byte[] key) => From == To ? key : KeyPrefix.Replace(key, _from, _to);

@@ -88,7 +88,7 @@ internal static class AclCommands
         var yes = Inputs.Yes("Changes the users");
         var command = new Command(
             "apply",
-            "Gives a running Redis the users of the catalog: says which would change, asks, and sets them. Connections stay. With an aclfile in redis.conf they are saved there, too."
+            "Gives a running Redis the users of the catalog: says whose they are, asks, and sets them. Connections stay. With an aclfile in redis.conf they are saved there, too."
         )
         {
             catalog,

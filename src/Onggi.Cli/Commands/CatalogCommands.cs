@@ -123,13 +123,14 @@ internal static class CatalogCommands
         console.Write(table);
         if (keyspace.Events.Count == 0)
             return;
-        var events = ToolOutput.Table("event", "channel", "payload", "published by", "invalidates");
+        var events = ToolOutput.Table("event", "delivery", "channel or stream", "payload", "published by", "invalidates");
         foreach (var known in keyspace.Events)
             events.AddRow([
                 .. new[]
                 {
                     known.Type,
-                    known.Channel,
+                    KeyspacePage.DeliveryOf(known),
+                    KeyspacePage.PlaceOf(keyspace, known),
                     known.PayloadType ?? Words.None,
                     KeyspacePage.PublishersOf(known),
                     Words.List(known.Families),
@@ -183,10 +184,13 @@ internal static class CatalogCommands
         {
             json.WriteStartObject();
             json.WriteString("type", known.Type);
-            json.WriteString("channel", known.Channel);
+            var isStream = known.Delivery == EventDelivery.AtLeastOnce;
+            json.WriteString("delivery", isStream ? KindRules.AtLeastOnce : KindRules.AtMostOnce);
+            json.WriteString(isStream ? "stream" : "channel", KeyspacePage.PlaceOf(keyspace, known));
             if (known.PayloadType is not null)
                 json.WriteString("payload", known.PayloadType);
-            json.WriteNumber("ttlSeconds", known.Ttl.TotalSeconds);
+            if (!isStream)
+                json.WriteNumber("ttlSeconds", known.Ttl.TotalSeconds);
             WriteList(json, "publishers", known.Publishers);
             WriteList(json, "invalidates", known.Families);
             json.WriteEndObject();

@@ -77,9 +77,11 @@ internal static class DeleteCommand
                 report.Radius = await LookAsync(client, subject, probe, new Pace(budget), output, cancellationToken).ConfigureAwait(false);
                 if (!parsed.GetValue(inputs.Json))
                     report.WriteRadius(output);
-                if (onlyLook || report.Radius.Count == 0)
+                // What was begun is ended properly, also where nothing is left of it.
+                if (onlyLook || (report.Radius.Count == 0 && state is null))
                     return report.Write(parsed.GetValue(inputs.Json), output);
-                await AskAsync(client, subject, report.Radius, output, cancellationToken).ConfigureAwait(false);
+                if (report.Radius.Count > 0)
+                    await AskAsync(client, subject, report.Radius, output, cancellationToken).ConfigureAwait(false);
             }
 
             report.State = await PrepareAsync(state, client, subject, parsed.GetValue(inputs.Undo), output, cancellationToken)
@@ -139,7 +141,7 @@ internal static class DeleteCommand
     {
         var all = subject.IsEverything || radius.Count == radius.AllKeys;
         var question =
-            $"{client.Options}: {Words.Count(radius.Count, "key", "keys")} will be removed{(all ? ", and nothing is spared" : "")}.";
+            $"{Words.Place(client.Options)}: {Words.Count(radius.Count, "key", "keys")} will be removed{(all ? ", and nothing is spared" : "")}.";
         var word = all ? Everything : radius.Count.ToString(CultureInfo.InvariantCulture);
         if (!await output.AskAsync(question, word, all ? "--yes-all" : "--yes", cancellationToken).ConfigureAwait(false))
             throw new ToolException("nothing was removed.");
@@ -156,7 +158,7 @@ internal static class DeleteCommand
     {
         if (parsed.GetValue(inputs.Anew) || file.Read() is not { } state)
             return null;
-        if (state.Subject != subject.Name || state.Redis != client.Options.ToString())
+        if (state.Subject != subject.Name || state.Redis != Words.Place(client.Options))
             throw new ToolException(
                 $"{file.Path} is of another delete that is not finished: {state.Subject} at {state.Redis}, {state.Removed} removed so far. Go on with that one first, or name another file with --state, or forget it with --anew."
             );
@@ -181,7 +183,7 @@ internal static class DeleteCommand
             return new DeleteState
             {
                 Subject = subject.Name,
-                Redis = client.Options.ToString()!,
+                Redis = Words.Place(client.Options),
                 RunId = life,
                 Began = output.Time.GetUtcNow(),
                 Undo = undo,

@@ -48,8 +48,8 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
 
         output.Text.WriteLine(
             radius.Count == 0
-                ? $"{subject.Name}: no key at {client.Options}. Nothing to remove."
-                : $"{subject.Name}: {Number(radius.Count)} of {Number(radius.AllKeys)} keys at {client.Options}, {Size(radius.Bytes, radius.BytesError)}."
+                ? $"{subject.Name}: no key at {Words.Place(client.Options)}. Nothing to remove."
+                : $"{subject.Name}: {Number(radius.Count)} of {Number(radius.AllKeys)} keys at {Words.Place(client.Options)}, {Size(radius.Bytes, radius.BytesError)}."
                     + (subject.HasCatalog ? "" : " No catalog, so it is not known whose they are.")
         );
     }
@@ -79,7 +79,7 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
         {
             json.WriteStartObject();
             json.WriteString("subject", subject.Name);
-            json.WriteString("redis", client.Options.ToString());
+            json.WriteString("redis", Words.Place(client.Options));
             if (Radius is { } radius)
             {
                 json.WriteNumber("keys", radius.Count);

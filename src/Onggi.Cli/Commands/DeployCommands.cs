@@ -9,6 +9,10 @@ internal static class DeployCommands
     public static Command Create(ToolOutput output) =>
         new("deploy", "Manifests, rules and dashboards from the catalog; and what is wrong with given ones.")
         {
+            DeployLintCommand.Create(output),
+            DeployPinCommand.Create(output),
+            DeployFilesCommand.Create(output),
+            DeploySecretsCommand.Create(output),
             DeployMonitoringCommand.Create(output),
         };
 }

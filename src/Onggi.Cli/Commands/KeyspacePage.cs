@@ -1,3 +1,4 @@
+using Onggi.Events.Streams;
 using Onggi.Keys;
 using Onggi.Keys.Catalog;
 
@@ -29,11 +30,11 @@ internal static class KeyspacePage
         page.WriteLine();
         page.WriteLine("## Events");
         page.WriteLine();
-        page.WriteLine("| event | channel | payload | published by | invalidates | |");
-        page.WriteLine("|---|---|---|---|---|---|");
+        page.WriteLine("| event | delivery | channel or stream | payload | published by | invalidates | |");
+        page.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var known in keyspace.Events)
             page.WriteLine(
-                $"| `{known.Type}` | {Code(known.Channel)} | {Code(known.PayloadType)} | {PublishersOf(known)} | {Words.List(known.Families)} | {Cell(known.Description ?? "")} |"
+                $"| `{known.Type}` | {DeliveryOf(known)} | {Code(PlaceOf(keyspace, known))} | {Code(known.PayloadType)} | {PublishersOf(known)} | {Words.List(known.Families)} | {Cell(known.Description ?? "")} |"
             );
     }
 
@@ -45,6 +46,13 @@ internal static class KeyspacePage
     /// <summary>The services that publish an event, in words.</summary>
     public static string PublishersOf(EventSettings known) =>
         known.Publishers.Contains("*") ? "every service" : Words.List(known.Publishers);
+
+    /// <summary>How an event reaches who hears it, in words.</summary>
+    public static string DeliveryOf(EventSettings known) => known.Delivery == EventDelivery.AtLeastOnce ? "at least once" : "at most once";
+
+    /// <summary>Where it is heard: its channel, or its stream.</summary>
+    public static string PlaceOf(Keyspace keyspace, EventSettings known) =>
+        known.Delivery == EventDelivery.AtLeastOnce ? StreamKeys.NameOf(keyspace.Prefix, known.Type) : known.Channel;
 
     private static void WriteFamily(FamilySettings family, TextWriter page)
     {
@@ -63,7 +71,7 @@ internal static class KeyspacePage
         page.WriteLine(
             family.IdleTtl is { } idle
                 ? $"- lives {Words.Time(idle)} unused, {Words.Time(family.Ttl)} in all"
-                : $"- lives {Words.Time(family.Ttl)}{(family.Grace > TimeSpan.Zero ? $", {Words.Time(family.Grace)} of grace (not used yet)" : "")}{(family.Jitter > 0 ? $", up to {Words.Percent(family.Jitter)} less by jitter" : "")}"
+                : $"- lives {Words.Time(family.Ttl)}{(family.Grace > TimeSpan.Zero ? $", {Words.Time(family.Grace)} of grace" : "")}{(family.Jitter > 0 ? $", up to {Words.Percent(family.Jitter)} less by jitter" : "")}"
         );
         page.WriteLine($"- written by {WritersOf(family)}, read by {Words.List(family.Readers)}");
         if (family.InvalidatedBy.Count > 0)

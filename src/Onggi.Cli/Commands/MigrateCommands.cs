@@ -5,6 +5,13 @@ using Onggi.Migration;
 
 namespace Onggi.Cli.Commands;
 
+/// <summary>What a rollback has done.</summary>
+/// <param name="Removed">How many copies were removed.</param>
+/// <param name="Left">How many keys under the new names stay, because they are not known to be copies.</param>
+/// <param name="WasDone">Whether it was done before.</param>
+/// <param name="FenceNotSaved">Why a restart would give other rights than now; <c>null</c> where it would not.</param>
+internal sealed record RolledBack(long Removed, long Left = 0, bool WasDone = false, string? FenceNotSaved = null);
+
 /// <summary><c>onggi migrate …</c>: moves keys to other names, another database or another server while they are used.</summary>
 internal static class MigrateCommands
 {
@@ -36,7 +43,7 @@ internal static class MigrateCommands
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
+                var rules = common.Rules(parsed);
                 var (preflight, findings) = await LookAsync(rules, output, cancellationToken).ConfigureAwait(false);
                 if (parsed.GetValue(common.Json))
                     output.Json(json => MigrateReports.WriteJson(json, preflight, findings));
@@ -73,45 +80,41 @@ internal static class MigrateCommands
         command.Options.Add(follow);
         command.Options.Add(accept);
         command.SetAction(
-            async (parsed, cancellationToken) =>
-            {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
-                var options = new MigrationOptions { AcceptSource = parsed.GetValue(accept), Time = output.Time };
-                var session = await MigrationSession
-                    .OpenAsync(rules, common.StateFile(parsed), back: null, options, cancellationToken)
-                    .ConfigureAwait(false);
-                await using (session.ConfigureAwait(false))
-                {
-                    if (Refuse(session) is { } reason)
-                        throw new ToolException(reason);
-                    if (!await LooksGoodAsync(session, output, cancellationToken).ConfigureAwait(false))
-                    {
-                        await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                        return OnggiTool.Wrong;
-                    }
-                    var follows = parsed.GetValue(follow);
-                    var mayCutOver = !parsed.GetValue(hold) && !follows;
-                    if (
-                        mayCutOver
-                        && !parsed.GetValue(yes)
-                        && !await output.AskAsync(Question(session), "cut over", "--yes", cancellationToken).ConfigureAwait(false)
-                    )
-                        return OnggiTool.Wrong;
-                    var result = await MoveAsync(session, output, AnswerAsync, cancellationToken).ConfigureAwait(false);
-                    await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    MigrateReports.WriteResult(result, session, parsed.GetValue(common.Json), output);
-                    return OnggiTool.Ok;
-
-                    async Task<bool> AnswerAsync(CancellationToken token)
-                    {
-                        if (follows)
-                            await Task.Delay(Timeout.InfiniteTimeSpan, output.Time, token).ConfigureAwait(false);
-                        return mayCutOver;
-                    }
-                }
-            }
+            (parsed, cancellationToken) =>
+                common.UseAsync(
+                    parsed,
+                    new MigrationOptions { AcceptSource = parsed.GetValue(accept), Time = output.Time },
+                    session => RunAsync(session, parsed, cancellationToken),
+                    cancellationToken
+                )
         );
         return command;
+
+        async Task<int> RunAsync(MigrationSession session, ParseResult parsed, CancellationToken cancellationToken)
+        {
+            if (Refuse(session) is { } reason)
+                throw new ToolException(reason);
+            if (!await LooksGoodAsync(session, output, cancellationToken).ConfigureAwait(false))
+                return OnggiTool.Wrong;
+            var follows = parsed.GetValue(follow);
+            var mayCutOver = !parsed.GetValue(hold) && !follows;
+            if (
+                mayCutOver
+                && !parsed.GetValue(yes)
+                && !await output.AskAsync(Question(session), "cut over", "--yes", cancellationToken).ConfigureAwait(false)
+            )
+                return OnggiTool.Wrong;
+            var result = await MoveAsync(session, output, AnswerAsync, cancellationToken).ConfigureAwait(false);
+            MigrateReports.WriteResult(result, session, parsed.GetValue(common.Json), output);
+            return OnggiTool.Ok;
+
+            async Task<bool> AnswerAsync(CancellationToken token)
+            {
+                if (follows)
+                    await Task.Delay(Timeout.InfiniteTimeSpan, output.Time, token).ConfigureAwait(false);
+                return mayCutOver;
+            }
+        }
     }
 
     private static Command Status(ToolOutput output)
@@ -121,14 +124,15 @@ internal static class MigrateCommands
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
+                var rules = common.Rules(parsed);
                 var state = Checkpoint.Load(common.StateFile(parsed)) ?? new Checkpoint { Name = rules.Name };
                 var servers = await MigrationServers
                     .OpenAsync(rules, MigrationServers.NamePrefix + "status", cancellationToken)
                     .ConfigureAwait(false);
                 await using (servers.ConfigureAwait(false))
                 {
-                    var epoch = MigrationEpoch.Parse(
+                    var epoch = MigrationControl.Parse(
+                        rules,
                         await Onggi
                             .Client.StringCommands.GetStringAsync(servers.Target(), rules.EpochKey, cancellationToken)
                             .ConfigureAwait(false)
@@ -152,22 +156,25 @@ internal static class MigrateCommands
             )
         );
         command.SetAction(
-            async (parsed, cancellationToken) =>
-            {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
-                var session = await MigrationSession
-                    .OpenAsync(rules, common.StateFile(parsed), back: null, new MigrationOptions { Time = output.Time }, cancellationToken)
-                    .ConfigureAwait(false);
-                await using (session.ConfigureAwait(false))
-                {
-                    var (compared, found) = await output
-                        .ShowAsync("comparing", "keys", progress => CompareAsync(session, progress, cancellationToken), cancellationToken)
-                        .ConfigureAwait(false);
-                    await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    MigrateReports.WriteDifferences(compared, found, parsed.GetValue(common.Json), output);
-                    return found.Count == 0 ? OnggiTool.Ok : OnggiTool.Wrong;
-                }
-            }
+            (parsed, cancellationToken) =>
+                common.UseAsync(
+                    parsed,
+                    new MigrationOptions { Time = output.Time },
+                    async session =>
+                    {
+                        var (compared, found) = await output
+                            .ShowAsync(
+                                "comparing",
+                                "keys",
+                                progress => CompareAsync(session, progress, cancellationToken),
+                                cancellationToken
+                            )
+                            .ConfigureAwait(false);
+                        MigrateReports.WriteDifferences(compared, found, parsed.GetValue(common.Json), output);
+                        return found.Count == 0 ? OnggiTool.Ok : OnggiTool.Wrong;
+                    },
+                    cancellationToken
+                )
         );
         return command;
     }
@@ -186,7 +193,7 @@ internal static class MigrateCommands
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
+                var rules = common.Rules(parsed);
                 if (
                     !parsed.GetValue(yes)
                     && !await output
@@ -199,7 +206,7 @@ internal static class MigrateCommands
                         .ConfigureAwait(false)
                 )
                     return OnggiTool.Wrong;
-                var removed = await RollBackAsync(
+                var result = await RollBackAsync(
                         rules,
                         common.StateFile(parsed),
                         new MigrationOptions { Time = output.Time },
@@ -207,7 +214,7 @@ internal static class MigrateCommands
                         cancellationToken
                     )
                     .ConfigureAwait(false);
-                output.Text.WriteLine($"The old side is the only one. {removed} copies were removed.");
+                MigrateReports.WriteRollback(result, parsed.GetValue(common.Json), output);
                 return OnggiTool.Ok;
             }
         );
@@ -215,7 +222,7 @@ internal static class MigrateCommands
     }
 
     /// <summary>All of the way back, wherever the migration stands.</summary>
-    internal static async Task<long> RollBackAsync(
+    internal static async Task<RolledBack> RollBackAsync(
         MigrationRules rules,
         string stateFile,
         MigrationOptions options,
@@ -223,30 +230,41 @@ internal static class MigrateCommands
         CancellationToken cancellationToken
     )
     {
-        var session = await MigrationSession.OpenAsync(rules, stateFile, back: null, options, cancellationToken).ConfigureAwait(false);
-        await using (session.ConfigureAwait(false))
+        var undone = await MigrationSession
+            .UseAsync(rules, stateFile, back: null, options, UndoAsync, cancellationToken)
+            .ConfigureAwait(false);
+        return undone
+            ?? await MigrationSession
+                .UseAsync(rules, stateFile, back: true, options, MoveBackAsync, cancellationToken)
+                .ConfigureAwait(false);
+
+        // Null where the keys must go back first.
+        async Task<RolledBack?> UndoAsync(MigrationSession session)
         {
             if (session.State.Step == MigrationStep.Retired)
                 throw new ToolException("the old keys have been removed: there is no way back but a backup.");
-            if (!session.State.Back && session.Control.Epoch.Phase != MigrationPhase.New)
-            {
-                var removed = await output
-                    .ShowAsync(
-                        "removing",
-                        "keys",
-                        progress => new MigrationEnd(session, progress).UndoAsync(cancellationToken),
-                        cancellationToken
-                    )
-                    .ConfigureAwait(false);
-                await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                return removed;
-            }
+            // What stands under the new names since then is somebody's.
+            if (session.State.Step == MigrationStep.RolledBack)
+                return new RolledBack(0, WasDone: true);
+            if (session.State.Back || session.Control.Epoch.Phase == MigrationPhase.New)
+                return null;
+            return await output
+                .ShowAsync(
+                    "removing",
+                    "keys",
+                    async progress =>
+                    {
+                        var end = new MigrationEnd(session, progress);
+                        return new RolledBack(await end.UndoAsync(cancellationToken).ConfigureAwait(false), end.Left);
+                    },
+                    cancellationToken
+                )
+                .ConfigureAwait(false);
         }
 
-        var back = await MigrationSession.OpenAsync(rules, stateFile, back: true, options, cancellationToken).ConfigureAwait(false);
-        await using (back.ConfigureAwait(false))
+        async Task<RolledBack> MoveBackAsync(MigrationSession back)
         {
-            await MoveAsync(back, output, _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
+            var moved = await MoveAsync(back, output, _ => Task.FromResult(true), cancellationToken).ConfigureAwait(false);
             var removed = await output
                 .ShowAsync(
                     "removing",
@@ -255,8 +273,7 @@ internal static class MigrateCommands
                     cancellationToken
                 )
                 .ConfigureAwait(false);
-            await back.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-            return removed;
+            return new RolledBack(removed, FenceNotSaved: moved.FenceNotSaved);
         }
     }
 
@@ -270,31 +287,20 @@ internal static class MigrateCommands
             )
         );
         command.SetAction(
-            async (parsed, cancellationToken) =>
-            {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
-                var session = await MigrationSession
-                    .OpenAsync(rules, common.StateFile(parsed), back: null, new MigrationOptions { Time = output.Time }, cancellationToken)
-                    .ConfigureAwait(false);
-                await using (session.ConfigureAwait(false))
-                {
-                    if (session.State.Step != MigrationStep.RolledBack)
-                        throw new ToolException("only what was rolled back is released: the fence keeps old names from being written.");
-                    var old = session.State.Back ? session.Servers.Target() : session.Servers.Source();
-                    await new WriteFence(old, rules, session.Servers.IsOneServer)
-                        .LiftAsync(session.State.Fenced, cancellationToken)
-                        .ConfigureAwait(false);
-                    output.Text.WriteLine(
-                        session.State.Fenced.Count == 0
-                            ? "There was no fence."
-                            : $"As before: {string.Join("; ", session.State.Fenced.Select(right => $"{right.Key} {right.Value}"))}"
-                    );
-                    session.State.Fenced = [];
-                    session.Save();
-                    await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    return OnggiTool.Ok;
-                }
-            }
+            (parsed, cancellationToken) =>
+                common.UseAsync(
+                    parsed,
+                    new MigrationOptions { Time = output.Time },
+                    async session =>
+                    {
+                        if (session.State.Step != MigrationStep.RolledBack)
+                            throw new ToolException("only what was rolled back is released: the fence keeps old names from being written.");
+                        var (rights, notSaved) = await session.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+                        MigrateReports.WriteReleased(rights, notSaved, parsed.GetValue(common.Json), output);
+                        return OnggiTool.Ok;
+                    },
+                    cancellationToken
+                )
         );
         return command;
     }
@@ -303,35 +309,54 @@ internal static class MigrateCommands
     {
         var common = new Common();
         var yes = Inputs.Yes("Removes the old keys");
+        var undo = new Option<string?>("--undo", "-u")
+        {
+            Description =
+                "Saves each old key with its value and its end to this file before it is removed, one file for each database; onggi undelete puts them back.",
+            HelpName = "FILE",
+        };
         var command = common.Add(
-            new Command("retire", "Removes the old keys, a few at a time. After that there is no way back but a backup.")
+            new Command(
+                "retire",
+                "Removes the old keys, also of rules that were not moved, a few at a time. After that there is no way back but the file of --undo, or a backup."
+            )
         );
         command.Options.Add(yes);
+        command.Options.Add(undo);
         command.SetAction(
             async (parsed, cancellationToken) =>
             {
-                var rules = RulesFile.Load(parsed.GetRequiredValue(common.File));
+                var rules = common.Rules(parsed);
                 var question =
-                    $"All old keys are removed: {string.Join("; ", rules.Rules.Select(rule => $"db{rule.Database} {rule.From}*"))}.";
+                    $"All old keys are removed: {string.Join("; ", rules.Rules.Select(rule => $"db{rule.Database} {rule.From}*"))}{(parsed.GetValue(undo) is null ? ", and kept nowhere (--undo)" : "")}.";
                 if (!parsed.GetValue(yes) && !await output.AskAsync(question, "remove", "--yes", cancellationToken).ConfigureAwait(false))
                     return OnggiTool.Wrong;
-                var session = await MigrationSession
-                    .OpenAsync(rules, common.StateFile(parsed), back: null, new MigrationOptions { Time = output.Time }, cancellationToken)
+                return await common
+                    .UseAsync(
+                        parsed,
+                        new MigrationOptions { Time = output.Time },
+                        async session =>
+                        {
+                            var file = parsed.GetValue(undo);
+                            var removed = await output
+                                .ShowAsync(
+                                    "removing",
+                                    "keys",
+                                    progress => new MigrationEnd(session, progress).RetireAsync(file, cancellationToken),
+                                    cancellationToken
+                                )
+                                .ConfigureAwait(false);
+                            MigrateReports.WriteRetired(
+                                removed,
+                                file is null ? [] : MigrationEnd.UndoFiles(rules, file),
+                                parsed.GetValue(common.Json),
+                                output
+                            );
+                            return OnggiTool.Ok;
+                        },
+                        cancellationToken
+                    )
                     .ConfigureAwait(false);
-                await using (session.ConfigureAwait(false))
-                {
-                    var removed = await output
-                        .ShowAsync(
-                            "removing",
-                            "keys",
-                            progress => new MigrationEnd(session, progress).RetireAsync(cancellationToken),
-                            cancellationToken
-                        )
-                        .ConfigureAwait(false);
-                    await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
-                    output.Text.WriteLine($"{removed} old keys were removed.");
-                    return OnggiTool.Ok;
-                }
             }
         );
         return command;
@@ -343,6 +368,7 @@ internal static class MigrateCommands
             { Back: true, Step: < MigrationStep.RolledBack } or { Step: MigrationStep.RollingBack } =>
                 "the migration is being rolled back: let that end first (onggi migrate rollback).",
             { Step: MigrationStep.RolledBack } => "the migration was rolled back. To begin anew, put its state file away.",
+            { Step: MigrationStep.Retiring } => "the old keys are being removed: let that end first (onggi migrate retire).",
             { Step: MigrationStep.Retired } => "the migration is over: the old keys have been removed.",
             _ => null,
         };
@@ -441,6 +467,16 @@ internal static class MigrateCommands
             command.Options.Add(Json);
             return command;
         }
+
+        public MigrationRules Rules(ParseResult parsed) => RulesFile.Load(parsed.GetRequiredValue(File));
+
+        /// <summary>Works on the migration that the command line names, in the direction in which it is.</summary>
+        public Task<int> UseAsync(
+            ParseResult parsed,
+            MigrationOptions options,
+            Func<MigrationSession, Task<int>> work,
+            CancellationToken cancellationToken
+        ) => MigrationSession.UseAsync(Rules(parsed), StateFile(parsed), back: null, options, work, cancellationToken);
 
         public string StateFile(ParseResult parsed) => parsed.GetValue(State) ?? parsed.GetRequiredValue(File) + ".state";
     }

@@ -90,11 +90,13 @@ internal static class MigrateReports
                 json.WriteNumber("repaired", result.Repaired);
                 json.WriteNumber("copySeconds", Math.Round(result.CopyTime.TotalSeconds, 3));
                 json.WriteNumber("pauseMilliseconds", Math.Round(result.Pause.TotalMilliseconds, 1));
+                WriteNotSaved(json, result.FenceNotSaved);
                 json.WriteEndObject();
             });
             return;
         }
 
+        WriteNotSaved(result.FenceNotSaved, output);
         if (result.WasDone)
             output.Text.WriteLine($"\"{session.Rules.Name}\" was new already (epoch {session.Control.Epoch}).");
         else
@@ -115,6 +117,102 @@ internal static class MigrateReports
             output.Text.WriteLine("Not cut over. The copies go stale from now on; the same command catches up.");
     }
 
+    public static void WriteRollback(RolledBack result, bool asJson, ToolOutput output)
+    {
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteNumber("removed", result.Removed);
+                json.WriteNumber("left", result.Left);
+                json.WriteBoolean("wasDone", result.WasDone);
+                WriteNotSaved(json, result.FenceNotSaved);
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        WriteNotSaved(result.FenceNotSaved, output);
+        output.Text.WriteLine(
+            result.WasDone
+                ? "It was rolled back before: nothing was removed."
+                : $"The old side is the only one. {result.Removed} copies were removed."
+        );
+        if (result.Left > 0)
+            output.Text.WriteLine(
+                $"{result.Left} keys under the new names are not equal to old ones, and no state says that they are copies: they stay."
+            );
+    }
+
+    public static void WriteReleased(IReadOnlyDictionary<string, string> rights, string? notSaved, bool asJson, ToolOutput output)
+    {
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                WriteRights(json, "rights", rights);
+                WriteNotSaved(json, notSaved);
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        WriteNotSaved(notSaved, output);
+        output.Text.WriteLine(
+            rights.Count == 0
+                ? "There was no fence."
+                : $"As before: {string.Join("; ", rights.Select(right => $"{right.Key} {right.Value}"))}"
+        );
+    }
+
+    public static void WriteRetired(long removed, IReadOnlyList<string> undo, bool asJson, ToolOutput output)
+    {
+        if (asJson)
+        {
+            output.Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteNumber("removed", removed);
+                json.WriteStartArray("undo");
+                foreach (var file in undo)
+                    json.WriteStringValue(file);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            });
+            return;
+        }
+
+        output.Text.WriteLine($"{removed} old keys were removed.");
+        if (undo.Count > 0)
+            output.Text.WriteLine(
+                $"They are in {string.Join(", ", undo)}: onggi undelete puts them back, with the old server and database as --redis."
+            );
+    }
+
+    private static void WriteRights(Utf8JsonWriter json, string name, IReadOnlyDictionary<string, string> rights)
+    {
+        json.WriteStartObject(name);
+        foreach (var (writer, patterns) in rights)
+            json.WriteString(writer, patterns);
+        json.WriteEndObject();
+    }
+
+    private static void WriteNotSaved(Utf8JsonWriter json, string? problem)
+    {
+        if (problem is not null)
+            json.WriteString("fenceNotSaved", problem);
+    }
+
+    private static void WriteNotSaved(string? problem, ToolOutput output)
+    {
+        if (problem is not null)
+            output.Error.WriteLine(
+                $"warning: the users could not be written into the aclfile, and a restart undoes what was set: {problem}"
+            );
+    }
+
     public static void WriteStatus(MigrationRules rules, Checkpoint state, MigrationEpoch epoch, bool asJson, ToolOutput output)
     {
         if (asJson)
@@ -131,10 +229,7 @@ internal static class MigrateReports
                 json.WriteNumber("copied", state.Copied);
                 if (state.PauseMilliseconds is { } pause)
                     json.WriteNumber("pauseMilliseconds", Math.Round(pause, 1));
-                json.WriteStartObject("rightsBeforeTheFence");
-                foreach (var (writer, patterns) in state.Fenced)
-                    json.WriteString(writer, patterns);
-                json.WriteEndObject();
+                WriteRights(json, "rightsBeforeTheFence", state.Fenced);
                 json.WriteEndObject();
             });
             return;

@@ -52,7 +52,7 @@ internal static class UndeleteCommand
                     await using (client.ConfigureAwait(false))
                     {
                         var question =
-                            $"{path}: {header.Subject} of {header.Redis}, removed from {header.Began:u} on. At {client.Options} keys of the same names will be overwritten.";
+                            $"{path}: {header.Subject} of {header.Redis}, removed from {header.Began:u} on. At {Words.Place(client.Options)} keys of the same names will be overwritten.";
                         if (
                             parsed.GetValue(replace)
                             && !parsed.GetValue(yes)

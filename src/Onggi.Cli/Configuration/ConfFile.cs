@@ -19,12 +19,15 @@ internal sealed class ConfFile
     public IReadOnlyList<ConfLine> Comments { get; }
 
     /// <summary>Reads the text. Quoting is as in Redis: <c>"a b"</c> with \n, \xHH and \", <c>'a b'</c> with \'.</summary>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="text">Its text.</param>
+    /// <param name="firstLine">The number of its first line: where it is a part of another file, its line there.</param>
     /// <exception cref="ToolException">Quotes do not end; the message says on which line.</exception>
-    public static ConfFile Parse(string name, string text)
+    public static ConfFile Parse(string name, string text, int firstLine = 1)
     {
         var lines = new List<ConfLine>();
         var comments = new List<ConfLine>();
-        var number = 0;
+        var number = firstLine - 1;
         foreach (var raw in text.Split('\n'))
         {
             number++;

@@ -176,7 +176,7 @@ internal sealed class ConfLint(Keyspace? keyspace, bool isProduction, int instan
             Add(
                 "ONG039",
                 _file["maxclients"]!,
-                $"maxclients {most} is fewer than the {needed} that {instances} processes need during an update.",
+                $"maxclients {most} is fewer than the {needed} that {Words.Count(instances, "process needs", "processes need")} during an update.",
                 "At the limit probes and the exporter are refused, too: Redis seems down, and is taken out of the service.",
                 $"Write: maxclients {needed}"
             );

@@ -59,13 +59,16 @@ internal static class ConfPlan
     public static bool HasState(Keyspace keyspace) => keyspace.Families.Any(family => family.Kind != "cache");
 
     /// <summary>The file's text.</summary>
-    public static string Text(Keyspace keyspace, ConfTerms terms)
+    /// <param name="keyspace">The catalog, bound to the environment.</param>
+    /// <param name="terms">What it is made for.</param>
+    /// <param name="madeBy">The command that its first line names.</param>
+    public static string Text(Keyspace keyspace, ConfTerms terms, string madeBy = "onggi conf show")
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"# redis.conf of {keyspace.System}, {keyspace.Environment}")
             .Append(
                 CultureInfo.InvariantCulture,
-                $"{(terms.Tier == ConfTier.All ? "" : $", {terms.Tier.ToString().ToLowerInvariant()}")}: made by onggi conf show. Redis 7.0 or later.\n"
+                $"{(terms.Tier == ConfTier.All ? "" : $", {terms.Tier.ToString().ToLowerInvariant()}")}: made by {madeBy}. Redis 7.0 or later.\n"
             );
         foreach (var (heading, settings) in Sections(keyspace, terms))
         {
@@ -227,7 +230,16 @@ internal static class ConfPlan
             "1",
             "A primary that is cut off from its replicas stops taking writes that would be lost."
         );
-        yield return new("min-replicas-max-lag", "10", "Seconds without a word from a replica after which it does not count.");
+        yield return new(
+            "min-replicas-max-lag",
+            "5",
+            "Seconds without a word from a replica after which it does not count. For so long a primary that is cut off goes on to confirm writes, and these are lost."
+        );
+        yield return new(
+            "repl-diskless-sync-delay",
+            "1",
+            "Seconds. A second replica that comes within them gets the same copy; longer keeps the first one waiting."
+        );
         yield return new("repl-backlog-size", "64mb", "A replica that was away for a moment gets what it missed, not everything.");
     }
 

@@ -36,6 +36,9 @@ internal enum MigrationStep
 
     /// <summary>The old keys are removed.</summary>
     Retired,
+
+    /// <summary>They are being removed. (Behind the others: the numbers stand in files.)</summary>
+    Retiring,
 }
 
 /// <summary>What a run writes down so that the next one goes on where it was killed: a file beside the rules.</summary>
@@ -74,6 +77,9 @@ internal sealed class Checkpoint
     /// <summary>The same for the way back.</summary>
     public Dictionary<string, string> FencedBack { get; set; } = [];
 
+    /// <summary>Where old keys are kept before they are removed; <c>null</c> for nowhere.</summary>
+    public string? Undo { get; set; }
+
     public long Copied { get; set; }
 
     /// <summary>The number of the last epoch that was written down.</summary>
@@ -94,7 +100,7 @@ internal sealed class Checkpoint
         catch (JsonException problem)
         {
             throw new ToolException(
-                $"the state {file} cannot be read: {problem.Message} Put it away, and roll back by the rules alone: onggi migrate rollback."
+                $"the state {file} cannot be read: {problem.Message} Put it away, and roll back by the rules alone: onggi migrate rollback. Copies that have changed since stay then, and so does a fence, if there is one."
             );
         }
     }

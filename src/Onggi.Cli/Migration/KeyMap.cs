@@ -15,13 +15,7 @@ internal sealed class KeyMap
     public KeyMap(MigrationRules rules)
     {
         _forward = [.. rules.Rules.Select(rule => new Side(rule, rule.Database, rule.From)).OrderByDescending(side => side.Plain.Length)];
-        _back =
-        [
-            .. rules
-                .Rules.Where(rule => rule.Moves)
-                .Select(rule => new Side(rule, rule.TargetDatabase, rule.To))
-                .OrderByDescending(side => side.Plain.Length),
-        ];
+        _back = [.. rules.Rules.Select(rule => new Side(rule, rule.TargetDatabase, rule.To)).OrderByDescending(side => side.Plain.Length)];
         _system = Encoding.UTF8.GetBytes(rules.SystemPrefix);
         SourceDatabases = [.. rules.Rules.Select(rule => rule.Database).Distinct().Order()];
         TargetDatabases = [.. rules.Rules.Select(rule => rule.TargetDatabase).Distinct().Order()];
@@ -55,6 +49,9 @@ internal sealed class KeyMap
         {
             if (side.Database != database || !side.Holds(key.Bytes))
                 continue;
+            // What stays where it is may lie under what moves: on the way back, nobody has brought it there.
+            if (!side.Rule.Moves)
+                yield break;
             var source = Renamed(key.Bytes, side.Plain, Encoding.UTF8.GetBytes(side.Rule.From));
 
             // A longer prefix of another rule may lead this name elsewhere.

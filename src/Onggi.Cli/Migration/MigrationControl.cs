@@ -72,9 +72,24 @@ internal sealed class MigrationControl : IAsyncDisposable
 
     /// <summary>Reads the epoch anew.</summary>
     public async Task<MigrationEpoch> ReadEpochAsync(CancellationToken cancellationToken) =>
-        Epoch = MigrationEpoch.Parse(
+        Epoch = Parse(
+            _rules,
             await _connection.SendAsync(["GET", _rules.EpochKey], ReplyParsers.Text, cancellationToken).ConfigureAwait(false)
         );
+
+    /// <summary>Reads what stands in the key of the epoch.</summary>
+    /// <exception cref="ToolException">It is none.</exception>
+    public static MigrationEpoch Parse(MigrationRules rules, string? text)
+    {
+        try
+        {
+            return MigrationEpoch.Parse(text);
+        }
+        catch (FormatException problem)
+        {
+            throw new ToolException($"{rules.EpochKey}: {problem.Message}");
+        }
+    }
 
     /// <summary>Goes on to a phase; nothing happens where it is that already.</summary>
     public async Task EnterAsync(MigrationPhase phase, CancellationToken cancellationToken)
@@ -164,7 +179,7 @@ internal sealed class MigrationControl : IAsyncDisposable
             foreach (var fields in list.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ')))
             {
                 var name = Field(fields, "name=");
-                if (name == ownName || !name.StartsWith($"{MigrationServers.NamePrefix}{rules.Name}-", StringComparison.Ordinal))
+                if (name == ownName || !MigrationServers.IsNameOf(rules, name))
                     continue;
                 await server
                     .SendAsync(["CLIENT", "KILL", "ID", Field(fields, "id=")], ReplyParsers.Int64, cancellationToken)

@@ -37,6 +37,9 @@ internal sealed class MigrationResult
     /// <summary>How many of the keys copied behind the fence differed afterwards; the cut-over does not happen then.</summary>
     public long DifferentAtLast { get; set; }
 
+    /// <summary>Why a restart of a server would take the fence away; <c>null</c> where it would not, or where the server keeps its users in memory anyway.</summary>
+    public string? FenceNotSaved { get; set; }
+
     /// <summary>How long writers could not write.</summary>
     public TimeSpan Pause { get; set; }
 
@@ -72,6 +75,8 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         if (IsDone(wanted))
         {
             Result.WasDone = Result.Flipped = true;
+            // Killed between the change of the epoch and this.
+            Result.FenceNotSaved = await _session.SaveRightsAsync(cancellationToken).ConfigureAwait(false);
             if (_session.State.Step < MigrationStep.Done)
                 _session.Enter(MigrationStep.Done);
             return Result;
@@ -292,6 +297,13 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         var answer = mayCutOver(cancellationToken);
         while (!answer.IsCompleted)
         {
+            if (Tracker.MayMiss)
+            {
+                await CompareUntilEqualAsync(cancellationToken).ConfigureAwait(false);
+                _session.Enter(MigrationStep.Ready);
+                progress.Note = "equal; following";
+            }
+
             if (Tracker.Waiting > 0)
                 await RoundAsync(cancellationToken).ConfigureAwait(false);
             await Task.WhenAny(answer, Task.Delay(TimeSpan.FromMilliseconds(50), _session.Options.Time, cancellationToken))
@@ -307,6 +319,9 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         for (Result.Attempts = 1; ; Result.Attempts++)
         {
             await CatchUpAsync(cancellationToken).ConfigureAwait(false);
+            // Behind the fence it would only be given up.
+            if (Tracker.MayMiss)
+                await CompareUntilEqualAsync(cancellationToken).ConfigureAwait(false);
             progress.Note = "cut-over";
             var cutOver = new CutOver(_session, this, Tracker);
             if (await cutOver.TryAsync(wanted, cancellationToken).ConfigureAwait(false))
@@ -319,6 +334,7 @@ internal sealed class MigrationRun(MigrationSession session, ToolProgress progre
         }
 
         Result.Flipped = true;
+        Result.FenceNotSaved = await _session.SaveRightsAsync(CancellationToken.None).ConfigureAwait(false);
         _session.State.PauseMilliseconds = Result.Pause.TotalMilliseconds;
         _session.Enter(MigrationStep.Done);
     }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Onggi.Cli.Server;
 using Onggi.Client;
 
@@ -12,6 +13,8 @@ internal sealed class MigrationServers : IAsyncDisposable
     /// <summary>How long a server may take for an answer.</summary>
     public static readonly TimeSpan UsualPatience = TimeSpan.FromSeconds(30);
 
+    private const int RunBytes = 6;
+
     private readonly MigrationRules _rules;
     private readonly string _clientName;
     private readonly TimeSpan _patience;
@@ -20,6 +23,15 @@ internal sealed class MigrationServers : IAsyncDisposable
 
     private MigrationServers(MigrationRules rules, string clientName, TimeSpan patience) =>
         (_rules, _clientName, _patience) = (rules, clientName, patience);
+
+    /// <summary>A name for the connections of a run: no other run has it.</summary>
+    public static string NewName(MigrationRules rules) =>
+        $"{NamePrefix}{rules.Name}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RunBytes))}";
+
+    /// <summary>Whether it is the name of a run of these rules: not of others whose name begins alike.</summary>
+    public static bool IsNameOf(MigrationRules rules, string name) =>
+        name.StartsWith($"{NamePrefix}{rules.Name}-", StringComparison.Ordinal)
+        && name.Length == NamePrefix.Length + rules.Name.Length + 1 + (2 * RunBytes);
 
     /// <summary>Whether both sides are one server: then no connection of ours may be held up, and one fence serves both.</summary>
     public bool IsOneServer { get; private set; }

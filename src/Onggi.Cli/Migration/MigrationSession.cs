@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Onggi.Cli.Output;
 using Onggi.Client;
+using Onggi.Migration;
 
 namespace Onggi.Cli.Migration;
 
@@ -145,7 +146,7 @@ internal sealed class MigrationSession : IAsyncDisposable
             if (back is { } direction)
                 Turn(state, direction);
             var rules = state.Back ? forward.Reverse() : forward;
-            var name = $"{MigrationServers.NamePrefix}{rules.Name}-{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6))}";
+            var name = MigrationServers.NewName(rules);
             servers = await MigrationServers.OpenAsync(rules, name, cancellationToken, options.Patience).ConfigureAwait(false);
             state.Save(stateFile);
             var control = await MigrationControl
@@ -159,7 +160,11 @@ internal sealed class MigrationSession : IAsyncDisposable
                     cancellationToken
                 )
                 .ConfigureAwait(false);
-            return new MigrationSession(rules, stateFile, held, state, servers, control, options);
+            if (LostEpoch(state, control.Epoch, rules) is not { } lost)
+                return new MigrationSession(rules, stateFile, held, state, servers, control, options);
+            await control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+            await control.DisposeAsync().ConfigureAwait(false);
+            throw new ToolException(lost);
         }
         catch
         {
@@ -167,6 +172,26 @@ internal sealed class MigrationSession : IAsyncDisposable
                 await servers.DisposeAsync().ConfigureAwait(false);
             await held.DisposeAsync().ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>Opens a session, works, and gives the right to run back; who fails keeps it until it ends, for the next run of the same state.</summary>
+    /// <inheritdoc cref="OpenAsync"/>
+    public static async Task<T> UseAsync<T>(
+        MigrationRules forward,
+        string stateFile,
+        bool? back,
+        MigrationOptions options,
+        Func<MigrationSession, Task<T>> work,
+        CancellationToken cancellationToken
+    )
+    {
+        var session = await OpenAsync(forward, stateFile, back, options, cancellationToken).ConfigureAwait(false);
+        await using (session.ConfigureAwait(false))
+        {
+            var result = await work(session).ConfigureAwait(false);
+            await session.Control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+            return result;
         }
     }
 
@@ -185,6 +210,39 @@ internal sealed class MigrationSession : IAsyncDisposable
             await other.ApplyAsync(State.Fenced, cancellationToken).ConfigureAwait(false);
         await Fence.LiftAsync(Rights, cancellationToken).ConfigureAwait(false);
         Rights = [];
+    }
+
+    /// <summary>Gives the writers what they had before all of it, after a rollback: at the old side, and at the new one where that is another server.</summary>
+    /// <returns>What they had at the old side, and what went wrong with writing it down.</returns>
+    public async Task<(IReadOnlyDictionary<string, string> Rights, string? NotSaved)> ReleaseAsync(CancellationToken cancellationToken)
+    {
+        var (before, newSide) = (State.Fenced, State.FencedBack);
+        var (old, @new) = State.Back ? (Servers.Target(), Servers.Source()) : (Servers.Source(), Servers.Target());
+        var fence = new WriteFence(old, Rules, Servers.IsOneServer);
+        await fence.LiftAsync(before, cancellationToken).ConfigureAwait(false);
+        var problem = before.Count > 0 ? await fence.SaveAsync(cancellationToken).ConfigureAwait(false) : null;
+        // On one server these are the fenced rights of the way there: what was before them has just been set.
+        if (!Servers.IsOneServer && newSide.Count > 0)
+        {
+            var other = new WriteFence(@new, Rules, isOneServer: false);
+            await other.LiftAsync(newSide, cancellationToken).ConfigureAwait(false);
+            problem ??= await other.SaveAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        (State.Fenced, State.FencedBack) = ([], []);
+        Save();
+        return (before, problem);
+    }
+
+    /// <summary>Writes the users down where a restart finds them. What was done stands without it, so a failure is only told.</summary>
+    /// <returns>What went wrong; <c>null</c> for nothing.</returns>
+    public async Task<string?> SaveRightsAsync(CancellationToken cancellationToken)
+    {
+        var problems = new List<string?> { await Fence.SaveAsync(cancellationToken).ConfigureAwait(false) };
+        // The way back has opened the other side as well.
+        if (OtherFence is { } other)
+            problems.Add(await other.SaveAsync(cancellationToken).ConfigureAwait(false));
+        return problems.OfType<string>().ToList() is { Count: > 0 } said ? string.Join("; ", said) : null;
     }
 
     /// <summary>Writes the state down.</summary>
@@ -303,6 +361,20 @@ internal sealed class MigrationSession : IAsyncDisposable
         }
     }
 
+    // From here on the new side may be the only one that is true: whoever copies or removes without knowing it loses what was written there.
+    private static string? LostEpoch(Checkpoint state, MigrationEpoch epoch, MigrationRules rules)
+    {
+        if (
+            state.Back
+            || epoch.Number >= state.Epoch
+            || state.Step is not (MigrationStep.Flipping or MigrationStep.Done or MigrationStep.Retiring)
+        )
+            return null;
+        var next = (state.Epoch + EpochsUnseen).ToString(CultureInfo.InvariantCulture);
+        return $"{rules.EpochKey} is gone or older than the state, which has come to {state.Step}: which side is the true one is not known. "
+            + $"Look at the new side. If its keys are there: SET {rules.EpochKey} \"{next} new\". If it was restarted empty, and the old side is to be the true one: SET {rules.EpochKey} \"{next} old\". Then again.";
+    }
+
     private static void Turn(Checkpoint state, bool back)
     {
         if (state.Back != back)
@@ -324,7 +396,7 @@ internal sealed class MigrationSession : IAsyncDisposable
         {
             return new FileStream(stateFile + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException)
+        catch (IOException problem) when (problem is not DirectoryNotFoundException)
         {
             throw new ToolException($"another onggi has the state {stateFile}: it is at work, or stands still.");
         }

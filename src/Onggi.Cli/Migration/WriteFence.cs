@@ -1,3 +1,5 @@
+using System.Text;
+using Onggi.Cli.Access;
 using Onggi.Client;
 
 namespace Onggi.Cli.Migration;
@@ -44,16 +46,39 @@ internal sealed class WriteFence(RedisClient server, MigrationRules rules, bool 
             await SetAsync(writer, Split(patterns), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>What a writer may when the fence stands.</summary>
+    /// <summary>Writes the users down to the aclfile, so that a restart does not take the fence away. What else was changed in users since the file was read goes there, too.</summary>
+    /// <returns>Why they are not; <c>null</c> where they are, or where the server has no such file.</returns>
+    public async Task<string?> SaveAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await new AccessServer(server).TrySaveAsync(cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (RedisException problem)
+        {
+            return $"{server.Options}: {problem.Message}";
+        }
+    }
+
+    /// <summary>What a writer may when the fence stands: of the new names what it might of the old ones, and no more.</summary>
     public IReadOnlyList<string> PatternsBehind(string before)
     {
-        var old = rules.Rules.SelectMany(rule => (string[])[rule.From, "{" + rule.From]).ToList();
+        var had = Split(before);
         var kept = new List<string>();
-        kept.AddRange(Split(before).Where(pattern => !old.Exists(prefix => Reaches(pattern, prefix))));
-        if (!rules.FencesReads)
-            kept.AddRange(old.Select(prefix => "%R~" + KeyMap.Glob(prefix)));
-        if (isOneServer)
-            kept.AddRange(rules.Rules.SelectMany(rule => (string[])["~" + KeyMap.Glob(rule.To), "~" + KeyMap.Glob("{" + rule.To)]));
+        kept.AddRange(had.Where(pattern => !Old.Any(prefix => Reaches(pattern, prefix))));
+        foreach (var rule in rules.Rules)
+        foreach (var (from, to) in ((string, string)[])[(rule.From, rule.To), ("{" + rule.From, "{" + rule.To)])
+        foreach (var pattern in had.Where(pattern => Reaches(pattern, from)))
+        {
+            var glob = GlobOf(pattern);
+            var within = Literal(pattern).StartsWith(from, StringComparison.Ordinal);
+            if (!rules.FencesReads && !IsFor(pattern, "%W~"))
+                kept.Add("%R~" + (within ? glob : KeyMap.Glob(from)));
+            if (isOneServer)
+                kept.Add(RightOf(pattern) + (within ? KeyMap.Glob(to)[..^1] + glob[from.Length..] : KeyMap.Glob(to)));
+        }
+
         kept.Add("%R~" + KeyMap.Glob(rules.SystemPrefix));
         kept.AddRange(rules.Keep);
         return [.. kept.Distinct()];
@@ -62,13 +87,38 @@ internal sealed class WriteFence(RedisClient server, MigrationRules rules, bool 
     /// <summary>The patterns of a writer that reach into the old keys and beyond them: behind the fence the rest of them is gone too.</summary>
     public IEnumerable<string> Wider(string before)
     {
-        var old = rules.Rules.SelectMany(rule => (string[])[rule.From, "{" + rule.From]).ToList();
         return Split(before)
             .Where(pattern =>
-                old.Exists(prefix => Reaches(pattern, prefix))
-                && !old.Exists(prefix => Literal(pattern).StartsWith(prefix, StringComparison.Ordinal))
+                Old.Any(prefix => Reaches(pattern, prefix))
+                && !Old.Any(prefix => Literal(pattern).StartsWith(prefix, StringComparison.Ordinal))
             );
     }
+
+    /// <summary>Whether a pattern lets old keys be written.</summary>
+    public bool LetsWrite(string pattern) => !IsFor(pattern, "%R~") && Old.Any(prefix => Reaches(pattern, prefix));
+
+    /// <summary>A name that the pattern matches.</summary>
+    public static string NameLike(string pattern)
+    {
+        var (glob, name) = (GlobOf(pattern), new StringBuilder());
+        for (var at = 0; at < glob.Length; at++)
+        {
+            if (glob[at] == '\\' && at + 1 < glob.Length)
+                name.Append(glob[++at]);
+            else if (glob[at] == '[' && glob.IndexOf(']', at) is > 0 and var end)
+            {
+                // Of what is not meant, something that nobody lists.
+                name.Append(glob[at + 1] == '^' ? '~' : glob[at + 1]);
+                at = end;
+            }
+            else
+                name.Append(glob[at] is '*' or '?' ? 'x' : glob[at]);
+        }
+
+        return name.ToString();
+    }
+
+    private IEnumerable<string> Old => rules.Rules.SelectMany(rule => (string[])[rule.From, "{" + rule.From]);
 
     // Whether a pattern may match a name that begins with the prefix: known only as far as it has no wildcard.
     private static bool Reaches(string pattern, string prefix)
@@ -77,9 +127,16 @@ internal sealed class WriteFence(RedisClient server, MigrationRules rules, bool 
         return literal.StartsWith(prefix, StringComparison.Ordinal) || prefix.StartsWith(literal, StringComparison.Ordinal);
     }
 
+    // "~", "%R~", "%W~" or "%RW~".
+    private static string RightOf(string pattern) => pattern[..(pattern.IndexOf('~', StringComparison.Ordinal) + 1)];
+
+    private static bool IsFor(string pattern, string right) => pattern.StartsWith(right, StringComparison.Ordinal);
+
+    private static string GlobOf(string pattern) => pattern[RightOf(pattern).Length..];
+
     private static string Literal(string pattern)
     {
-        var glob = pattern[(pattern.IndexOf('~', StringComparison.Ordinal) + 1)..];
+        var glob = GlobOf(pattern);
         var wild = glob.AsSpan().IndexOfAny("*?[\\");
         return wild < 0 ? glob : glob[..wild];
     }

@@ -1,17 +1,37 @@
 using Onggi.Client;
+using Onggi.Client.Resp;
 
 namespace Onggi.Cli.Migration;
 
 /// <summary>Whether the fence will stop everybody who writes the old keys, and nobody else.</summary>
 internal sealed class WriterChecks(MigrationRules rules, MigrationServers servers, List<Finding> findings)
 {
+    // One of each kind: who may not SET may still push.
+    private static readonly string[][] Writes =
+    [
+        ["SET", "KEY", "x"],
+        ["UNLINK", "KEY"],
+        ["DEL", "KEY"],
+        ["EXPIRE", "KEY", "1"],
+        ["INCR", "KEY"],
+        ["APPEND", "KEY", "x"],
+        ["HSET", "KEY", "x", "x"],
+        ["RPUSH", "KEY", "x"],
+        ["LPUSH", "KEY", "x"],
+        ["SADD", "KEY", "x"],
+        ["ZADD", "KEY", "1", "x"],
+        ["XADD", "KEY", "*", "x", "x"],
+        ["RESTORE", "KEY", "0", "x"],
+    ];
+
+    private readonly WriteFence _fence = new(servers.Source(), rules, servers.IsOneServer);
+
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var fence = new WriteFence(servers.Source(), rules, servers.IsOneServer);
         Dictionary<string, string> before;
         try
         {
-            before = await fence.ReadAsync(cancellationToken).ConfigureAwait(false);
+            before = await _fence.ReadAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ToolException problem)
         {
@@ -29,13 +49,13 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
         findings.Add(new Finding("MIG04", FindingLevel.Ok, $"The fence will stop {string.Join(", ", rules.Writers)}."));
         foreach (var (writer, patterns) in before)
         {
-            var wider = fence.Wider(patterns).ToList();
+            var wider = _fence.Wider(patterns).ToList();
             if (wider.Count > 0)
                 findings.Add(
                     new Finding(
                         "MIG04",
                         FindingLevel.Warning,
-                        $"\"{writer}\" may write {string.Join(' ', wider)}; behind the fence it may only: {string.Join(' ', fence.PatternsBehind(patterns))}.",
+                        $"\"{writer}\" may write {string.Join(' ', wider)}; behind the fence it may only: {string.Join(' ', _fence.PatternsBehind(patterns))}.",
                         "Name under \"keep\" what else it needs, for example \"~orders:*\"."
                     )
                 );
@@ -58,7 +78,7 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
             var found = await source.ExecuteAsync(["ACL", "GETUSER", user], cancellationToken).ConfigureAwait(false);
             if (
                 found["flags"]?.Items.Any(flag => flag.Text == "on") != true
-                || !await MayWriteAsync(source, user, cancellationToken).ConfigureAwait(false)
+                || !await MayWriteAsync(source, user, found, cancellationToken).ConfigureAwait(false)
             )
                 continue;
             var connected = clients.Split('\n').Any(line => line.Contains($" user={user} ", StringComparison.Ordinal));
@@ -73,15 +93,21 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
         }
     }
 
-    private async Task<bool> MayWriteAsync(RedisClient client, string user, CancellationToken cancellationToken)
+    // By its patterns, as far as they can be told apart, and by a command of each kind on a name that the pattern matches: a user of some of the keys, or of lists only, writes past the fence as well.
+    private async Task<bool> MayWriteAsync(RedisClient client, string user, Reply found, CancellationToken cancellationToken)
     {
-        foreach (var rule in rules.Rules)
+        var patterns = new[] { found }
+            .Concat(found["selectors"]?.Items ?? [])
+            .SelectMany(rights => (rights["keys"]?.Text ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        foreach (var pattern in patterns.Where(_fence.LetsWrite))
         {
-            var answer = await client
-                .SendAsync(["ACL", "DRYRUN", user, "SET", rule.From + "x", "x"], ReplyParsers.Text, cancellationToken)
-                .ConfigureAwait(false);
-            if (answer == "OK")
-                return true;
+            var name = WriteFence.NameLike(pattern);
+            foreach (var write in Writes)
+            {
+                RedisArg[] words = ["ACL", "DRYRUN", user, .. write.Select(word => (RedisArg)(word == "KEY" ? name : word))];
+                if (await client.SendAsync(words, ReplyParsers.Text, cancellationToken).ConfigureAwait(false) == "OK")
+                    return true;
+            }
         }
 
         return false;
@@ -142,7 +168,10 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
                 .SendAsync(["CONFIG", "GET", "aclfile"], ReplyParsers.TextArray, cancellationToken)
                 .ConfigureAwait(false);
             if (file is [_, { Length: > 0 }])
+            {
+                await CheckSavingAsync(cancellationToken).ConfigureAwait(false);
                 return;
+            }
         }
         catch (RedisServerException)
         {
@@ -157,5 +186,23 @@ internal sealed class WriterChecks(MigrationRules rules, MigrationServers server
                 "Set aclfile, or write the fenced users into the configuration right after the cut-over (onggi migrate status shows them)."
             )
         );
+    }
+
+    private async Task CheckSavingAsync(CancellationToken cancellationToken)
+    {
+        var source = servers.Source();
+        var us = await source.SendAsync(["ACL", "WHOAMI"], ReplyParsers.Text, cancellationToken).ConfigureAwait(false);
+        var answer = await source
+            .SendAsync(["ACL", "DRYRUN", us!, "ACL", "SAVE"], ReplyParsers.Text, cancellationToken)
+            .ConfigureAwait(false);
+        if (answer != "OK")
+            findings.Add(
+                new Finding(
+                    "MIG04",
+                    FindingLevel.Warning,
+                    $"We may not write the users into the aclfile: {answer} A restart takes the fence away.",
+                    $"ACL SETUSER {us} +acl|save, or ACL SAVE by hand right after the cut-over."
+                )
+            );
     }
 }

@@ -18,6 +18,9 @@ internal sealed class ToolOutput(TextWriter output, TextWriter error, TextReader
 
     public TextWriter Error { get; } = error;
 
+    /// <summary>What is piped in, for commands that read it.</summary>
+    public TextReader Input => input ?? System.Console.In;
+
     public TimeProvider Time { get; } = time ?? TimeProvider.System;
 
     /// <summary>Tables and colours; plain where the output is no terminal, and where NO_COLOR is set.</summary>
@@ -68,6 +71,16 @@ internal sealed class ToolOutput(TextWriter output, TextWriter error, TextReader
         // Reading a line from a terminal heeds no token; Ctrl-C is answered all the same.
         var answer = await answers.ReadLineAsync(cancellationToken).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
         return string.Equals(answer?.Trim(), word, StringComparison.Ordinal);
+    }
+
+    /// <summary>All that is piped in.</summary>
+    /// <exception cref="ToolException">Nothing is.</exception>
+    public async Task<string> ReadPipeAsync(CancellationToken cancellationToken)
+    {
+        var pipe = input ?? (System.Console.IsInputRedirected ? System.Console.In : null);
+        return pipe is null
+            ? throw new ToolException("nothing is piped in, and a terminal is not waited for.")
+            : await pipe.ReadToEndAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public static Table Table(params string[] columns)

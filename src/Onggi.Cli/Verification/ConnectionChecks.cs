@@ -219,6 +219,15 @@ internal static class ConnectionChecks
         {
             await socket.ConnectAsync(address.Host, address.Port, either.Token).ConfigureAwait(false);
         }
+        catch (SocketException unknown)
+            when (unknown.SocketErrorCode is SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain)
+        {
+            // A name that is misspelt cannot be reached from anywhere.
+            return CheckOutcome.Fail(
+                $"{address.Text}: nobody knows this name here ({unknown.SocketErrorCode}).",
+                "Name the address as the services have it; where names are not resolved on purpose, name the IP address."
+            );
+        }
         catch (SocketException refusal)
         {
             return CheckOutcome.Ok($"{address.Text}: {refusal.SocketErrorCode}");

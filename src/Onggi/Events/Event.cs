@@ -25,6 +25,10 @@ public sealed class Event<TData>
     /// <summary>The number of this event among those of its type and epoch, from 1, without gaps. <c>null</c> for foreign publishers.</summary>
     public long? Sequence { get; init; }
 
+    /// <summary>Where a subscription goes on that has handled this event; <c>null</c> for foreign publishers, and for what is delivered at least once: there Redis keeps it.</summary>
+    public EventPosition? Position =>
+        Delivery is null && Epoch is { } epoch && Sequence is { } number ? new EventPosition(epoch, number, Id) : null;
+
     /// <summary>What the publisher said beside the payload; empty for none. Values of foreign publishers that are not text are given as JSON.</summary>
     public required IReadOnlyDictionary<string, string> Metadata { get; init; }
 

@@ -376,7 +376,7 @@ internal sealed class EventSubscription : IAsyncDisposable
     private EventCursor CursorOf(string type)
     {
         if (!_cursors.TryGetValue(type, out var cursor))
-            _cursors.Add(type, cursor = new EventCursor(type, replays: _wishes.Replay > TimeSpan.Zero));
+            _cursors.Add(type, cursor = new EventCursor(type, replays: _wishes.Replay > TimeSpan.Zero, _wishes.After));
         return cursor;
     }
 

@@ -13,7 +13,8 @@ namespace Onggi.Events;
 /// <summary>Tells other services what happened, and hears what happened there, through Redis Pub/Sub.</summary>
 /// <remarks>
 /// At most once, in the order of the numbers that Redis gave within a type. Who was cut off, or was too slow, gets what was missed from a short
-/// ring that Redis keeps, or is told of a gap. Who is not there at all (stopped, restarted) has missed it.
+/// ring that Redis keeps, or is told of a gap. Who was not there at all (stopped, killed) gets it from there too if it says where it was
+/// (<see cref="SubscribeOptions.After"/>); else it has missed it.
 /// Types come from the catalog, so a misspelt one does not compile or is refused.
 /// </remarks>
 public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
@@ -130,7 +131,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
         MustBeKnown(type.Name);
         if (!Streams.Carries(type.Name))
             return SubscribeCoreAsync(type.Name, [type.Name], handler, options, cancellationToken);
-        if (options?.Replay > TimeSpan.Zero)
+        if (options?.Replay > TimeSpan.Zero || options?.After is not null)
             throw new ArgumentException(
                 $"The catalog delivers {type.Name} at least once: its group goes on where it was. To have it handle again what it has settled, use Streams.ReplayAsync.",
                 nameof(options)
@@ -145,6 +146,7 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     /// <param name="cancellationToken">Ends the wait for Redis's confirmation, and with it the subscription.</param>
     /// <returns>Dispose it to stop.</returns>
     /// <exception cref="RedisException">Redis refuses one of the channels.</exception>
+    /// <exception cref="ArgumentException">The options have a position (<see cref="SubscribeOptions.After"/>): it is of one type.</exception>
     public ValueTask<IAsyncDisposable> SubscribeAllAsync(
         Func<Event<JsonElement>, CancellationToken, ValueTask> handler,
         SubscribeOptions? options = null,
@@ -152,6 +154,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(handler);
+        if (options?.After is not null)
+            throw new ArgumentException(
+                "A position is one among the events of one type, and this hears all types. Subscribe to each type with its own position.",
+                nameof(options)
+            );
         return SubscribeCoreAsync(null, KnownTypes(), handler, options, cancellationToken);
     }
 
@@ -279,6 +286,11 @@ public sealed class OnggiEvents : IEventSink, IEventSource, IAsyncDisposable
     {
         options ??= new SubscribeOptions();
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Replay, TimeSpan.Zero, nameof(options));
+        if (options.After is { } after && (string.IsNullOrEmpty(after.Epoch) || after.Sequence < 0))
+            throw new ArgumentException(
+                $"The position \"{after}\" is none: it has no epoch, or a negative number. Keep Event.Position as it is, and leave After out where nothing was kept.",
+                nameof(options)
+            );
         var json = _json.Of<TData>();
         var (subscription, feeds) = _feeds.Add(
             type,

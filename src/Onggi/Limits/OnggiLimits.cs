@@ -40,7 +40,7 @@ public sealed class OnggiLimits
         );
         _denied = new DeniedSubjects(time, options.LocalSubjects);
         _local = new LocalLimits(time, options.LocalSubjects);
-        _watch = new LimitWatch(redis, time, logger);
+        _watch = new LimitWatch(new RedisSilence(() => redis.IsKnownDown, time), logger);
     }
 
     internal LimitMetrics Metrics { get; }

@@ -25,11 +25,11 @@ internal static partial class SessionLog
     [LoggerMessage(
         6003,
         LogLevel.Warning,
-        "{Count} sessions that this process had ended were alive after the connection to Redis was lost, and are ended again: a failover had lost it. See SessionOptions.Replicas."
+        "{Count} sessions that this process had ended were alive again, and are ended once more: a failover had lost it. See SessionOptions.Replicas."
     )]
     public static partial void CameBack(ILogger logger, int count);
 
-    [LoggerMessage(6004, LogLevel.Warning, "{Count} revocations could not be said again: {Reason} It is tried again.")]
+    [LoggerMessage(6004, LogLevel.Warning, "{Count} revocations could not be asserted again: {Reason} It is tried until it succeeds.")]
     public static partial void NotRepeated(ILogger logger, int count, string reason);
 
     [LoggerMessage(6005, LogLevel.Debug, "Session {Handle} began.")]

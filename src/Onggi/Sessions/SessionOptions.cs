@@ -5,6 +5,8 @@ namespace Onggi.Sessions;
 /// <summary>How this process handles sessions. How long they live, and how many a user may have, the catalog says.</summary>
 public sealed class SessionOptions
 {
+    private static readonly TimeSpan LeastDefault = TimeSpan.FromSeconds(5);
+
     /// <summary>The catalog's family of sessions to use.</summary>
     /// <value>Default <c>null</c>: the one that this service owns, or else the only one.</value>
     public string? Family { get; set; }
@@ -37,9 +39,9 @@ public sealed class SessionOptions
     /// <value>Default <c>true</c>.</value>
     public bool Sweep { get; set; } = true;
 
-    /// <summary>After how long another process publishes an event that ours has not confirmed. Longer than the command time-out.</summary>
-    /// <value>Default 5 s.</value>
-    public TimeSpan RepublishAfter { get; set; } = TimeSpan.FromSeconds(5);
+    /// <summary>After how long another process publishes an event that ours has not confirmed. Longer than the command time-out, which a publish that succeeds can take.</summary>
+    /// <value>Default <c>null</c>: twice the command time-out, at least 5 s.</value>
+    public TimeSpan? RepublishAfter { get; set; }
 
     /// <summary>How many replicas must have a session, its new id or its end, before the call returns (WAIT); 0 does not ask.</summary>
     /// <value>Default 0.</value>
@@ -52,6 +54,12 @@ public sealed class SessionOptions
     // Times that no catalog allows, for tests that wait for their end.
     internal TimeSpan? IdleForTests;
     internal TimeSpan? AbsoluteForTests;
+
+    // One that no validator allows where commands may take long.
+    internal TimeSpan? RepublishForTests;
+
+    internal TimeSpan RepublishAfterOr(TimeSpan commandTimeout) =>
+        RepublishForTests ?? RepublishAfter ?? (commandTimeout * 2 is var twice && twice > LeastDefault ? twice : LeastDefault);
 }
 
 /// <summary>Finds the mistakes in <see cref="SessionOptions"/>.</summary>
@@ -68,7 +76,7 @@ internal static class SessionOptionsValidator
     private static readonly TimeSpan LeastReplicaTimeout = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan LongestReplicaTimeout = TimeSpan.FromMinutes(1);
 
-    public static void Validate(SessionOptions options, string path, ValidateOptionsResultBuilder result)
+    public static void Validate(SessionOptions options, TimeSpan commandTimeout, string path, ValidateOptionsResultBuilder result)
     {
         void Error(string what, string option) => result.AddError(what, $"{path}:{option}");
 
@@ -94,9 +102,9 @@ internal static class SessionOptionsValidator
                 $"is {options.MaxDataBytes}, but data is read at every request. Write a number from 0 to {MostData}, for example 65536.",
                 nameof(SessionOptions.MaxDataBytes)
             );
-        if (options.RepublishAfter < LeastRepublish || options.RepublishAfter > LongestRepublish)
+        if (options.RepublishAfter is { } after && (after < LeastRepublish || after <= commandTimeout || after > LongestRepublish))
             Error(
-                $"is {options.RepublishAfter}; shorter than a publish can take, every event comes twice. Write a time from {LeastRepublish} to {LongestRepublish}, for example 00:00:05.",
+                $"is {after}, and a publish can take CommandTimeout ({commandTimeout}): while Redis is slow every event would come twice. Write a time above that, from {LeastRepublish} to {LongestRepublish}, or nothing for twice CommandTimeout.",
                 nameof(SessionOptions.RepublishAfter)
             );
         if (options.Replicas is < 0 or > MostReplicas)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Onggi.Client;
 using Onggi.Client.Resp;
+using Onggi.Scripts;
 
 namespace Onggi.Sessions;
 
@@ -19,11 +20,12 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
 
     private const int AtATime = 500;
 
-    private static readonly TimeSpan AfterFailure = TimeSpan.FromMilliseconds(50);
-
     private readonly SessionScripts _scripts = SessionScripts.ForNow();
+    private readonly ReplicatedScripts _replicated = new(redis, time);
     private readonly long _touchEveryMs = (long)options.TouchEvery.TotalMilliseconds;
-    private readonly long _republishMs = options.Events ? (long)options.RepublishAfter.TotalMilliseconds : 0;
+    private readonly long _republishMs = options.Events
+        ? (long)options.RepublishAfterOr(redis.Options.CommandTimeout).TotalMilliseconds
+        : 0;
 
     public async ValueTask<(CreateReply Reply, int? Replicas)> CreateAsync(
         SessionId id,
@@ -166,6 +168,38 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         return RevokeAsync("one", names, names.Index, handles, reason, cancellationToken);
     }
 
+    /// <summary>Ends sessions that had ended once more, in one flush. One script for each call, which is of one user.</summary>
+    /// <returns>Of each what it said, or why it could not be asked.</returns>
+    public async ValueTask<(RevokeReply? Reply, RedisException? Failure)[]> RevokeAgainAsync(
+        IReadOnlyList<(string Partition, string[] Handles)> calls,
+        CancellationToken cancellationToken
+    )
+    {
+        var batch = redis.CreateBatch();
+        foreach (var (partition, handles) in calls)
+        {
+            var names = keys.Of(partition);
+            batch.Add(
+                _scripts.Revoke,
+                [names.Index, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
+                RevokeArgs("one", names, "revoked_again", handles),
+                SessionReplies.Revoked,
+                CommandOptions.Idempotent
+            );
+            names.Release();
+        }
+
+        await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
+        return
+        [
+            .. batch.Items.Select(item =>
+                item.Outcome == BatchOutcome.Answered
+                    ? (((BatchItem<RevokeReply>)item).Value, item.Error)
+                    : (default(RevokeReply), item.Error)
+            ),
+        ];
+    }
+
     /// <summary>Ends all sessions of a user.</summary>
     public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAllAsync(
         string partition,
@@ -296,7 +330,7 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
             return await RunSafelyAsync(
                     _scripts.Revoke,
                     [session, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
-                    [mode, names.Partition, reason, _republishMs, AftermathMs, .. handles.Select(static handle => (RedisArg)handle)],
+                    RevokeArgs(mode, names, reason, handles),
                     SessionReplies.Revoked,
                     cancellationToken
                 )
@@ -308,7 +342,10 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         }
     }
 
-    /// <summary>Runs a script, and waits for the replicas where the options ask for it: both commands in one round trip, on a connection of their own, since WAIT holds it up.</summary>
+    private RedisArg[] RevokeArgs(string mode, SessionNames names, string reason, IReadOnlyList<string> handles) =>
+        [mode, names.Partition, reason, _republishMs, AftermathMs, .. handles.Select(static handle => (RedisArg)handle)];
+
+    /// <summary>Runs a script, and waits for the replicas where the options ask for it.</summary>
     private async ValueTask<(T Reply, int? Replicas)> RunSafelyAsync<T>(
         RedisScript script,
         RedisArg[] scriptKeys,
@@ -318,90 +355,14 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
     )
     {
         // mutant: the replicas are not asked.
-        if (options.Replicas == 0 || SessionMutants.NoWait)
-        {
-            var reply = await redis
-                .Router.SendAsync(new Command(script, scriptKeys, args), parser, CommandOptions.Idempotent, cancellationToken)
+        if (options.Replicas > 0 && !SessionMutants.NoWait)
+            return await _replicated
+                .RunAsync(script, scriptKeys, args, parser, options.Replicas, options.ReplicaTimeout, cancellationToken)
                 .ConfigureAwait(Rt.Capture);
-            return (reply, options.Replicas == 0 ? null : options.Replicas);
-        }
-
-        // Nothing is asked again on a lease. Since every script may run twice, it is here, as it would be on the common connection.
-        for (var began = time.GetTimestamp(); ; )
-        {
-            try
-            {
-                return await RunLeasedAsync(script, scriptKeys, args, parser, cancellationToken).ConfigureAwait(Rt.Capture);
-            }
-            catch (RedisException passing)
-                when (passing is RedisConnectionException or RedisServerException { IsTransient: true, Code: not "OOM" }
-                    && passing.IsTransient
-                    && time.GetElapsedTime(began) < redis.Options.CommandTimeout
-                )
-            {
-                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
-            }
-            catch (RedisServerException moved)
-                when (moved.Code is "MOVED" or "ASK" && time.GetElapsedTime(began) < redis.Options.CommandTimeout)
-            {
-                // A lease follows no redirects; a command on the common connection does, and learns where the slot is now.
-                await redis.ExistsAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
-                await Task.Delay(AfterFailure, time, cancellationToken).ConfigureAwait(Rt.Capture);
-            }
-        }
-    }
-
-    private async ValueTask<(T Reply, int? Replicas)> RunLeasedAsync<T>(
-        RedisScript script,
-        RedisArg[] scriptKeys,
-        RedisArg[] args,
-        ReplyParser<T> parser,
-        CancellationToken cancellationToken
-    )
-    {
-        var lease = await redis.LeaseAsync(scriptKeys[^1], cancellationToken).ConfigureAwait(Rt.Capture);
-        await using (lease.ConfigureAwait(Rt.Capture))
-        {
-            try
-            {
-                RedisArg[] cached = ["EVALSHA", script.Digest, scriptKeys.Length, .. scriptKeys, .. args];
-                return await RunAndWaitAsync(lease, cached, parser, cancellationToken).ConfigureAwait(Rt.Capture);
-            }
-            catch (RedisServerException unknown) when (unknown.Code == "NOSCRIPT")
-            {
-                RedisArg[] whole = ["EVAL", script.SourceBytes, scriptKeys.Length, .. scriptKeys, .. args];
-                return await RunAndWaitAsync(lease, whole, parser, cancellationToken).ConfigureAwait(Rt.Capture);
-            }
-        }
-    }
-
-    private async ValueTask<(T Reply, int? Replicas)> RunAndWaitAsync<T>(
-        RedisLease lease,
-        RedisArg[] command,
-        ReplyParser<T> parser,
-        CancellationToken cancellationToken
-    )
-    {
-        var running = lease.SendAsync(command, parser, cancellationToken).AsTask();
-        // Sent behind it without waiting for it: one round trip, and as long as the replicas take.
-        var waiting = lease
-            .SendAsync(
-                ["WAIT", options.Replicas, (long)options.ReplicaTimeout.TotalMilliseconds],
-                ReplyParsers.Int64,
-                options.ReplicaTimeout + redis.Options.CommandTimeout,
-                cancellationToken
-            )
-            .AsTask();
-        try
-        {
-            var reply = await running.ConfigureAwait(Rt.Capture);
-            return (reply, (int)await waiting.ConfigureAwait(Rt.Capture));
-        }
-        finally
-        {
-            // Whatever the first ended with: the other one must have ended too before the connection goes to somebody else.
-            await ((Task)waiting).ConfigureAwait(Rt.Quietly);
-        }
+        var reply = await redis
+            .Router.SendAsync(new Command(script, scriptKeys, args), parser, CommandOptions.Idempotent, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
+        return (reply, options.Replicas == 0 ? null : options.Replicas);
     }
 
     private static string PolicyWord(SessionLimitPolicy policy) =>

@@ -29,6 +29,7 @@ public sealed class OnggiTokens : IAsyncDisposable
     private readonly RecentRevocations _recent;
     private readonly TokenNotices _notices;
     private readonly Revoker _revoker;
+    private readonly RedisSilence _silence;
     private readonly TokenWatch _watch;
     private readonly Lazy<TokenSetup> _setup;
     private volatile TokenKeyRing? _keys;
@@ -48,12 +49,13 @@ public sealed class OnggiTokens : IAsyncDisposable
         _metrics = new TokensMetrics(meters);
         _store = new TokenStore(redis);
         _clock = new ServerClock(time);
-        _watch = new TokenWatch(redis, time, logger);
+        _silence = new RedisSilence(() => redis.IsKnownDown, time);
+        _watch = new TokenWatch(time, logger);
         _recent = new RecentRevocations(redis, _clock, options.RememberedRevocations, _metrics, logger, time);
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
         _setup = new Lazy<TokenSetup>(() => new TokenSetup(options, keyspace, () => _keys), LazyThreadSafetyMode.PublicationOnly);
-        _revoker = new Revoker(redis, _recent, _notices, _metrics, _clock, () => Setup);
+        _revoker = new Revoker(redis, _recent, _notices, _metrics, _clock, () => Setup, time);
     }
 
     /// <summary>Whether this service uses tokens: <see cref="TokenOptions.Issuer"/> is set.</summary>
@@ -159,7 +161,7 @@ public sealed class OnggiTokens : IAsyncDisposable
     internal bool IsTimely(VerifiedToken token) => Setup.Access.Judge(token, Now) == TokenRefusal.None;
 
     /// <summary>Whether tokens are taken unasked at the moment: that is allowed, and Redis is away as far as is known.</summary>
-    internal bool IsTakenUnasked => _options.AcceptUnconfirmed && _watch.IsAway;
+    internal bool IsTakenUnasked => _options.AcceptUnconfirmed && _silence.IsAway;
 
     /// <summary>The second half. What it asks of Redis is on its way when it returns.</summary>
     internal async ValueTask<TokenVerdict> ConfirmAsync(TokenVerdict read, CancellationToken cancellationToken)
@@ -171,15 +173,15 @@ public sealed class OnggiTokens : IAsyncDisposable
         var isDue = _clock.IsDue;
         if (!isDue && setup.Access.Judge(verified, Now) is not TokenRefusal.None and var early)
             return Judged(TokenVerdict.Refused(early));
-        if (_options.AcceptUnconfirmed && !_watch.MayAsk())
+        if (_options.AcceptUnconfirmed && !_silence.MayAsk())
             return Unasked(read, verified, "it is known to be away.");
-        var began = _watch.Now;
+        var began = _silence.Now;
         var asking = isDue ? _clock.AskAsync(_redis, cancellationToken).AsTask() : Task.CompletedTask;
         try
         {
             var (isDenied, epoch) = await _store.ReadAsync(setup.Names, verified, cancellationToken).ConfigureAwait(Rt.Capture);
             await asking.ConfigureAwait(Rt.Capture);
-            _watch.Answered();
+            _silence.Answered();
             var refusal = setup.Access.Judge(verified, Now);
             if (refusal == TokenRefusal.None)
                 refusal =
@@ -199,7 +201,7 @@ public sealed class OnggiTokens : IAsyncDisposable
                 throw;
             }
 
-            _watch.Failed(failure, began);
+            _silence.Failed(failure, began);
             return Unasked(read, verified, failure.Message);
         }
     }

@@ -1,4 +1,5 @@
 using Onggi.Client;
+using Onggi.Scripts;
 
 namespace Onggi.Tokens;
 
@@ -14,16 +15,11 @@ internal sealed class RevocationNote(
     Func<RevocationNote, long, RedisArg[]> args,
     TimeSpan keptFor,
     TimeSpan triedFor
-)
+) : ReassertedNote
 {
     public RedisScript Script { get; } = script;
 
     public RedisArg[] Keys { get; } = keys;
-
-    public TimeSpan KeptFor { get; } = keptFor;
-
-    /// <summary>Whether Redis has said that it is made.</summary>
-    public bool IsMade { get; set; }
 
     /// <summary>A sign-out everywhere: it is made with an epoch.</summary>
     public bool HasEpoch { get; init; }
@@ -31,18 +27,8 @@ internal sealed class RevocationNote(
     /// <summary>Of a sign-out everywhere, the epoch that it set; until it is known, the server's time at which it was asked for; 0 while that is not known either.</summary>
     public long Epoch { get; set; }
 
-    /// <summary>When it was asked for; of the process's clock that only runs forwards.</summary>
-    public long Asked { get; set; }
+    public override TimeSpan MattersFor(bool isMade) => isMade ? keptFor : triedFor;
 
-    /// <summary>When it was made; until then, when it was asked for.</summary>
-    public long Since { get; set; }
-
-    /// <summary>When it is asserted again.</summary>
-    public long Next { get; set; }
-
-    /// <summary>Whether it matters no more at an age.</summary>
-    public bool IsOver(TimeSpan age) => age >= (IsMade ? KeptFor : triedFor);
-
-    /// <summary>The script's arguments at an age. What has not been made yet is kept as long as if it were asked for now.</summary>
-    public RedisArg[] ArgsAt(TimeSpan age) => args(this, Math.Max(1, (long)(IsMade ? KeptFor - age : KeptFor).TotalMilliseconds));
+    /// <summary>The script's arguments so long after it was made. What has not been made yet (<c>null</c>) is kept as long as if it were asked for now.</summary>
+    public RedisArg[] ArgsAt(TimeSpan? age) => args(this, Math.Max(1, (long)(keptFor - (age ?? TimeSpan.Zero)).TotalMilliseconds));
 }

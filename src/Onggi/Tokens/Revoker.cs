@@ -1,6 +1,7 @@
 using Onggi.Client;
 using Onggi.Client.Resp;
 using Onggi.Events;
+using Onggi.Scripts;
 
 namespace Onggi.Tokens;
 
@@ -11,7 +12,8 @@ internal sealed class Revoker(
     TokenNotices notices,
     TokensMetrics metrics,
     ServerClock clock,
-    Func<TokenSetup> setup
+    Func<TokenSetup> setup,
+    TimeProvider time
 )
 {
     private const int MaxReason = 64;
@@ -33,6 +35,8 @@ internal sealed class Revoker(
         reader.Read();
         return new Made(ended, epoch, long.Parse(reader.ReadString()!, System.Globalization.CultureInfo.InvariantCulture));
     };
+
+    private readonly ReplicatedScripts _replicated = new(redis, time);
 
     public async ValueTask<Revocation> RevokeAsync(VerifiedToken token, RevocationOptions options, CancellationToken cancellationToken)
     {
@@ -130,15 +134,17 @@ internal sealed class Revoker(
     )
     {
         recent.Add(note);
-        args ??= note.ArgsAt(TimeSpan.Zero);
+        args ??= note.ArgsAt(age: null);
         var asked = clock.Asking();
-        var asking = options.Replicas > 0 ? WithReplicasAsync(note, args, parser, options, cancellationToken) : PlainAsync();
+        var asking = AskAsync(note, args, parser, options, cancellationToken);
         var unlink = redis.CreateBatch();
         // A key each: they can be of several slots.
         foreach (var key in options.Unlink)
             unlink.Add(["UNLINK", key], ReplyParsers.Int64, CommandOptions.Idempotent);
         var unlinking = unlink.Count > 0 ? unlink.SendAsync(cancellationToken: cancellationToken) : Task.CompletedTask;
         await Task.WhenAll(asking, unlinking).ConfigureAwait(Rt.Quietly);
+        if (!asking.IsCompletedSuccessfully)
+            recent.Failed(note);
         var (answer, replicas) = await asking.ConfigureAwait(Rt.Capture);
         recent.Made(note, answer.Epoch);
         if (answer.Now > 0)
@@ -150,18 +156,9 @@ internal sealed class Revoker(
             unlink.Items.Sum(item => item.Outcome == BatchOutcome.Answered ? ((BatchItem<long>)item).Value : 0),
             unlink.Items.FirstOrDefault(item => item.Error is not null)?.Error
         );
-
-        async Task<(Made Answer, int Replicas)> PlainAsync() =>
-            (
-                await redis
-                    .Router.SendAsync(new Command(note.Script, note.Keys, args), parser, CommandOptions.Idempotent, cancellationToken)
-                    .ConfigureAwait(Rt.Capture),
-                0
-            );
     }
 
-    // WAIT counts what its own connection wrote, so both go over one of our own; sent together, they are one round trip.
-    private async Task<(Made Answer, int Replicas)> WithReplicasAsync(
+    private async Task<(Made Answer, int Replicas)> AskAsync(
         RevocationNote note,
         RedisArg[] args,
         ReplyParser<Made> parser,
@@ -169,24 +166,17 @@ internal sealed class Revoker(
         CancellationToken cancellationToken
     )
     {
-        var lease = await redis.LeaseAsync(note.Keys[0], cancellationToken).ConfigureAwait(Rt.Capture);
-        await using (lease.ConfigureAwait(Rt.Capture))
-        {
-            var timeout = Ms(options.ReplicaTimeout);
-            var asked = lease
-                .SendAsync(["EVAL", note.Script.SourceBytes, note.Keys.Length, .. note.Keys, .. args], parser, cancellationToken)
-                .AsTask();
-            var waited = lease
-                .SendAsync(
-                    ["WAIT", options.Replicas, timeout],
-                    ReplyParsers.Int64,
-                    options.ReplicaTimeout + redis.Options.CommandTimeout,
-                    cancellationToken
-                )
-                .AsTask();
-            await Task.WhenAll(asked, waited).ConfigureAwait(Rt.Capture);
-            return (await asked.ConfigureAwait(Rt.Capture), (int)await waited.ConfigureAwait(Rt.Capture));
-        }
+        if (options.Replicas > 0)
+            return await _replicated
+                .RunAsync(note.Script, note.Keys, args, parser, options.Replicas, options.ReplicaTimeout, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+        var command = redis.Router.SendAsync(
+            new Command(note.Script, note.Keys, args),
+            parser,
+            CommandOptions.Idempotent,
+            cancellationToken
+        );
+        return (await command.ConfigureAwait(Rt.Capture), 0);
     }
 
     private void Tell(string scope, TokenRevoked revoked)

@@ -188,6 +188,31 @@ public sealed class AclServerTests : IAsyncLifetime
         await Assert.ThrowsAnyAsync<RedisException>(() => ConnectAsync("front", before));
     }
 
+    [Fact]
+    public async Task A_command_that_is_not_there_may_nobody_execute()
+    {
+        await using var server = await ToolServer.StartAsync("--rename-command", "FLUSHALL", "");
+
+        var (code, output, _) = await server.RunAsync("acl", "check");
+
+        Assert.Equal(0, code);
+        Assert.Contains("all as the catalog says", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_second_password_that_Redis_did_not_take_is_given_to_nobody()
+    {
+        await ApplyAsync();
+        await using (var op = await ConnectAsync("operator"))
+            await op.SendAsync(["ACL", "SETUSER", "operator", "-acl|setuser"], ReplyParsers.Ignore);
+
+        var (code, _, error) = await RunAsOperatorAsync("acl", "rotate", "front", "--secrets", SecretsFolder);
+
+        Assert.Equal(2, code);
+        Assert.Contains("NOPERM", error, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(SecretsFolder, "front.next")));
+    }
+
     [Theory]
     [InlineData(null, "add --yes")]
     [InlineData("no\n", "nothing was changed")]

@@ -150,6 +150,10 @@ public sealed class DeleteServerTests : IAsyncLifetime
     [InlineData("*", false)]
     [InlineData("dev:*", false)]
     [InlineData("???:*", false)]
+    [InlineData("dev*", false)]
+    [InlineData("d*", false)]
+    [InlineData("[a-z]*", false)]
+    [InlineData("{dev*", false)]
     public async Task Everything_needs_a_word_of_its_own(string pattern, bool withCatalog)
     {
         await FillAsync("dev:customer:", 3);
@@ -290,6 +294,42 @@ public sealed class DeleteServerTests : IAsyncLifetime
 
         Assert.Equal((2, 0), (other.Code, anew.Code));
         Assert.Contains("another delete that is not finished", other.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_is_left_of_one_in_another_database_is_another_delete()
+    {
+        await FillAsync("dev:customer:", 20_000);
+        await StopAfterAsync("pattern dev:customer:*", "dev:customer:*", batches: 3);
+
+        var other = await ToolRun.OfAsync(
+            "delete",
+            "--pattern",
+            "dev:customer:*",
+            "--yes",
+            "--state",
+            StateFile,
+            "--redis",
+            _redis.ConnectionString + ",defaultDatabase=1"
+        );
+
+        Assert.Equal(2, other.Code);
+        Assert.Contains("another delete that is not finished", other.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Of_which_nothing_is_left_is_ended_and_its_bundle_is_whole()
+    {
+        await FillAsync("dev:customer:", 5000);
+        await StopAfterAsync("pattern dev:customer:*", "dev:customer:*", batches: 3, UndoFile);
+        await _redis.CommandAsync("FLUSHALL");
+
+        var (code, _, error) = await RunAsync("delete", "--pattern", "dev:customer:*", "--undo", UndoFile);
+        var restored = await RunAsync("undelete", UndoFile, "--json");
+
+        Assert.True(code == 0, error);
+        Assert.False(File.Exists(StateFile));
+        Assert.True(JsonElement.Parse(restored.Output).GetProperty("whole").GetBoolean());
     }
 
     [Fact]

@@ -136,6 +136,22 @@ public sealed class MigrationPreflightTests
     }
 
     [Fact]
+    public async Task An_epoch_that_is_none_and_a_folder_that_is_not_there_are_said_so()
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 10);
+        await MigrationScene.AskAsync(scene.Target, 0, "SET", "dev:onggi:migration:test", "something else");
+
+        var (status, _, said) = await scene.ToolAsync("status", scene.RulesPath);
+        var (run, _, refused) = await scene.ToolAsync("run", scene.RulesPath, "--yes");
+        var (code, _, error) = await scene.ToolAsync("run", scene.RulesPath, "--yes", "--state", scene.StatePath + ".none/state");
+
+        Assert.Equal((2, 2, 2), (status, run, code));
+        Assert.Contains("dev:onggi:migration:test: The epoch of the migration cannot be read", said, StringComparison.Ordinal);
+        Assert.Contains("cannot be read", refused, StringComparison.Ordinal);
+        Assert.DoesNotContain("another onggi", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Changed_rules_are_not_gone_on_with()
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 100);

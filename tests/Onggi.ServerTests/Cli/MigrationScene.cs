@@ -49,9 +49,9 @@ internal sealed class MigrationScene : IAsyncDisposable
         };
 
     /// <summary>Starts the servers: one with the old keys in database 1, as the guide has it, or two with everything in database 0.</summary>
-    public static async Task<MigrationScene> StartAsync(bool oneServer, int keys = 2000, string? rules = null)
+    public static async Task<MigrationScene> StartAsync(bool oneServer, int keys = 2000, string? rules = null, string[]? flags = null)
     {
-        var source = await RedisServerProcess.StartAsync();
+        var source = await RedisServerProcess.StartAsync(flags ?? []);
         var target = oneServer ? source : await RedisServerProcess.StartAsync();
         var scene = new MigrationScene(source, target, oneServer ? 1 : 0);
         foreach (var server in scene.Servers)
@@ -193,13 +193,14 @@ internal sealed class MigrationScene : IAsyncDisposable
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        return await Onggi.Cli.Commands.MigrateCommands.RollBackAsync(
+        var done = await Onggi.Cli.Commands.MigrateCommands.RollBackAsync(
             Rules,
             StatePath,
             options ?? Options(),
             new ToolOutput(output, error),
             CancellationToken.None
         );
+        return done.Removed;
     }
 
     /// <summary>What differs between the sides of the keys that nobody writes.</summary>

@@ -76,6 +76,22 @@ public sealed class RestoreTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task They_stay_out_of_a_restore_of_everything_too()
+    {
+        await _scene.Source.CommandAsync("SET", "shop:dev:onggi:epoch", "e2");
+        await _scene.Source.CommandAsync("SET", "dev:customer:onggi", "a name");
+        await _scene.BackUpAsync("--all");
+
+        var (code, _, error) = await RestoreAsync("--yes");
+
+        Assert.True(code == 0, error);
+        Assert.Equal("0", await _target.CommandAsync("EXISTS", "dev:onggi:epoch", "shop:dev:onggi:epoch"));
+        Assert.Equal("2", await _target.CommandAsync("EXISTS", "stranger", "dev:customer:onggi"));
+        Assert.Equal(0, (await RestoreAsync("--yes", "--keep-existing", "--with-system")).Code);
+        Assert.Equal("2", await _target.CommandAsync("EXISTS", "dev:onggi:epoch", "shop:dev:onggi:epoch"));
+    }
+
+    [Fact]
     public async Task Keys_that_are_there_already_are_refused_kept_or_replaced_as_asked()
     {
         await _scene.BackUpAsync();

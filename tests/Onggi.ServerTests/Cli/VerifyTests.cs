@@ -130,6 +130,17 @@ public sealed class VerifyTests
     }
 
     [Fact]
+    public async Task A_name_that_nobody_knows_is_not_called_out_of_reach()
+    {
+        await using var server = await ToolServer.StartAsync();
+
+        var (code, output, _) = await server.RunAsync("verify", "--outside", "--redis", "redis.invalid:6379");
+
+        Assert.Equal(2, code);
+        Assert.Contains("nobody knows this name", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task It_waits_until_all_is_well()
     {
         await using var server = await ToolServer.StartAsync();

@@ -141,13 +141,14 @@ public sealed class CompletionTests(RedisServerFixture fixture) : IClassFixture<
         return (int)got;
     }
 
-    // Goes on on the thread that lets callers go on, and stays there.
-    private static async Task BlockAsync(RedisClient redis, ManualResetEventSlim end, bool inline)
-    {
-        do await redis.PingAsync().ConfigureAwait(false);
-        while (inline && Thread.CurrentThread.Name != Reader);
-        end.Wait();
-    }
+    // Goes on on the thread that lets callers go on, and stays there. Begun on the pool: whose answer is there before it waits goes on at once, and would stop the test itself.
+    private static Task BlockAsync(RedisClient redis, ManualResetEventSlim end, bool inline) =>
+        Task.Run(async () =>
+        {
+            do await redis.PingAsync().ConfigureAwait(false);
+            while (inline && Thread.CurrentThread.Name != Reader);
+            end.Wait();
+        });
 
     private async Task<RedisClient> ConnectAsync(bool inline)
     {

@@ -23,6 +23,19 @@ public sealed class BlockBenchTests
     }
 
     [Fact]
+    public async Task A_lease_is_told_lost_while_Redis_stands_still_and_a_holder_that_stood_still_writes_nothing()
+    {
+        var (rows, said) = await RunAsync("locks", "lost", seconds: 10);
+
+        var told = $"{string.Join('\n', rows.AsEnumerable())} {said}";
+        // The margin itself is held to where leases are longer, in LockPromiseTests: of a second there is little to be late by.
+        Assert.True(rows.Any(row => row is { Name: "lost.early", Value: > 0 }), told);
+        Assert.True(rows.Any(row => row is { Name: "lost.redis", Value: > 0 }), told);
+        Assert.True(rows.Any(row => row is { Name: "lost.holder.held", Pass: true }), told);
+        Assert.True(rows.Any(row => row is { Name: "lost.holder.accepted", Pass: true }), told);
+    }
+
+    [Fact]
     public async Task Four_processes_with_clocks_an_hour_apart_never_exceed_a_policy()
     {
         var (rows, said) = await RunAsync("limits", "processes", seconds: 4);

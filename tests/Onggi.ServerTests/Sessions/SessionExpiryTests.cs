@@ -294,7 +294,7 @@ public sealed class SessionExpiryTests : IAsyncLifetime
     internal static void Quick(SessionOptions options)
     {
         Short(options);
-        options.RepublishAfter = TimeSpan.FromSeconds(1);
+        options.RepublishForTests = TimeSpan.FromSeconds(1);
     }
 
     // It publishes, so its scripts write into the outbox.

@@ -25,41 +25,33 @@ public sealed class SessionFailureTests : IAsyncLifetime
         await using var node = await SessionNode.StartAsync(proxy.ConnectionString, options => options.Sweep = false);
         var sessions = node.Sessions;
         await UseAllAsync(sessions); // From now on the server knows the scripts.
-        var made = new List<SessionCreation>();
-        for (var i = 0; i < 5; i++)
-            made.Add(await sessions.CreateAsync("u1"));
-        await using var watcher = await SessionNode.QuietAsync(Server.ConnectionString);
-
-        // What follows a call is not waited for, but the proxy holds up one thing after another: it must be done before the clock runs.
-        Task AllIsPublishedAsync() =>
-            Until.TrueAsync(
-                async () => (await watcher.KeysAsync()).TrueForAll(key => !key.EndsWith(":out", StringComparison.Ordinal)),
-                "all is published"
-            );
-
-        await AllIsPublishedAsync();
-        proxy.Delay = TimeSpan.FromMilliseconds(150);
-        var trip = 2 * proxy.Delay;
-        (string Name, Func<Task> Call)[] calls =
+        // Begun beside the proxy: what follows a call goes on without its caller, but through the proxy one thing holds up another.
+        await using var beside = await SessionNode.QuietAsync(Server.ConnectionString);
+        (string Name, Func<SessionCreation, string, Task> Call)[] calls =
         [
-            ("create", () => sessions.CreateAsync("u1").AsTask()),
-            ("validate", () => sessions.ValidateAsync(made[0].Id).AsTask()),
-            ("save", () => sessions.SaveAsync(made[0].Id, 1, "x"u8.ToArray()).AsTask()),
-            ("rotate", () => sessions.RotateAsync(made[1].Id).AsTask()),
-            ("list", () => sessions.ListAsync("u1").AsTask()),
-            ("revoke", () => sessions.RevokeAsync(made[2].Id).AsTask()),
-            ("revoke one", () => sessions.RevokeAsync("u1", made[3].Handle).AsTask()),
-            ("revoke others", () => sessions.RevokeOthersAsync(made[0].Id).AsTask()),
-            ("revoke all", () => sessions.RevokeAllAsync("u1").AsTask()),
+            ("create", (_, user) => sessions.CreateAsync(user).AsTask()),
+            ("validate", (made, _) => sessions.ValidateAsync(made.Id).AsTask()),
+            ("save", (made, _) => sessions.SaveAsync(made.Id, 1, "x"u8.ToArray()).AsTask()),
+            ("rotate", (made, _) => sessions.RotateAsync(made.Id).AsTask()),
+            ("list", (_, user) => sessions.ListAsync(user).AsTask()),
+            ("revoke", (made, _) => sessions.RevokeAsync(made.Id).AsTask()),
+            ("revoke one", (made, user) => sessions.RevokeAsync(user, made.Handle).AsTask()),
+            ("revoke others", (made, _) => sessions.RevokeOthersAsync(made.Id).AsTask()),
+            ("revoke all", (_, user) => sessions.RevokeAllAsync(user).AsTask()),
         ];
+
+        proxy.Delay = TimeSpan.FromMilliseconds(150);
         foreach (var (name, call) in calls)
-        {
-            await AllIsPublishedAsync();
-            var began = Stopwatch.GetTimestamp();
-            await call().Within();
-            var trips = Stopwatch.GetElapsedTime(began) / trip;
-            Assert.True(trips is >= 0.9 and < 1.9, $"{name} took {trips:0.0} round trips.");
-        }
+            await OneTripAsync(
+                proxy,
+                name,
+                async () =>
+                {
+                    var user = $"user-{Guid.NewGuid()}";
+                    var made = await beside.Sessions.CreateAsync(user);
+                    return () => call(made, user);
+                }
+            );
     }
 
     [Fact]
@@ -75,14 +67,13 @@ public sealed class SessionFailureTests : IAsyncLifetime
             }
         );
         await UseAllAsync(node.Sessions);
+
         proxy.Delay = TimeSpan.FromMilliseconds(150);
-
-        var began = Stopwatch.GetTimestamp();
-        var made = await node.Sessions.CreateAsync("u1");
-        var trips = Stopwatch.GetElapsedTime(began) / (2 * proxy.Delay);
-
-        Assert.Equal(0, made.Replicas);
-        Assert.True(trips is >= 0.9 and < 1.9, $"It took {trips:0.0} round trips.");
+        await OneTripAsync(
+            proxy,
+            "create",
+            () => Task.FromResult<Func<Task>>(async () => Assert.Equal(0, (await node.Sessions.CreateAsync("u1")).Replicas))
+        );
     }
 
     [Fact]
@@ -157,6 +148,22 @@ public sealed class SessionFailureTests : IAsyncLifetime
         Assert.Empty(await node.Sessions.ListAsync("u1"));
         var again = await node.Sessions.CreateAsync("u1");
         Assert.NotNull(await node.Sessions.ValidateAsync(again.Id));
+    }
+
+    // What waits for two round trips never takes less than two. What waits for one can take longer: what another call has left to do, or a busy machine, holds it up. So the fastest of some counts.
+    private static async Task OneTripAsync(FaultProxy proxy, string name, Func<Task<Func<Task>>> prepare)
+    {
+        const int Most = 10;
+        var trips = new List<double>();
+        while (trips.Count < Most && (trips.Count == 0 || trips[^1] >= 1.9))
+        {
+            var call = await prepare();
+            var began = Stopwatch.GetTimestamp();
+            await call().Within();
+            trips.Add(Stopwatch.GetElapsedTime(began) / (2 * proxy.Delay));
+        }
+
+        Assert.True(trips[^1] is >= 0.9 and < 1.9, $"{name} took {string.Join(", ", trips.Select(one => $"{one:0.0}"))} round trips.");
     }
 
     private static async Task UseAllAsync(OnggiSessions sessions)

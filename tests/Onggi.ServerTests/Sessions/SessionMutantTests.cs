@@ -73,6 +73,13 @@ public sealed class SessionMutantTests : IAsyncLifetime
         );
 
     [Fact]
+    public Task Revocations_that_are_said_again_by_nobody_though_they_were_lost() =>
+        FoundAsync(
+            SessionMutantSwitch.On(() => SessionMutants.ForgetRevocations = true, () => SessionMutants.ForgetRevocations = false),
+            () => SessionFailoverTests.LossesAreMadeUpForAsync(Bound)
+        );
+
+    [Fact]
     public Task Replicas_that_are_not_waited_for() =>
         FoundAsync(
             SessionMutantSwitch.On(() => SessionMutants.NoWait = true, () => SessionMutants.NoWait = false),

@@ -23,6 +23,7 @@ public abstract class TokenContract : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
+        await BeginAsync();
         _auth = await TokenNode.StartAsync(ConnectionString);
         _other = await TokenNode.StartAsync(ConnectionString);
     }
@@ -449,6 +450,9 @@ public abstract class TokenContract : IAsyncLifetime
         foreach (var text in (string[])[changed.AccessToken, next.AccessToken])
             Assert.Equal(["boss"], (await Auth.ReadAsync(text)).Identity.FindAll("role").Select(claim => claim.Value));
     }
+
+    /// <summary>A test begins.</summary>
+    protected virtual Task BeginAsync() => Task.CompletedTask;
 
     protected static string NewUser() => $"user-{Guid.CreateVersion7()}";
 

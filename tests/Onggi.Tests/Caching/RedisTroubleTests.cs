@@ -105,7 +105,7 @@ public sealed class RedisTroubleTests : IDisposable
     [Fact]
     public void One_slow_answer_among_others_is_no_silence()
     {
-        var watch = new RedisWatch(Store, _node.Time);
+        var watch = new RedisSilence(() => Store.IsKnownDown, _node.Time);
         var asked = _node.Time.GetTimestamp();
         _node.Time.Advance(TimeSpan.FromSeconds(1));
         watch.Answered();

@@ -84,6 +84,61 @@ public class AuditRulesTests
         Assert.InRange(inside, 180, 200);
     }
 
+    [Theory]
+    [InlineData(0.002)]
+    [InlineData(0.05)]
+    [InlineData(0.5)]
+    [InlineData(1)]
+    public void How_many_keys_something_is_wrong_with_is_reckoned_within_its_error(double share)
+    {
+        const int Seed = 20261122;
+        const int Keys = 10_000;
+        var random = new Random(Seed);
+        var wrong = (long)(share * Keys);
+        var inside = 0;
+        for (var round = 0; round < 200; round++)
+        {
+            var tally = new FamilyTally("x") { Keys = Keys };
+            var found = 0;
+            for (var i = 0; i < 400; i++)
+            {
+                tally.Add(100);
+                found += random.NextDouble() < share ? 1 : 0;
+            }
+
+            var (count, error) = tally.Reckon(found);
+            Assert.True(error > 0);
+            if (Math.Abs(count - wrong) <= error)
+                inside++;
+        }
+
+        Assert.InRange(inside, 180, 200);
+    }
+
+    [Fact]
+    public void Of_a_small_family_each_key_has_the_same_chance_to_be_looked_into_beside_the_chosen_ones()
+    {
+        const int Seed = 20261122;
+        var random = new Random(Seed);
+        var times = new int[500];
+        for (var round = 0; round < 400; round++)
+        {
+            var tally = new FamilyTally("x") { Chosen = 60 };
+            for (var i = 0; i < times.Length; i++)
+                tally.Spare($"{i}", random);
+            var spared = tally.Spared.ToList();
+            Assert.Equal(40, spared.Distinct().Count());
+            foreach (var key in spared)
+                times[int.Parse(key, System.Globalization.CultureInfo.InvariantCulture)]++;
+        }
+
+        // 400 times 40 of 500 is 32 each, give or take 5.4: the first and the last no more than the others.
+        Assert.InRange(times[..100].Average(), 30, 34);
+        Assert.InRange(times[^100..].Average(), 30, 34);
+        Assert.All(times, time => Assert.InRange(time, 8, 60));
+        Assert.Empty(new FamilyTally("x") { Chosen = 100 }.Spared);
+    }
+
     [Fact]
     public void Who_looked_into_all_errs_by_nothing()
     {

@@ -109,4 +109,52 @@ public sealed class MigrationRulesTests
     public void A_glob_of_a_prefix_matches_nothing_else() => Assert.Equal(@"a\*b\[c\]\?\\*", KeyMap.Glob(@"a*b[c]?\"));
 
     private static KeyName Name(string key) => new(Encoding.UTF8.GetBytes(key));
+
+    [Theory]
+    // Behind the fence a writer has of the new names what he had of the old ones.
+    [InlineData("~user:*", "%R~user:* ~dev:cache:user:*")]
+    [InlineData("~user:7:*", "%R~user:7:* ~dev:cache:user:7:*")]
+    [InlineData("%R~user:*", "%R~user:* %R~dev:cache:user:*")]
+    [InlineData("%W~user:*", "%W~dev:cache:user:*")]
+    [InlineData("~{user:*", "%R~{user:* ~{dev:cache:user:*")]
+    [InlineData("~us*", "%R~user:* ~dev:cache:user:*")]
+    [InlineData("~orders:*", "~orders:*")]
+    public void A_fence_gives_nobody_more_of_the_new_names_than_he_had_of_the_old_ones(string before, string behind)
+    {
+        var rules = RulesFile.Parse(Good, "m.json");
+        rules = rules with { Rules = [rules.Rules[0]] };
+        var fence = new WriteFence(null!, rules, isOneServer: true);
+
+        var patterns = fence.PatternsBehind(before);
+
+        Assert.Equal([.. behind.Split(' ').Append("%R~dev:onggi:*").Order()], patterns.Order());
+    }
+
+    [Theory]
+    [InlineData("~user:7:*", "user:7:x")]
+    [InlineData("%RW~user:?[ab][^c]*", "user:xa~x")]
+    [InlineData(@"~a\*b", "a*b")]
+    public void A_name_is_made_that_a_pattern_matches(string pattern, string name) => Assert.Equal(name, WriteFence.NameLike(pattern));
+
+    [Theory]
+    [InlineData("onggi-migrate-users-0123456789ab", true)]
+    [InlineData("onggi-migrate-users-2-0123456789ab", false)]
+    [InlineData("onggi-migrate-users", false)]
+    [InlineData("onggi-migrate-plan", false)]
+    public void Connections_of_a_migration_whose_name_begins_alike_are_another_ones(string name, bool isOurs)
+    {
+        var rules = RulesFile.Parse(Good, "m.json");
+
+        Assert.Equal(isOurs, MigrationServers.IsNameOf(rules, name));
+        Assert.True(MigrationServers.IsNameOf(rules, MigrationServers.NewName(rules)));
+    }
+
+    [Fact]
+    public void What_does_not_move_is_nobodys_copy_on_the_way_back()
+    {
+        var back = new KeyMap(RulesFile.Parse(Good, "m.json").Reverse());
+
+        Assert.Empty(back.Origins(1, new KeyName("user:page:7"u8.ToArray())));
+        Assert.NotEmpty(back.Origins(1, new KeyName("user:7"u8.ToArray())));
+    }
 }

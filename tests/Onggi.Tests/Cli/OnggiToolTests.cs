@@ -148,12 +148,35 @@ public sealed class OnggiToolTests : IDisposable
             output,
             StringComparison.Ordinal
         );
-        Assert.Contains("- lives 4h, 10m of grace (not used yet), up to 10% less by jitter", output, StringComparison.Ordinal);
+        Assert.Contains("- lives 4h, 10m of grace, up to 10% less by jitter", output, StringComparison.Ordinal);
         Assert.Contains(
-            "| `customer.updated` | `dev:events:global:customer.updated` | `Shop.CustomerUpdated` | every service | customer, bill |",
+            "| `customer.updated` | at most once | `dev:events:global:customer.updated` | `Shop.CustomerUpdated` | every service | customer, bill |",
             output,
             StringComparison.Ordinal
         );
+    }
+
+    [Fact]
+    public async Task How_an_event_is_delivered_is_shown_wherever_events_are()
+    {
+        var catalog = Write(
+            """{ "system": "shop", "families": {}, "events": { "a.b": { "payload": "string", "ttl": "2m" }, "order.placed": { "payload": "string", "delivery": "atLeastOnce" } } }"""
+        );
+
+        var (_, table, _) = await RunAsync("catalog", "show", catalog);
+        var (_, page, _) = await RunAsync("catalog", "docs", catalog);
+        var (_, json, _) = await RunAsync("catalog", "show", catalog, "--json");
+
+        Assert.Contains("at least once", table, StringComparison.Ordinal);
+        Assert.Contains("| `order.placed` | at least once | `dev:events:stream:order.placed` | `string` |", page, StringComparison.Ordinal);
+        Assert.Contains("| `a.b` | at most once | `dev:events:global:a.b` | `string` |", page, StringComparison.Ordinal);
+        var events = JsonElement.Parse(json).GetProperty("events");
+        Assert.Equal("atMostOnce dev:events:global:a.b 120", Told(events[0], "channel", "ttlSeconds"));
+        Assert.Equal("atLeastOnce dev:events:stream:order.placed", Told(events[1], "stream"));
+        Assert.False(events[1].TryGetProperty("channel", out _) || events[1].TryGetProperty("ttlSeconds", out _));
+
+        static string Told(JsonElement known, params string[] fields) =>
+            string.Join(' ', fields.Prepend("delivery").Select(field => known.GetProperty(field).ToString()));
     }
 
     [Theory]

@@ -26,6 +26,9 @@ internal sealed record ReplayWorld
 
     /// <summary>Messages that arrive once more, late.</summary>
     public bool Echoes { get; init; }
+
+    /// <summary>Processes that are killed, and others that go on where they were.</summary>
+    public bool Kills { get; init; }
 }
 
 /// <summary>A server, a link and a subscription's loop without threads: a seed decides what happens next.</summary>
@@ -42,7 +45,7 @@ internal sealed class ReplayModel(ReplayWorld world, Random random)
     private long _arrivals;
     private readonly List<CursorItem> _out = [];
     private readonly Dictionary<string, int> _order = []; // By id.
-    private readonly EventCursor _cursor = new("user.updated");
+    private EventCursor _cursor = new("user.updated");
     private EventEnvelope? _echo;
     private int _ringFrom; // Index into the history.
     private string? _epoch;
@@ -83,6 +86,8 @@ internal sealed class ReplayModel(ReplayWorld world, Random random)
             _ringFrom = _history.Count;
         else if (dice < 970 && world.Echoes && _echo is { } late && _isLinked)
             Enqueue(late);
+        else if (dice < 985 && world.Kills)
+            Kill();
     }
 
     private void Publish()
@@ -133,6 +138,20 @@ internal sealed class ReplayModel(ReplayWorld world, Random random)
         _history.Clear();
         (_epoch, _ringFrom) = (null, 0);
         Relink();
+    }
+
+    // What waited here is gone; the next process knows the last event that was handled, and nothing else.
+    private void Kill()
+    {
+        if (_out.FindLast(static item => item.Event is not null).Event is not { Epoch: { } epoch, Sequence: { } number } last)
+            return;
+        (_isLinked, _owes) = (false, false);
+        _queue.Clear();
+        for (var i = random.Next(20); i > 0; i--)
+            Publish();
+        Assert.True(EventPosition.TryParse(new EventPosition(epoch, number, last.Id).ToString(), out var kept));
+        _cursor = new EventCursor("user.updated", after: kept);
+        Toggle();
     }
 
     private void Relink()

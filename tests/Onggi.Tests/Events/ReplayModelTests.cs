@@ -11,13 +11,19 @@ public sealed class ReplayModelTests
     private const int Runs = 400;
     private const int Steps = 600;
 
-    private static readonly ReplayWorld Calm = new() { Ring = int.MaxValue, Echoes = true };
+    private static readonly ReplayWorld Calm = new()
+    {
+        Ring = int.MaxValue,
+        Echoes = true,
+        Kills = true,
+    };
     private static readonly ReplayWorld Bad = new()
     {
         Failovers = true,
         Restarts = true,
         Expiries = true,
         Echoes = true,
+        Kills = true,
     };
 
     [Fact]
@@ -38,6 +44,7 @@ public sealed class ReplayModelTests
         AssertFound("holes", static on => EventMutants.HolesIgnored = on);
         AssertFound("gaps", static on => EventMutants.GapsUntold = on);
         AssertFound("epoch", static on => EventMutants.EpochIgnored = on);
+        AssertFound("position", static on => EventMutants.PositionIgnored = on);
         AssertFound("history", static on => EventMutants.HistoryTrusted = on);
     }
 

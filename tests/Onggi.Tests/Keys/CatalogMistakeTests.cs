@@ -253,6 +253,18 @@ public class CatalogMistakeTests
                 "Leave the field \"channel\" away."
             },
             {
+                "ONGGI013",
+                """{ "system": "s", "families": {}, "events": { "a.b": { "payload": "string", "delivery": "atLeastOnce", "channel": §"events:own:a" } } }""",
+                "event \"a.b\": an event that is delivered at least once has no \"channel\".",
+                "Remove it."
+            },
+            {
+                "ONGGI013",
+                """{ "system": "s", "families": {}, "events": { "a.b": { "payload": "string", "ttl": §"2m", "delivery": "atLeastOnce" } } }""",
+                "event \"a.b\": an event that is delivered at least once has no \"ttl\".",
+                "Remove it."
+            },
+            {
                 "ONGGI016",
                 """{ "system": "s", "families": {}, "events": { "a.b": { "payload": "string", "channel": §"news" } } }""",
                 "event \"a.b\": \"news\" cannot be a channel.",

@@ -67,6 +67,7 @@ public class KeyspaceSchemaTests
     {
         Assert.Equal(KindRules.Kinds, Words(Definition("family").GetProperty("properties").GetProperty("kind")));
         Assert.Equal(KindRules.DataWords, Words(Definition("family").GetProperty("properties").GetProperty("data")));
+        Assert.Equal(KindRules.DeliveryWords, Words(Definition("event").GetProperty("properties").GetProperty("delivery")));
         Assert.Equal(KindRules.PolicyWords, Words(Definition("family").GetProperty("properties").GetProperty("policy")));
         Assert.Equal(KindRules.PolicyWords, Words(Definition("familyOverride").GetProperty("properties").GetProperty("policy")));
         Assert.Equal(KindRules.PersonalWords, Words(Schema.GetProperty("properties").GetProperty("personalIdentifiers")));

@@ -181,6 +181,8 @@ public class LayerRules
             ["Onggi", "Scripts", _, ..] => 1,
             // How values become JSON and back is the same for all features.
             ["Onggi", "OnggiJson"] => 1,
+            // Whether Redis is worth asking is the same question for all features.
+            ["Onggi", nameof(RedisSilence)] => 1,
             ["Onggi", var name, _, ..] when Features.Contains(name) => 2,
             ["Onggi", Batches, _, ..] => 3,
             _ => 4,

@@ -17,7 +17,7 @@ public class ProjectRules
         ],
         ["Onggi.Generators"] = ["Microsoft.CodeAnalysis.CSharp"],
         ["Onggi.AspNetCore"] = [],
-        ["Onggi.Cli"] = ["Spectre.Console", "System.CommandLine"],
+        ["Onggi.Cli"] = ["Spectre.Console", "System.CommandLine", "YamlDotNet"],
     };
 
     [Fact]

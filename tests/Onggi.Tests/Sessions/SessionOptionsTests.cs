@@ -14,6 +14,8 @@ public class SessionOptionsTests
 {
     private const string Sessions = """ "kind": "session", "idle": "30m", "absolute": "24h" """;
 
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(3);
+
     public static TheoryData<Action<SessionOptions>, string> Mistakes =>
         new()
         {
@@ -25,7 +27,11 @@ public class SessionOptionsTests
                 "Sessions:RotationOverlap: is 00:05:00, but so long a stolen id"
             },
             { options => options.MaxDataBytes = -1, "Sessions:MaxDataBytes: is -1, but data is read at every request." },
-            { options => options.RepublishAfter = TimeSpan.Zero, "Sessions:RepublishAfter: is 00:00:00; shorter than a publish" },
+            { options => options.RepublishAfter = TimeSpan.Zero, "Sessions:RepublishAfter: is 00:00:00, and a publish can take" },
+            {
+                options => options.RepublishAfter = CommandTimeout,
+                "Sessions:RepublishAfter: is 00:00:03, and a publish can take CommandTimeout (00:00:03)"
+            },
             { options => options.Replicas = 99, "Sessions:Replicas: is 99." },
             { options => options.ReplicaTimeout = TimeSpan.Zero, "Sessions:ReplicaTimeout: is 00:00:00, but a login waits for it." },
         };
@@ -37,14 +43,25 @@ public class SessionOptionsTests
         ArgumentNullException.ThrowIfNull(mistake);
         var options = new SessionOptions();
         var good = new ValidateOptionsResultBuilder();
-        SessionOptionsValidator.Validate(options, "Sessions", good);
+        SessionOptionsValidator.Validate(options, CommandTimeout, "Sessions", good);
         Assert.True(good.Build().Succeeded);
 
         mistake(options);
         var result = new ValidateOptionsResultBuilder();
-        SessionOptionsValidator.Validate(options, "Sessions", result);
+        SessionOptionsValidator.Validate(options, CommandTimeout, "Sessions", result);
 
         Assert.Contains($"Property {begin}", Assert.Single(result.Build().Failures!), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, 2, 5)]
+    [InlineData(null, 30, 60)]
+    [InlineData(40, 30, 40)]
+    public void What_is_not_confirmed_is_published_by_others_after_longer_than_a_publish_can_take(int? said, int commandTimeout, int after)
+    {
+        var options = new SessionOptions { RepublishAfter = said is { } seconds ? TimeSpan.FromSeconds(seconds) : null };
+
+        Assert.Equal(TimeSpan.FromSeconds(after), options.RepublishAfterOr(TimeSpan.FromSeconds(commandTimeout)));
     }
 
     [Fact]

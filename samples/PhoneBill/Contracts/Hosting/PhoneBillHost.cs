@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
@@ -29,6 +30,7 @@ public static class PhoneBillHost
                 // Memory could keep values for minutes, as it hears of every change. The story shows both tiers, so here it lets go after a second.
                 onggi.Cache.MemoryTtl = TimeSpan.FromSeconds(1);
                 onggi.UsePhoneBillTokens(builder.Configuration);
+                onggi.UseRedisPasswordFiles(builder.Configuration, service);
             }
         );
         builder.Services.AddOnggiHealthChecks();
@@ -81,7 +83,7 @@ public static class PhoneBillHost
         return app;
     }
 
-    /// <summary>Builds the app with what the legacy system answers too: problem details, timing, OpenAPI.</summary>
+    /// <summary>Builds the app with what the legacy system answers too: problem details, timing, OpenAPI, a sign of life.</summary>
     public static WebApplication BuildBare(this WebApplicationBuilder builder)
     {
         var app = builder.Build();
@@ -89,6 +91,8 @@ public static class PhoneBillHost
         app.UseStatusCodePages();
         app.UseServerTiming();
         app.MapOpenApi();
+        // For whoever restarts processes: it says only that this one answers. Whether Redis does is /health's to say, and no reason to restart us.
+        app.MapGet("/healthz", () => "Healthy").ExcludeFromDescription();
         return app;
     }
 }

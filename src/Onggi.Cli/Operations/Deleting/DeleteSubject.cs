@@ -68,9 +68,30 @@ internal sealed class DeleteSubject
             return true;
         // Without a catalog nobody can tell whether "dev:*" is an environment or a family.
         if (keyspace is null)
-            return head.IndexOf(':', StringComparison.Ordinal) is var colon and > 0
-                && head[(colon + 1)..].All(c => c is '*' or '?' or ':' or '}');
+            return NamesNothing(head);
         return keyspace.Families.Count > 0 && keyspace.Families.All(family => Glob.IsMatch(head, Witness(family)));
+    }
+
+    // At most one word, which may be what all names begin with, and then whatever there is: "dev:*", "dev*", "[a-z]*".
+    private static bool NamesNothing(string pattern)
+    {
+        var wild = pattern.AsSpan().IndexOfAny('*', '?', '[');
+        if (wild < 0)
+            return false;
+        var (word, rest) = (pattern[..wild], pattern[wild..]);
+        var colon = word.IndexOf(':', StringComparison.Ordinal);
+        return (colon < 0 || !word[colon..].Any(char.IsLetterOrDigit)) && !WithoutClasses(rest).Any(char.IsLetterOrDigit);
+    }
+
+    private static string WithoutClasses(string pattern)
+    {
+        for (var from = pattern.IndexOf('[', StringComparison.Ordinal); from >= 0; from = pattern.IndexOf('[', StringComparison.Ordinal))
+        {
+            var to = pattern.IndexOf(']', from);
+            pattern = pattern[..from] + (to < 0 ? "" : pattern[(to + 1)..]);
+        }
+
+        return pattern;
     }
 
     // A key of the family whose identifiers no sensible pattern names.

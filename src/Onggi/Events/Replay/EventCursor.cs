@@ -24,18 +24,29 @@ internal enum EventVerdict
 /// <item>What had arrived before Redis was asked is in its answer, or Redis has lost it: when its turn comes it is dropped. Else an event of before a failover could pass for the one that follows.</item>
 /// </list>
 /// </remarks>
-/// <param name="type">The type.</param>
-/// <param name="replays">Whether it begins in the ring: then the first event that arrives must wait for those before it.</param>
-internal sealed class EventCursor(string type, bool replays = false)
+internal sealed class EventCursor
 {
     /// <summary>How many of the last events are remembered.</summary>
     internal const int Remembered = 1024;
 
+    private readonly string _type;
+    private readonly bool _replays;
     private readonly (long Number, ulong Id)[] _heard = new (long, ulong)[Remembered];
     private long _covered;
     private long _oldest;
     private bool _isBegun;
     private bool _isFresh;
+
+    /// <param name="type">The type.</param>
+    /// <param name="replays">Whether it begins in the ring: then the first event that arrives must wait for those before it.</param>
+    /// <param name="after">The last event that was handled by whoever was here before; <c>null</c> when nobody was.</param>
+    public EventCursor(string type, bool replays = false, EventPosition? after = null)
+    {
+        (_type, _replays) = (type, replays);
+        // mutant: PositionIgnored
+        if (after is { } position && !EventMutants.PositionIgnored)
+            Set(position.Epoch, position.Sequence, position.Id);
+    }
 
     /// <summary>The count that the numbers belong to; <c>null</c> while there is none.</summary>
     public string? Epoch { get; private set; }
@@ -56,7 +67,7 @@ internal sealed class EventCursor(string type, bool replays = false)
     {
         if (live is not { Epoch: { } epoch, Sequence: { } number })
             return EventVerdict.HandOver; // Of a program without Onggi: nobody counts those.
-        if (!_isBegun && replays)
+        if (!_isBegun && _replays)
             return EventVerdict.Ask;
         // mutant: OldArrivalsTrusted
         if (arrival <= _covered && !EventMutants.OldArrivalsTrusted)
@@ -83,7 +94,7 @@ internal sealed class EventCursor(string type, bool replays = false)
     /// <summary>Begins before the first event that had arrived and was not kept here, if it is not known yet where it stands: else nobody would notice that it is missing.</summary>
     public void BeginBefore(EventEnvelope? first)
     {
-        if (!_isBegun && !replays && first is { Epoch: { } epoch, Sequence: { } number })
+        if (!_isBegun && !_replays && first is { Epoch: { } epoch, Sequence: { } number })
             Set(epoch, number - 1, null);
     }
 
@@ -96,7 +107,7 @@ internal sealed class EventCursor(string type, bool replays = false)
         var (epoch, number) = (live.Epoch, live.Sequence ?? 0);
         var isSameCount = epoch == Epoch || Epoch is null;
         var gap = new EventGap(
-            type,
+            _type,
             isSameCount ? epoch : Epoch,
             Last + 1,
             isSameCount && number > Last ? number - 1 : null,
@@ -136,7 +147,7 @@ internal sealed class EventCursor(string type, bool replays = false)
 
             // mutant: GapsUntold
             if (number > Last + 1 && !EventMutants.GapsUntold)
-                items.Add(new CursorItem(null, new EventGap(type, Epoch, Last + 1, number - 1, EventGapReason.NoLongerKept)));
+                items.Add(new CursorItem(null, new EventGap(_type, Epoch, Last + 1, number - 1, EventGapReason.NoLongerKept)));
             items.Add(new CursorItem(kept.Event, null));
             Hear(number, kept.Event.Id);
         }
@@ -144,7 +155,7 @@ internal sealed class EventCursor(string type, bool replays = false)
         if (Last == before && page.Sequence > Last)
         {
             if (!EventMutants.GapsUntold)
-                items.Add(new CursorItem(null, new EventGap(type, Epoch, Last + 1, page.Sequence, EventGapReason.NoLongerKept)));
+                items.Add(new CursorItem(null, new EventGap(_type, Epoch, Last + 1, page.Sequence, EventGapReason.NoLongerKept)));
             Set(page.Epoch, page.Sequence, page.Id);
         }
 
@@ -174,7 +185,7 @@ internal sealed class EventCursor(string type, bool replays = false)
         var wasEmpty = Epoch is null;
         // mutant: EpochIgnored
         if (!wasEmpty && !EventMutants.EpochIgnored)
-            items.Add(new CursorItem(null, new EventGap(type, Epoch, Last + 1, null, EventGapReason.NewEpoch)));
+            items.Add(new CursorItem(null, new EventGap(_type, Epoch, Last + 1, null, EventGapReason.NewEpoch)));
         Set(page.Epoch, 0, null);
         return !wasEmpty;
     }
@@ -190,7 +201,7 @@ internal sealed class EventCursor(string type, bool replays = false)
 
     private bool GoBack(RingPage page, List<CursorItem> items)
     {
-        items.Add(new CursorItem(null, new EventGap(type, Epoch, Last + 1, null, EventGapReason.WentBack)));
+        items.Add(new CursorItem(null, new EventGap(_type, Epoch, Last + 1, null, EventGapReason.WentBack)));
         if (page.Sequence < _oldest)
         {
             // Further back than we remember: what the count has before its present end was heard, as far as anybody can say.

@@ -22,6 +22,9 @@ internal static class EventMutants
     /// <summary>What arrived before Redis was asked is judged like what arrived after.</summary>
     public static bool OldArrivalsTrusted;
 
+    /// <summary>A position that was kept is not looked at: the subscription begins now.</summary>
+    public static bool PositionIgnored;
+
     /// <summary>After a lost link Redis is not asked.</summary>
     public static bool InterruptionsIgnored;
 

@@ -11,10 +11,13 @@ internal sealed class StreamKeys
     public StreamKeys(string prefix, string type)
     {
         Type = type;
-        Stream = $"{prefix}events:stream:{type}";
+        Stream = NameOf(prefix, type);
         Head = AuxiliaryName.Of(Stream, "head");
         Pace = AuxiliaryName.Of(Stream, "trim");
     }
+
+    /// <summary>The name of a type's stream.</summary>
+    public static string NameOf(string prefix, string type) => $"{prefix}events:stream:{type}";
 
     /// <summary>The event's name in the catalog.</summary>
     public string Type { get; }

@@ -42,8 +42,31 @@ internal sealed class EventRules(CatalogModel model, List<CatalogMistake> mistak
                 "Its payload is Onggi's.",
                 "Remove it, or give yours another name."
             );
+        if (catalogEvent.Delivery?.Value == KindRules.AtLeastOnce)
+            CheckStream(catalogEvent);
         foreach (var mapping in catalogEvent.Keys)
             CheckMapping(catalogEvent, mapping);
+    }
+
+    // What only Pub/Sub has would be accepted without effect.
+    private void CheckStream(EventModel catalogEvent)
+    {
+        if (catalogEvent.Channel is { } channel)
+            Add(
+                MistakeCode.FieldOfOtherKind,
+                channel.Node,
+                $"{catalogEvent.Where}: an event that is delivered at least once has no \"channel\".",
+                $"It goes through the stream \"events:stream:{catalogEvent.Name.Value}\".",
+                "Remove it."
+            );
+        if (catalogEvent.Ttl is { } ttl)
+            Add(
+                MistakeCode.FieldOfOtherKind,
+                ttl.Node,
+                $"{catalogEvent.Where}: an event that is delivered at least once has no \"ttl\".",
+                "It stays until every group has settled it; how long after that is the option Events:Streams:KeepSettled.",
+                "Remove it."
+            );
     }
 
     private void CheckMapping(EventModel catalogEvent, MappingModel mapping)

@@ -10,6 +10,9 @@ internal sealed class KindRules
     public const string Limit = "limit";
     public const string Stream = "stream";
 
+    /// <summary>The delivery of events through Pub/Sub.</summary>
+    public const string AtMostOnce = "atMostOnce";
+
     /// <summary>The delivery of events through a stream.</summary>
     public const string AtLeastOnce = "atLeastOnce";
 
@@ -28,7 +31,7 @@ internal sealed class KindRules
     public static readonly string[] PolicyWords = ["reject", "oldest", "leastRecent"];
 
     /// <summary>How an event reaches who hears it.</summary>
-    public static readonly string[] DeliveryWords = ["atMostOnce", AtLeastOnce];
+    public static readonly string[] DeliveryWords = [AtMostOnce, AtLeastOnce];
 
     public static readonly string[] PersonalWords = ["plain", "hmac"];
 

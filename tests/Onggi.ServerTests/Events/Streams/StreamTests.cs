@@ -38,6 +38,7 @@ public sealed class StreamTests
             (got.Type, got.Source, got.Id, got.Sequence!.Value, got.Metadata["k"])
         );
         Assert.Equal(new UserUpdated("1", "Kim"), got.Data);
+        Assert.Null(got.Position);
         Assert.Equal(("orders", 1, false), (got.Delivery!.Group, got.Delivery.Attempt, got.Delivery.IsRedelivery));
         Assert.Equal($"{{{Orders.Stream}}}:done:orders:{receipt.Id}", got.Delivery.MarkKey);
         await server.SettledAsync();
@@ -343,6 +344,24 @@ public sealed class StreamTests
         var got = await heard.Task.WaitAsync(ServiceHost.Patience);
         Assert.Equal(("7", "", ""), (got.Data!.UserId, got.Id, got.Source));
         await Until.TrueAsync(async () => await server.CommandAsync("EXISTS", "test:cache:user:7") == "0", "the entry is gone");
+    }
+
+    [Fact]
+    public async Task Where_a_group_goes_on_is_for_Redis_to_know()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var service = await Orders.StartAsync(server.ConnectionString);
+
+        foreach (
+            var options in (SubscribeOptions[])
+                [new() { Replay = TimeSpan.FromMinutes(1) }, new() { After = new EventPosition("epoch", 1, "id") }]
+        )
+        {
+            var refused = await Assert.ThrowsAsync<ArgumentException>(async () =>
+                await service.Events.SubscribeAsync(Orders.Placed, static (_, _) => ValueTask.CompletedTask, options)
+            );
+            Assert.Contains("goes on where it was", refused.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using Onggi.Sessions;
+using Onggi.Scripts;
 using Onggi.Testing;
 
-namespace Onggi.Tests.Sessions;
+namespace Onggi.Tests.Scripts;
 
 public sealed class RepeatedWorkTests
 {

@@ -1,4 +1,4 @@
-namespace Onggi.Sessions;
+namespace Onggi.Scripts;
 
 /// <summary>Work that is done once more after each time it is asked for; what is asked for while it runs is one time together. It never runs twice at once, and no asking is lost.</summary>
 /// <param name="work">What is done. What it throws ends this time.</param>

@@ -1,0 +1,218 @@
+using System.CommandLine;
+using Onggi.Cli.Deployment.Secrets;
+using Onggi.Cli.Output;
+using Onggi.Keys.Catalog;
+
+namespace Onggi.Cli.Commands;
+
+/// <summary><c>onggi deploy secrets</c>: the Secrets of an environment, on standard output and nowhere else.</summary>
+internal static class DeploySecretsCommand
+{
+    public static Command Create(ToolOutput output)
+    {
+        var options = new Options();
+        var command = new Command(
+            "secrets",
+            "Prints the Secrets of an environment: users with digests, a password for each user, and for a replicated set its authority and certificate. What the cluster has is kept; nothing is ever written to a disk:\n\n"
+                + "  kubectl get secrets -n NAMESPACE -o json | onggi deploy secrets -e ENVIRONMENT --existing - | kubectl apply --server-side -f -"
+        );
+        foreach (var option in options.All)
+            command.Options.Add(option);
+        command.SetAction((parsed, cancellationToken) => RunAsync(parsed, options, output, cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, Options options, ToolOutput output, CancellationToken cancellationToken)
+    {
+        var catalog = parsed.GetValue(options.Catalog);
+        var keyspace = Inputs.NeedKeyspace(catalog, parsed.GetValue(options.Environment));
+        if (keyspace.Services.Count == 0)
+            throw new ToolException(
+                "the catalog names no services, so there is nobody to give passwords to: write them under \"services\"."
+            );
+        if (output.IsTerminal && !parsed.GetValue(options.Show))
+            throw new ToolException(
+                "what comes now is secret, and this is a terminal. Pipe it: … | kubectl apply --server-side -f -; or say --show."
+            );
+        var terms = Terms(
+            parsed,
+            options,
+            keyspace.System,
+            keyspace.Environment,
+            DeployFilesCommand.IsReplicated(catalog, keyspace.Environment)
+        );
+        var existing = await ExistingAsync(parsed, options, terms.Namespace, output, cancellationToken).ConfigureAwait(false);
+        var plan = new SecretPlan(keyspace, terms, existing, output.Time.GetUtcNow());
+        var secrets = plan.Make();
+        foreach (var note in plan.Notes)
+            await output.Error.WriteLineAsync($"onggi: {note}".AsMemory(), cancellationToken).ConfigureAwait(false);
+        await output
+            .Error.WriteLineAsync(
+                $"onggi: {Words.Count(secrets.Count, "Secret", "Secrets")} of {terms.Namespace}, for: kubectl apply --server-side -f -".AsMemory(),
+                cancellationToken
+            )
+            .ConfigureAwait(false);
+        output.Text.Write(string.Join("---\n", secrets.Select(secret => secret.Manifest(terms.Namespace, keyspace.System))));
+        return OnggiTool.Ok;
+    }
+
+    private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated)
+    {
+        var rotate = parsed.GetResult(options.Rotate) is null ? null : parsed.GetValue(options.Rotate) ?? [];
+        return new SecretTerms
+        {
+            Namespace = parsed.GetValue(options.Namespace) ?? (environment == "production" ? system : $"{system}-{environment}"),
+            IsReplicated = isReplicated && !parsed.GetValue(options.Single),
+            ClusterDomain = parsed.GetRequiredValue(options.ClusterDomain),
+            AlsoNames = parsed.GetValue(options.Names) ?? [],
+            Rotate = rotate,
+            Finish = parsed.GetValue(options.Finish),
+            Life = Duration("--life", parsed.GetRequiredValue(options.Life)),
+            RenewBefore = Duration("--renew-before", parsed.GetRequiredValue(options.RenewBefore)),
+            Randoms = [.. (parsed.GetValue(options.Random) ?? []).Select(SecretAndKey)],
+            SigningKeys = parsed.GetValue(options.SigningKey) ?? [],
+        };
+    }
+
+    private static async Task<IReadOnlyDictionary<string, KubernetesSecret>> ExistingAsync(
+        ParseResult parsed,
+        Options options,
+        string kubernetesNamespace,
+        ToolOutput output,
+        CancellationToken cancellationToken
+    )
+    {
+        var (file, isNew) = (parsed.GetValue(options.Existing), parsed.GetValue(options.New));
+        switch (file)
+        {
+            case null when isNew:
+                return new Dictionary<string, KubernetesSecret>();
+            case null:
+                throw new ToolException(
+                    $"without what the cluster has, every password would be another one, and everybody would be locked out. Say it: kubectl get secrets -n {kubernetesNamespace} -o json | onggi deploy secrets … --existing -; or --new, where there is nothing yet."
+                );
+            case not null when isNew:
+                throw new ToolException("--new says that there is nothing yet, --existing what there is: choose one.");
+            case "-":
+                return KubernetesSecret.Read(await output.ReadPipeAsync(cancellationToken).ConfigureAwait(false), kubernetesNamespace);
+            default:
+                return KubernetesSecret.Read(
+                    Inputs.Read(file, "Write there what kubectl get secrets -o json says, or pipe it: --existing -"),
+                    kubernetesNamespace
+                );
+        }
+    }
+
+    private static TimeSpan Duration(string option, string text) =>
+        CatalogWords.TryDuration(text, out var duration) && duration > TimeSpan.Zero
+            ? duration
+            : throw new ToolException($"{option} \"{text}\" is no duration. Write {CatalogWords.GuessDuration(text)}.");
+
+    private static (string Name, string Key) SecretAndKey(string text) =>
+        text.Split('/') is [{ Length: > 0 } name, { Length: > 0 } key]
+            ? (name, key)
+            : throw new ToolException($"--random \"{text}\" is no Secret and key. Write: phonebill-personal/secret");
+
+    private sealed class Options
+    {
+        public Option<string?> Catalog { get; } = Inputs.Catalog("It is needed here.");
+
+        public Option<string?> Environment { get; } = Inputs.Environment();
+
+        public Option<string?> Namespace { get; } =
+            new("--namespace", "-n")
+            {
+                Description = "The namespace; the system's name for production, SYSTEM-ENVIRONMENT otherwise.",
+                HelpName = "NAME",
+            };
+
+        public Option<string?> Existing { get; } =
+            new("--existing")
+            {
+                Description = "What the cluster has, as kubectl get secrets -o json says; - for standard input.",
+                HelpName = "FILE",
+            };
+
+        public Option<bool> New { get; } = new("--new") { Description = "There is nothing yet: all is made." };
+
+        public Option<string[]?> Rotate { get; } =
+            new("--rotate")
+            {
+                Description =
+                    "Gives these users, or all, a second password beside the first. Then: apply, ACL LOAD, start who logs in with it, --finish.",
+                HelpName = "USER",
+                Arity = ArgumentArity.ZeroOrMore,
+                AllowMultipleArgumentsPerToken = true,
+            };
+
+        public Option<bool> Finish { get; } =
+            new("--finish") { Description = "Takes the first passwords away, when all log in with the second ones." };
+
+        public Option<bool> Single { get; } =
+            new("--single") { Description = "For one Redis without TLS. That is so for the catalog's default environment anyway." };
+
+        public Option<string> Life { get; } =
+            new("--life")
+            {
+                Description = "How long the certificate holds.",
+                HelpName = "DURATION",
+                DefaultValueFactory = _ => "365d",
+            };
+
+        public Option<string> RenewBefore { get; } =
+            new("--renew-before")
+            {
+                Description = "How long before its end it is renewed.",
+                HelpName = "DURATION",
+                DefaultValueFactory = _ => "60d",
+            };
+
+        public Option<string[]?> Names { get; } =
+            new("--name") { Description = "A further name or address for the certificate; may be given several times.", HelpName = "NAME" };
+
+        public Option<string> ClusterDomain { get; } =
+            new("--cluster-domain")
+            {
+                Description = "What names of the cluster end in.",
+                HelpName = "DOMAIN",
+                DefaultValueFactory = _ => "cluster.local",
+            };
+
+        public Option<string[]?> Random { get; } =
+            new("--random")
+            {
+                Description =
+                    "A further Secret with something random under this key, phonebill-personal/secret say; may be given several times. Never rotated.",
+                HelpName = "SECRET/KEY",
+            };
+
+        public Option<string[]?> SigningKey { get; } =
+            new("--signing-key")
+            {
+                Description =
+                    "A further Secret with a key that signs tokens (token.pem), and NAME-public with its public part; may be given several times. Never rotated.",
+                HelpName = "SECRET",
+            };
+
+        public Option<bool> Show { get; } = new("--show") { Description = "Prints to a terminal, too." };
+
+        public IEnumerable<Option> All =>
+            [
+                Catalog,
+                Environment,
+                Namespace,
+                Existing,
+                New,
+                Rotate,
+                Finish,
+                Single,
+                Life,
+                RenewBefore,
+                Names,
+                ClusterDomain,
+                Random,
+                SigningKey,
+                Show,
+            ];
+    }
+}

@@ -1,0 +1,80 @@
+using Onggi.Client;
+using Onggi.Testing;
+
+namespace Onggi.Tests;
+
+/// <summary>When asking Redis is left out, and who asks all the same.</summary>
+public sealed class RedisSilenceTests
+{
+    private static readonly RedisTimeoutException Late = new("It did not answer in time.", Sent.Maybe);
+
+    private readonly ManualTimeProvider _time = new();
+    private readonly RedisSilence _silence;
+    private bool _isDown;
+
+    public RedisSilenceTests() => _silence = new RedisSilence(() => _isDown, _time);
+
+    [Fact]
+    public void While_nothing_comes_one_caller_in_a_second_asks()
+    {
+        Assert.True(_silence.Failed(Late, AskedBefore()));
+
+        Assert.True(_silence is { IsSilent: true, IsAway: true });
+        Assert.False(_silence.MayAsk());
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(_silence.MayAsk());
+        Assert.False(_silence.MayAsk());
+        Assert.False(_silence.Failed(Late, AskedBefore()));
+    }
+
+    [Fact]
+    public void One_slow_answer_among_others_is_no_silence()
+    {
+        var asked = AskedBefore();
+        _silence.Answered();
+
+        Assert.False(_silence.Failed(Late, asked) || _silence.Waited(asked));
+
+        Assert.True(_silence.MayAsk());
+        Assert.True(_silence.MayAsk());
+    }
+
+    [Fact]
+    public void An_answer_ends_it_be_it_an_error_and_so_does_the_loss_of_the_connection()
+    {
+        foreach (
+            var end in (Action[])
+                [
+                    _silence.Answered,
+                    () => _silence.Failed(new RedisServerException("OOM command not allowed"), _silence.Now),
+                    () => _silence.Failed(new RedisConnectionException("It is gone.", Sent.No), _silence.Now),
+                ]
+        )
+        {
+            _silence.Waited(AskedBefore());
+            Assert.False(_silence.MayAsk());
+
+            end();
+
+            Assert.True(_silence.MayAsk());
+        }
+    }
+
+    [Fact]
+    public void Without_a_connection_nobody_asks()
+    {
+        _isDown = true;
+        Assert.False(_silence.MayAsk());
+        Assert.True(_silence is { IsAway: true, IsSilent: false });
+
+        _isDown = false;
+        Assert.True(_silence.MayAsk());
+    }
+
+    private long AskedBefore()
+    {
+        var asked = _silence.Now;
+        _time.Advance(TimeSpan.FromMilliseconds(300));
+        return asked + 1;
+    }
+}
