@@ -8,7 +8,7 @@ internal static class ReadinessChecks
     private static readonly Item[] Items =
     [
         new("ONG070", "manual", "A manual of operations", "operat|runbook|manual", [".md"], null),
-        new("ONG071", "dashboard", "A dashboard", "dashboard", [".json"], "\"panels\""),
+        new("ONG071", "dashboard", "A dashboard", "dashboard|grafana", [".json"], "\"panels\""),
         new("ONG072", "alerts", "Rules of alerts", "rule|alert", [".yml", ".yaml"], "alert:"),
         new("ONG073", "backup", "Backup and restore, written down", "backup|restore", [".md"], null),
         new("ONG074", "tuning", "What to tune, and when", "tuning|performance|configuration", [".md"], null),
