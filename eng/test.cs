@@ -168,7 +168,8 @@ sealed class Run(string root, string results, Options options, CancellationToken
             return;
         }
         string[] scripts = ["run", "test", "bench", "onggi", ".ci/run", "eng/needs.sh"];
-        await StepAsync("scripts", "shellcheck", ["-x", .. scripts]);
+        var deployed = Directory.EnumerateFiles(Path.Combine(root, "deploy"), "*.sh", SearchOption.AllDirectories).Order();
+        await StepAsync("scripts", "shellcheck", ["-x", .. scripts, .. deployed]);
     }
 
     /// <summary>What checks manifests against the schemas of Kubernetes's API, unless it lies there already.</summary>

@@ -42,6 +42,7 @@ internal sealed class DrillBench : IBench
         {
             DownAfterMs = run.Quick ? 1500 : null,
             IsHurried = run.Quick,
+            WritesFirst = TimeSpan.FromSeconds(run.Quick ? 0.5 : 3),
             BeforeFirst = beforeFirst,
         };
         var set = await ReplicatedSet.StartAsync(settings);
@@ -136,16 +137,11 @@ internal sealed class DrillBench : IBench
         {
             await using var set = await StartAsync(run, isMounted ? SmallDisk.Before : []);
             // The small disk is the first server's, which is the primary of a new set.
-            if (
-                await DrillAsync(run, "disk.full", () => Drills.FillDiskAsync(set, isMounted ? new SmallDisk() : new LimitedFiles())) is
-                { } full
-            )
-            {
-                rows.Add(new Row("disk.full.rto", "s", full.Outage.TotalSeconds));
-                rows.Add(new Row("disk.full.refused", "writes", full.Refused.GetValueOrDefault("MISCONF")));
-                rows.Add(NoneLost("disk.full.lost", full));
-            }
-
+            var (full, _) = await Drills.FillDiskAsync(set, isMounted ? new SmallDisk() : new LimitedFiles());
+            BenchRun.Say($"disk.full          {full}");
+            rows.Add(new Row("disk.full.rto", "s", full.Outage.TotalSeconds));
+            rows.Add(new Row("disk.full.refused", "writes", full.Refused.GetValueOrDefault("MISCONF")));
+            rows.Add(NoneLost("disk.full.lost", full));
             run.Notes.Add(
                 isMounted
                     ? "`disk.full`: a file system of 48 MiB for the primary, filled up, then emptied."
@@ -156,6 +152,12 @@ internal sealed class DrillBench : IBench
         if (!run.Wants("disk.lost"))
             return;
         await using var last = await StartAsync(run, []);
+        var (_, starts) = await Drills.FillDiskAsync(last, new LimitedFiles());
+        var (_, startsNaively) = await Drills.FillDiskAsync(last, new LimitedFiles(), isNaive: true);
+        rows.Add(new Row("disk.full.starts", "times of one", starts ? 1 : 0, "without BGREWRITEAOF", startsNaively ? 1 : 0, "= 1", starts));
+        run.Notes.Add(
+            "`disk.full.starts`: the primary's files may not grow beyond a limit for a while; when it writes again it is killed and started: does it start from its file, after BGREWRITEAOF and without?"
+        );
         var careful = await DrillAsync(run, "disk.lost", () => Drills.LoseDiskAsync(last));
         var naive = await DrillAsync(run, "disk.lost.control", () => Drills.LoseDiskAsync(last, isNaive: true));
         if (careful is null)
@@ -221,7 +223,7 @@ internal sealed class DrillBench : IBench
             "`cutoff`: nothing passes between the primary and the others, in silence; the writers are on its side and know no Sentinel. `confirms`: from the first to the last of the writes that it confirmed and that are lost."
         );
         run.Notes.Add(
-            "`alone`: both replicas hang. `certificate`: the servers' certificate has ended, and the service's connections are cut; from then until the first write after a new one was given by CONFIG SET, which was done at the first failure."
+            "`alone`: both replicas hang. `certificate`: the servers' certificate has ended, and the service's connections are cut, so that nobody comes in; `rto` from the moment in which a new one is there, which reload-tls.sh gives to each server. `disk.full.rto`: from the moment in which there is room again."
         );
     }
 }

@@ -94,6 +94,7 @@ internal static class AccessPlan
         "+cluster|shards",
         "+cluster|nodes",
         "+bgsave",
+        "+bgrewriteaof", // After a full disk: see docs/operations/high-availability.md.
         "+lastsave",
         "+wait",
     ];
@@ -293,7 +294,18 @@ internal static class AccessPlan
             new(
                 Replica,
                 "Replicas, when they copy from the primary; and the scripts that start and stop a server: who is the primary, and nothing is written while it is handed over.",
-                ["resetkeys", "resetchannels", "-@all", "+psync", "+replconf", "+ping", "+role", "+client|pause", "+client|unpause"]
+                [
+                    "resetkeys",
+                    "resetchannels",
+                    "-@all",
+                    "+psync",
+                    "+replconf",
+                    "+ping",
+                    "+role",
+                    "+replicaof",
+                    "+client|pause",
+                    "+client|unpause",
+                ]
             ),
             new(
                 Certificates,

@@ -87,6 +87,12 @@ internal sealed class FamilyTally(string name)
     }
 }
 
+/// <summary>Accesses that Redis refused.</summary>
+/// <param name="User">To whom.</param>
+/// <param name="Reason">What for, as ACL LOG says it: auth, command, key, channel.</param>
+/// <param name="Count">How often.</param>
+internal sealed record RefusedAccess(string User, string Reason, long Count);
+
 /// <summary>Everything that was seen.</summary>
 internal sealed record AuditResult(
     string Server,
@@ -97,6 +103,7 @@ internal sealed record AuditResult(
     IReadOnlyList<Checks.Finding> Findings,
     IReadOnlyList<KeyFacts> Biggest,
     IReadOnlyList<KeyFacts> Hottest,
+    IReadOnlyList<RefusedAccess> Refusals,
     IReadOnlyList<string> Notes
 )
 {

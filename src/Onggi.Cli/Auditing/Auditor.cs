@@ -53,7 +53,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             _notes.Add("Sessions that no index knows are looked for with --exact only.");
         if (!_countsUse)
             _notes.Add($"Redis counts how often keys are used only with an lfu policy; this is {info["maxmemory_policy"]}.");
-        await ServerAudit.AddAsync(client, info, _findings, _notes, cancellationToken).ConfigureAwait(false);
+        var refusals = await ServerAudit.AddAsync(client, info, _findings, _notes, cancellationToken).ConfigureAwait(false);
         var families = _tallies.Values.OrderByDescending(tally => tally.Bytes).ToList();
         FamilyShares.Check(Keyspace, families, _findings);
         return new AuditResult(
@@ -65,6 +65,7 @@ internal sealed class Auditor(RedisClient client, AuditTerms terms, ToolOutput o
             _findings.ToList(),
             _biggest.ToList(),
             _countsUse ? _hottest.ToList() : [],
+            refusals,
             _notes
         );
     }

@@ -11,7 +11,8 @@ internal static class ServerAudit
 {
     private const int Entries = 128;
 
-    public static async Task AddAsync(
+    /// <summary>Adds what is found; gives what was refused.</summary>
+    public static async Task<IReadOnlyList<RefusedAccess>> AddAsync(
         RedisClient client,
         ServerInfo info,
         AuditFindings findings,
@@ -32,16 +33,17 @@ internal static class ServerAudit
         try
         {
             var log = await client.ExecuteAsync(["ACL", "LOG", Entries], cancellationToken).ConfigureAwait(false);
-            AddRefusals(log, findings);
+            return AddRefusals(log, findings);
         }
         catch (RedisServerException refusal) when (refusal.Code == "NOPERM")
         {
             notes.Add("Refused accesses are not shown: this user may not read ACL LOG. Log in as the operator.");
+            return [];
         }
     }
 
     // Our own tools' attempts are no news: verify tries a wrong password to see it refused.
-    private static void AddRefusals(Reply log, AuditFindings findings)
+    private static List<RefusedAccess> AddRefusals(Reply log, AuditFindings findings)
     {
         var entries = log
             .Items.Select(entry =>
@@ -57,8 +59,10 @@ internal static class ServerAudit
                 !entry.Client.Contains($" name={VerifyTarget.ClientName} ", StringComparison.Ordinal)
                 && !entry.Client.Contains(" name=onggi-cli ", StringComparison.Ordinal)
             );
+        var refusals = new List<RefusedAccess>();
         foreach (var group in entries.GroupBy(entry => (entry.User, entry.Reason)))
         {
+            refusals.Add(new RefusedAccess(group.Key.User, group.Key.Reason, group.Sum(entry => entry.Count)));
             var things = group
                 .GroupBy(entry => entry.Object)
                 .OrderByDescending(thing => thing.Sum(entry => entry.Count))
@@ -77,6 +81,8 @@ internal static class ServerAudit
                 )
             );
         }
+
+        return refusals;
     }
 
     private static string Reason(string reason) =>

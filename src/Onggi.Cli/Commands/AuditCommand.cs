@@ -46,6 +46,12 @@ internal static class AuditCommand
             HelpName = "FILE",
         };
         var report = new Option<string?>("--report") { Description = "Writes everything into one HTML page.", HelpName = "FILE" };
+        var metrics = new Option<string?>("--metrics")
+        {
+            Description =
+                "Writes what Prometheus is to know, whole or not at all, for a textfile collector: keys and memory by family, findings by code, refused accesses by user.",
+            HelpName = "FILE",
+        };
         var json = Inputs.Json();
         var command = new Command(
             "audit",
@@ -63,6 +69,7 @@ internal static class AuditCommand
             seed,
             suppressions,
             report,
+            metrics,
             json,
         };
         command.SetAction(
@@ -100,11 +107,21 @@ internal static class AuditCommand
                         await output.Error.WriteLineAsync($"onggi: the report is in {file}.").ConfigureAwait(false);
                     }
 
+                    if (parsed.GetValue(metrics) is { } page)
+                        await WriteWholeAsync(page, AuditMetrics.Text(result, keyspace, output.Time.GetUtcNow()), cancellationToken)
+                            .ConfigureAwait(false);
                     return result.Findings.All(finding => finding.IsWarning) ? OnggiTool.Ok : OnggiTool.Wrong;
                 }
             }
         );
         return command;
+    }
+
+    // A collector that looks in between sees the old file, not half of the new one.
+    private static async Task WriteWholeAsync(string file, string text, CancellationToken cancellationToken)
+    {
+        await File.WriteAllTextAsync(file + ".new", text, cancellationToken).ConfigureAwait(false);
+        File.Move(file + ".new", file, overwrite: true);
     }
 
     private static IReadOnlyList<Finding> Left(IReadOnlyList<Finding> findings, Suppressions lived, ToolOutput output)

@@ -13,5 +13,6 @@ internal static class DeployCommands
             DeployPinCommand.Create(output),
             DeployFilesCommand.Create(output),
             DeploySecretsCommand.Create(output),
+            DeployMonitoringCommand.Create(output),
         };
 }

@@ -1,9 +1,11 @@
+using System.Runtime.Versioning;
 using System.Text.Json.Nodes;
 using Onggi.Cli;
 
 namespace Onggi.DeployTests.Kubernetes;
 
 /// <summary>The laptop's compose.yaml, as far as it can be judged without Docker.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class ComposeTests : IDisposable
 {
     // What the Compose specification has for a service, of which we use a part: a misspelt word is found.
@@ -83,7 +85,7 @@ public sealed class ComposeTests : IDisposable
         foreach (var (name, service) in Services)
         {
             var image = service.Text("image");
-            Assert.Matches(@"^[a-z0-9./-]+:v?\d+\.\d+\.\d+$", image);
+            Assert.Matches(@"^[a-z0-9./_-]+:v?\d+\.\d+\.\d+$", image);
             if (name is not ("prometheus" or "alertmanager" or "grafana"))
                 Assert.Contains(image, cluster);
         }

@@ -37,6 +37,20 @@ public partial class ManifestTests
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
+    [Theory]
+    [InlineData("nobody")]
+    [InlineData("operator-dev")]
+    [InlineData("operator-production")]
+    public void So_are_the_pods_that_people_start(string tool)
+    {
+        var all = Manifests.Parse(Sources.Text($"deploy/kubernetes/tools/{tool}.yaml"));
+
+        var (owner, pod) = Assert.Single(all.Pods());
+        Assert.Empty(Hardening.Faults(owner, pod));
+        // Whoever is to get in carries the label; who is not to carries none.
+        Assert.Equal(tool == "nobody" ? "" : "operator", pod.Pairs("metadata.labels").GetValueOrDefault("onggi.io/client", ""));
+    }
+
     [ToolFact("kubectl")]
     public async Task A_pod_that_is_not_hardened_is_found_out_in_each_point()
     {
@@ -218,6 +232,6 @@ public partial class ManifestTests
     private static bool Selects(IReadOnlyDictionary<string, string> selector, IReadOnlyDictionary<string, string> labels) =>
         selector.All(pair => labels.TryGetValue(pair.Key, out var value) && value == pair.Value);
 
-    [GeneratedRegex(@"^[a-z0-9./-]+:v?\d+\.\d+\.\d+$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex(@"^[a-z0-9./_-]+:v?\d+\.\d+\.\d+$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex ExactTag();
 }

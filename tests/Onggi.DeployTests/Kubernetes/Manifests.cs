@@ -32,6 +32,9 @@ internal sealed class Manifests
     /// <summary>Builds an overlay, once for all tests.</summary>
     public static Task<Manifests> OfAsync(string overlay) => Built.GetOrAdd(overlay, name => new(() => BuildAsync(name))).Value;
 
+    /// <summary>What a file holds that kustomize does not build.</summary>
+    public static Manifests Parse(string text) => new(text);
+
     /// <summary>The one object of this kind and name. Names that end in a hash of their content match without it.</summary>
     public JsonNode One(string kind, string name) =>
         Assert.Single(

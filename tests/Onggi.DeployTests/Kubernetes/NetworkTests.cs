@@ -21,7 +21,7 @@ public class NetworkTests
     [ToolTheory("kubectl")]
     [InlineData(Manifests.Dev, "")]
     [InlineData(Manifests.NodePort, "")]
-    [InlineData(Manifests.Production, "CronJob/backup StatefulSet/redis StatefulSet/sentinel")]
+    [InlineData(Manifests.Production, "CronJob/audit CronJob/backup StatefulSet/redis StatefulSet/sentinel")]
     public async Task Redis_is_reached_by_the_clients_and_the_exporter_and_by_nobody_else(string overlay, string others)
     {
         var all = await Manifests.OfAsync(overlay);
@@ -49,7 +49,9 @@ public class NetworkTests
 
         string[] expected =
         [
+            "CronJob/audit",
             "CronJob/backup",
+            "Deployment/redis-exporter",
             .. Services.Select(service => $"Deployment/{service}"),
             "StatefulSet/redis",
             "StatefulSet/sentinel",
@@ -82,9 +84,9 @@ public class NetworkTests
         var reach = new Reach(all.Of("NetworkPolicy"));
 
         Assert.True(reach.Allows(Prometheus, PeerOf(all, "Deployment/redis-exporter"), 9121));
-        Assert.True(reach.Allows(Prometheus, PeerOf(all, "Deployment/backup-metrics"), 9100));
+        Assert.True(reach.Allows(Prometheus, PeerOf(all, "Deployment/textfile"), 9100));
         Assert.Empty(Reaching(all, "Deployment/redis-exporter", 9121));
-        Assert.Empty(Reaching(all, "Deployment/backup-metrics", 9100));
+        Assert.Empty(Reaching(all, "Deployment/textfile", 9100));
     }
 
     [ToolFact("kubectl")]

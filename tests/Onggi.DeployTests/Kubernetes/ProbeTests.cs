@@ -84,7 +84,7 @@ public sealed class ProbeTests : IAsyncLifetime
         );
 
         File.Delete(PasswordFile);
-        await ExpectAsync(redis.Port, "no password", live: "alive: refuses the user of the probe", ready: "not ready: NOAUTH");
+        await ExpectAsync(redis.Port, "no password", live: "alive: refuses the user of the probe", ready: "not ready: AUTH failed");
     }
 
     [Fact]

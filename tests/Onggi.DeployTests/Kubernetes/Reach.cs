@@ -12,10 +12,10 @@ internal sealed class Reach(IEnumerable<JsonNode> policies)
 {
     private readonly List<JsonNode> _policies = [.. policies];
 
-    /// <summary>Whether a pod of ours, or a stranger, gets through to a pod of ours: its own policies must let it out, and the other's let it in.</summary>
+    /// <summary>Whether one pod gets through to another: the policies of the one must let it out, those of the other let it in. Of other namespaces nothing is known.</summary>
     public bool Allows(Peer from, Peer to, int port, string protocol = "TCP") =>
         (from.Namespace is not null || Passes("Egress", "egress", "to", from, to, port, protocol))
-        && Passes("Ingress", "ingress", "from", to, from, port, protocol);
+        && (to.Namespace is not null || Passes("Ingress", "ingress", "from", to, from, port, protocol));
 
     /// <summary>Whether a pod of ours may open a connection to somewhere outside.</summary>
     public bool AllowsOut(Peer from, int port, string protocol = "TCP") => Passes("Egress", "egress", "to", from, null, port, protocol);

@@ -18,9 +18,19 @@ public class SchemaTests
         Assert.True(all.Objects.Count > 30, $"{all.Objects.Count} objects.");
     }
 
+    [ToolFact("npm")]
+    public async Task So_are_those_that_people_start_by_hand()
+    {
+        foreach (var file in Sources.Files("deploy/kubernetes/tools", ".yaml"))
+        {
+            var (code, faults) = await CheckAsync(Manifests.Parse(Sources.Text(file)).Objects);
+            Assert.True(code == 0, faults);
+        }
+    }
+
     [ToolTheory("kubectl npm")]
-    [InlineData("StatefulSet/redis", "spec.replicas", "\"1\"", "/spec/replicas must be number")]
-    [InlineData("StatefulSet/redis", "spec.selector", null, "must have required property 'selector'")]
+    [InlineData("StatefulSet/redis", "spec.replicas", "\"1\"", "/spec/replicas must be integer")]
+    [InlineData("StatefulSet/redis", "spec.selector", null, "must have required property selector")]
     [InlineData("StatefulSet/redis", "spec.template.spec.enableServiceLink", "false", "/spec/template/spec/enableServiceLink is no field")]
     [InlineData(
         "StatefulSet/redis",
@@ -38,7 +48,7 @@ public class SchemaTests
         "StatefulSet/redis",
         "spec.template.spec.containers.0.ports.0.containerPort",
         null,
-        "must have required property 'containerPort'"
+        "must have required property containerPort"
     )]
     [InlineData(
         "StatefulSet/redis",
@@ -56,7 +66,7 @@ public class SchemaTests
     [InlineData("PodDisruptionBudget/redis", "spec.maxUnavailabel", "1", "/spec/maxUnavailabel is no field")]
     [InlineData("NetworkPolicy/redis", "spec.ingress.0.from.0.podSelektor", "{}", "/spec/ingress/0/from/0/podSelektor is no field")]
     [InlineData("CronJob/evening", "spec.timezone", "\"Asia/Seoul\"", "/spec/timezone is no field")]
-    [InlineData("CronJob/evening", "spec.schedule", null, "must have required property 'schedule'")]
+    [InlineData("CronJob/evening", "spec.schedule", null, "must have required property schedule")]
     [InlineData("Role/night", "rules.0.verb", "[\"get\"]", "/rules/0/verb is no field")]
     [InlineData("Deployment/auth", "metadata.lables", "{}", "/metadata/lables is no field")]
     [InlineData("Deployment/auth", "spec.strategi", "{}", "/spec/strategi is no field")]
@@ -76,7 +86,7 @@ public class SchemaTests
 
     [ToolTheory("kubectl npm")]
     [InlineData("spec.endpoints.0.relabeling", "[]", "/spec/endpoints/0/relabeling is no field")]
-    [InlineData("spec.selector", null, "must have required property 'selector'")]
+    [InlineData("spec.selector", null, "must have required property selector")]
     public async Task Objects_of_the_Prometheus_operator_are_checked_as_well(string path, string? value, string expected)
     {
         var harmed = (await Manifests.OfAsync(Manifests.Production)).One("ServiceMonitor", "redis").DeepClone();

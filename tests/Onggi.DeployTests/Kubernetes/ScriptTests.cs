@@ -1,6 +1,9 @@
+using System.Runtime.Versioning;
+
 namespace Onggi.DeployTests.Kubernetes;
 
 /// <summary>The scripts that jobs run, with the tools they call replaced by ones that note how they were called.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class ScriptTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("onggi-scripts-");

@@ -91,8 +91,10 @@ public sealed class DrillTests(ProductionSetFixture fixture, ITestOutputHelper o
     [Fact]
     public async Task A_full_disk_refuses_writes_and_loses_none()
     {
-        var outcome = Told(await Drills.FillDiskAsync(Set, new LimitedFiles()));
+        var (outcome, starts) = await Drills.FillDiskAsync(Set, new LimitedFiles());
 
+        Told(outcome);
+        Assert.True(starts);
         Assert.Equal(0, outcome.Lost);
         Assert.Contains("MISCONF", outcome.Refused);
     }

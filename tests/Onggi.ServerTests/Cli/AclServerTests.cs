@@ -189,6 +189,17 @@ public sealed class AclServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_command_that_is_not_there_may_nobody_execute()
+    {
+        await using var server = await ToolServer.StartAsync("--rename-command", "FLUSHALL", "");
+
+        var (code, output, _) = await server.RunAsync("acl", "check");
+
+        Assert.Equal(0, code);
+        Assert.Contains("all as the catalog says", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_second_password_that_Redis_did_not_take_is_given_to_nobody()
     {
         await ApplyAsync();

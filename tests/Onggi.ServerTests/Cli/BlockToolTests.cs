@@ -236,6 +236,9 @@ public sealed class BlockToolTests : IAsyncLifetime
     [InlineData("sessions", "list", "user")]
     [InlineData("sessions", "revoke", "user", "--yes")]
     [InlineData("events", "tail")]
+    [InlineData("cache", "bound", "show")]
+    [InlineData("cache", "bound", "set", "200")]
+    [InlineData("cache", "bound", "reset")]
     public async Task What_stands_in_the_way_is_said_in_words(params string[] line)
     {
         var noCatalog = await ToolRun.OfAsync([.. line, "-c", "nowhere.json"]);

@@ -54,7 +54,11 @@ internal sealed class SmallDisk : IDisk
         try
         {
             using var process = Process.Start(
-                new ProcessStartInfo("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]) { UseShellExecute = false, RedirectStandardError = true }
+                new ProcessStartInfo("unshare", ["--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
+                {
+                    UseShellExecute = false,
+                    RedirectStandardError = true,
+                }
             )!;
             await process.WaitForExitAsync();
             return process.ExitCode == 0;

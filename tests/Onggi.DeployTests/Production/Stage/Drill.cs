@@ -61,6 +61,7 @@ internal sealed class Drill : IAsyncDisposable
                 await drill.Ledger.UntilAsync(write => write.Error is null && write.Began > now, "at the beginning");
             }
 
+            await WriteForAsync(set.WritesFirst);
             return drill;
         }
         catch

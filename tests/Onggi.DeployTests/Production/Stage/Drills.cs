@@ -133,26 +133,45 @@ internal static class Drills
         return await drill.EndAsync();
     }
 
-    /// <summary>The disk of the primary is full, and later has room again.</summary>
-    public static async Task<DrillOutcome> FillDiskAsync(ReplicatedSet set, IDisk disk)
+    /// <summary>The disk of the primary is full, and later has room again. Then a new append-only file is made, and the server is killed and reads it.</summary>
+    /// <remarks>Redis 7.0 leaves zero bytes in a file that it began at run time when a write to it was cut short; it does not start from such a file.</remarks>
+    /// <param name="set">The servers.</param>
+    /// <param name="disk">The disk.</param>
+    /// <param name="isNaive">The control: no new file is made.</param>
+    public static async Task<(DrillOutcome Outcome, bool StartsAgain)> FillDiskAsync(ReplicatedSet set, IDisk disk, bool isNaive = false)
     {
-        await using var drill = await Drill.BeginAsync(set);
         var primary = await set.PrimaryAsync();
+        // As after any rewriting: that is how files are, mostly.
+        await set.RewriteAsync(primary);
+        await using var drill = await Drill.BeginAsync(set);
         drill.Fault();
         await disk.FillAsync(primary);
         await drill.RefusedAsync("MISCONF");
+        await Drill.WriteForAsync(TimeSpan.FromSeconds(1));
+        // What people need to make room is theirs; from here on it is ours.
+        drill.Fault();
         await disk.EmptyAsync(primary);
         await drill.GoesOnAsync();
+        if (!isNaive)
+            await set.RewriteAsync(primary);
         var outcome = await drill.EndAsync();
         if (!disk.IsKept)
-            return outcome;
-        // What was acknowledged stands in the file, too: the server is killed, and reads it.
+            return (outcome, true);
         await primary.Process.KillAsync();
         await primary.Process.StartAsync();
+        var starts = await set.StartsAsync(primary);
+        if (!starts)
+        {
+            // By hand, as the page says: without its data it copies from another.
+            Directory.Delete(primary.Data, recursive: true);
+            Directory.CreateDirectory(primary.Data);
+            await primary.Process.StartAsync();
+        }
+
         await set.WholeAsync();
         await using var reader = await RedisClient.ConnectAsync(set.Options(Drill.Writer));
         var lost = await WriteLedger.MissingAsync(reader, drill.Ledger.Writes.Where(write => write.Error is null));
-        return outcome with { Lost = outcome.Lost + lost.Count };
+        return (outcome with { Lost = lost.Count }, starts);
     }
 
     /// <summary>All servers' certificates have ended, connections are lost, and nobody comes in again; then there is a new one, and no server is started anew.</summary>
@@ -169,7 +188,12 @@ internal static class Drills
         drill.Fault();
         foreach (var server in set.Servers)
             await set.AskAsync(server.Port, "operator", "CLIENT", "KILL", "USER", Drill.Writer);
-        await drill.RefusedAsync(nameof(RedisConnectionException), nameof(RedisTimeoutException));
+        var cut = Stopwatch.GetTimestamp();
+        await drill.RefusedAsync(nameof(RedisTimeoutException));
+        if (drill.Ledger.Writes.Any(write => write.Began > cut && write.Error is null))
+            throw new InvalidOperationException("Somebody came in by a certificate that has ended.");
+        // What people need until they have a new one is theirs; from here on it is ours.
+        drill.Fault();
         set.Folder.Renew(TimeSpan.FromDays(30));
         await set.ReloadAsync();
         await drill.GoesOnAsync();

@@ -14,6 +14,9 @@ internal sealed record SetSettings
     /// <summary>Whether Sentinels look and tell more often than they usually do, so that a test need not wait for them.</summary>
     public bool IsHurried { get; init; }
 
+    /// <summary>How long drills write before something breaks, so that there is something to lose.</summary>
+    public TimeSpan WritesFirst { get; init; } = TimeSpan.FromMilliseconds(300);
+
     /// <summary>What stands before the entry script of the first server: nothing, or what gives it a small disk.</summary>
     public IReadOnlyList<string> BeforeFirst { get; init; } = [];
 }
@@ -49,13 +52,16 @@ internal sealed class ReplicatedSet : IAsyncDisposable
 
     public IReadOnlyList<int> SentinelPorts => [.. _sentinels.Select(sentinel => sentinel.Port)];
 
+    /// <summary>See <see cref="SetSettings.WritesFirst"/>.</summary>
+    public TimeSpan WritesFirst { get; private init; }
+
     /// <summary>What the servers call themselves.</summary>
     public string Version { get; private set; } = "";
 
     public static async Task<ReplicatedSet> StartAsync(SetSettings? settings = null)
     {
         settings ??= new SetSettings();
-        var set = new ReplicatedSet(await SetFolder.MakeAsync());
+        var set = new ReplicatedSet(await SetFolder.MakeAsync()) { WritesFirst = settings.WritesFirst };
         try
         {
             set.Lay(settings);
@@ -164,6 +170,33 @@ internal sealed class ReplicatedSet : IAsyncDisposable
         foreach (var server in _servers)
             if (await ScriptAsync("reload-tls.sh", server) is not (0, _, _) and var failed)
                 throw new InvalidOperationException($"reload-tls.sh ended with {failed.Code}: {failed.Output}{failed.Error}");
+    }
+
+    /// <summary>Has a server make a new append-only file, and waits for it.</summary>
+    public async Task RewriteAsync(SetServer server)
+    {
+        await AskAsync(server.Port, "operator", "BGREWRITEAOF");
+        await WaitFor.TrueAsync(
+            async () =>
+            {
+                var info = await AskAsync(server.Port, "operator", "INFO", "persistence");
+                return info.Contains("aof_rewrite_in_progress:0")
+                    && info.Contains("aof_rewrite_scheduled:0")
+                    && info.Contains("aof_last_bgrewrite_status:ok");
+            },
+            "a new append-only file is there"
+        );
+    }
+
+    /// <summary>Waits until a server that was started answers, or has ended.</summary>
+    /// <returns>Whether it answers.</returns>
+    public async Task<bool> StartsAsync(SetServer server)
+    {
+        await WaitFor.TrueAsync(
+            async () => !server.Process.IsRunning || await RoleAsync(server) is "master" or "slave",
+            $"{server.Process.Name} answers or has ended"
+        );
+        return server.Process.IsRunning;
     }
 
     /// <summary>Waits until all run, the Sentinels agree on who is the primary, and two replicas are in step with it.</summary>
