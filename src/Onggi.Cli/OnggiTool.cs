@@ -91,6 +91,7 @@ internal static class OnggiTool
             SessionsCommand.Create(output),
             LocksCommand.Create(output),
             LimitsCommand.Create(output),
+            CacheCommand.Create(output),
             WarmCommand.Create(output),
             DeleteCommand.Create(output),
             UndeleteCommand.Create(output),

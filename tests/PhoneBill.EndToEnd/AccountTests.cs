@@ -103,6 +103,39 @@ public sealed class AccountTests(RunningServices services)
     }
 
     [Fact]
+    public async Task Whose_account_is_deleted_is_signed_out_everywhere_and_nobody_else()
+    {
+        var (manager, _, _) = await LogInAsync("lee.manager");
+        Assert.Equal(HttpStatusCode.Created, (await AddAsync(manager, "baek.leaver")).StatusCode);
+        var (desk, refresh, _) = await LogInAsync("baek.leaver", "desk");
+        var (phone, _, _) = await LogInAsync("baek.leaver", "phone");
+
+        Assert.Equal(HttpStatusCode.NoContent, (await SendAsync(HttpMethod.Delete, "/api/users/baek.leaver", manager, Users)).StatusCode);
+
+        foreach (var token in (string[])[desk, phone])
+        foreach (var service in Taking)
+            Assert.True(
+                await Eventually.IsTrueAsync(async () => (await AskAsync(service, token)).StatusCode == HttpStatusCode.Unauthorized),
+                $"the service at {service} still takes a token of the account"
+            );
+        Assert.Equal(HttpStatusCode.Unauthorized, (await RefreshAsync(refresh)).StatusCode);
+        Assert.Equal(HttpStatusCode.OK, (await AskAsync(Bills, manager)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Of_many_who_want_one_id_at_once_one_gets_it_and_the_others_are_told()
+    {
+        var (manager, _, _) = await LogInAsync("lee.manager");
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => AddAsync(manager, "shin.twin")));
+
+        Assert.Equal(
+            [HttpStatusCode.Created, .. Enumerable.Repeat(HttpStatusCode.Conflict, 7)],
+            answers.Select(answer => answer.StatusCode).Order()
+        );
+    }
+
+    [Fact]
     public async Task Who_guesses_passwords_is_told_to_wait_and_others_are_not()
     {
         HttpResponseMessage last = null!;
@@ -156,6 +189,25 @@ public sealed class AccountTests(RunningServices services)
         return (Text("token"), Text("refreshToken"), Text("session"));
 
         string Text(string name) => body.GetProperty(name).GetString()!;
+    }
+
+    private async Task<HttpResponseMessage> AddAsync(string token, string id)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, services.At(Users, "/api/users"))
+        {
+            Content = JsonContent.Create(
+                new
+                {
+                    id,
+                    name = "새 사람",
+                    email = $"{id}@phonebill.example",
+                    role = "viewer",
+                    password = Seed.Password,
+                }
+            ),
+        };
+        request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
+        return await services.Http.SendAsync(request);
     }
 
     private Task<HttpResponseMessage> RefreshAsync(string refreshToken) =>

@@ -5,6 +5,7 @@ using Onggi.Batches;
 using Onggi.Benchmarks.L2;
 using Onggi.Caching;
 using Onggi.Client;
+using Onggi.Events;
 using Onggi.Keys;
 using Onggi.Testing;
 
@@ -55,7 +56,7 @@ internal sealed class BatchBench : IBench
         var keyspace = host.Services.GetRequiredService<OnggiKeyspace>();
         run.Redis = keyspace.Redis.Server?.Version.ToString();
         run.Notes.Add(
-            $"Each operation is a batch of {Entries} entries with values of {Json.Length} bytes, against a `RedisBatch` of the same commands, names, values and arguments ready: `set`: the cache's script that puts a value; `get`: GET (the family has no grace); `delete`: UNLINK of the entry and its lease; `mixed`: a third of each; `atomic`: one script. Ours makes names and JSON, looks into memory, tells memory and loads that run, and publishes `cache.invalidated`. `one`: a batch of one get. Time per batch; 0.8 × the speed is 1.25 × the time."
+            $"Each operation is a batch of {Entries} entries with values of {Json.Length} bytes, against a `RedisBatch` of the same commands, names, values and arguments ready: `set`: the cache's script that puts a value; `get`: GET (the family has no grace); `delete`: UNLINK of the entry and its lease, and the script that publishes `cache.invalidated` with the names of all; `delete.untold`: the same beside the UNLINKs alone, which tell nobody; `mixed`: a third of each; `atomic`: one script. Ours makes names and JSON, looks into memory, tells memory and loads that run. `one`: a batch of one get. Time per batch; 0.8 × the speed is 1.25 × the time."
         );
         var duels = Duels(keyspace).Where(duel => run.Wants(duel.Name)).ToArray();
         return await Duel.RunAsync(duels, run.Quick ? 5 : 11, TimeSpan.FromMilliseconds(run.Quick ? 300 : 700), run.Stop);
@@ -87,7 +88,12 @@ internal sealed class BatchBench : IBench
 
         yield return DuelOf("set", Entries, Set, BareSet);
         yield return DuelOf("get", Entries, Get, BareGet);
-        yield return DuelOf("delete", Entries, Delete, BareDelete);
+        var told = EventOf(goneNames);
+        yield return DuelOf("delete", Entries, Delete, (batch, i) => (i == Entries - 1 ? told + BareDelete : BareDelete)(batch, i));
+        yield return DuelOf("delete.untold", Entries, Delete, BareDelete) with
+        {
+            Goal = null,
+        };
         yield return DuelOf(
             "mixed",
             Entries,
@@ -145,6 +151,20 @@ internal sealed class BatchBench : IBench
 
         (string Entry, string Lease)[] NamesOf(CacheKey<string>[] keys) =>
             [.. keys.Select(key => keyspace.Keys.WireName(key.Entry)).Select(static name => (name, LeaseName.Of(name)))];
+    }
+
+    // The command that publishes what was removed, as the batch sends it.
+    private static Action<RedisBatch, int> EventOf((string Entry, string Lease)[] names)
+    {
+        const string Type = "cache.invalidated";
+        const string Head = $"bench:events:head:{Type}";
+        var id = Guid.CreateVersion7().ToString();
+        var keys = string.Join(',', names.Select(static name => $"\"{name.Entry}\""));
+        var envelope = Encoding.UTF8.GetBytes(
+            $$$"""{"v":1,"id":"{{{id}}}","type":"{{{Type}}}","source":"node","time":"2026-11-21T09:30:00.25Z","metadata":{},"data":{"family":"gone","keys":[{{{keys}}}]}}"""
+        );
+        RedisArg[] args = [$"bench:events:global:{Type}", "PUBLISH", id, envelope, id, 10_000, 4 * 1024 * 1024, 60_000];
+        return (batch, _) => batch.Add(EventPublisher.Script, [Head, $"{{{Head}}}:ring"], args, EventPublisher.Answer);
     }
 
     private static (RedisArg[] Keys, RedisArg[] Args) Atomic((string Entry, string Lease)[] names)

@@ -85,10 +85,17 @@ public sealed class Logins(
     {
         var result = await signIn.RefreshAsync(refreshToken, cancellationToken: cancellationToken);
         // Why it was refused is nobody's business but ours.
-        return result.Tokens is { } tokens
-            ? TypedResults.Ok(new RefreshAnswer(tokens.AccessToken, SecondsOf(tokens), tokens.RefreshToken!))
-            : Inputs.Unauthorized("This refresh token is not good any more. Log in again.");
+        if (result.Tokens is not { } tokens)
+            return NoLongerGood();
+        if ((await reads.UserAsync(tokens.Subject, cancellationToken)).Value is not null)
+            return TypedResults.Ok(new RefreshAnswer(tokens.AccessToken, SecondsOf(tokens), tokens.RefreshToken!));
+
+        // Logged in at the moment in which the account was deleted, or nobody of us heard of it: see UserRemovals.
+        await signIn.SignOutEverywhereAsync(tokens.Subject, "account_deleted", CancellationToken.None);
+        return NoLongerGood();
     }
+
+    private static ProblemHttpResult NoLongerGood() => Inputs.Unauthorized("This refresh token is not good any more. Log in again.");
 
     private static ProblemHttpResult WrongPassword() => Inputs.Unauthorized("Unknown user or wrong password.");
 

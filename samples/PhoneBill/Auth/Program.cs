@@ -4,6 +4,7 @@ using PhoneBill.Contracts;
 var builder = PhoneBillHost.Create(args, "auth");
 builder.Services.AddSingleton<PermissionChanges>();
 builder.Services.AddSingleton<Logins>();
+builder.Services.AddHostedService<UserRemovals>();
 builder.Services.AddLogins();
 builder.Services.AddAuthWarmUps();
 

@@ -28,10 +28,7 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
 
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         if (await db.Users.AnyAsync(row => row.Id == user.Id, cancellationToken))
-        {
-            await TellAsync(EventTypes.UserCreated, user.Id);
-            return TypedResults.Problem($"There is a user '{user.Id}' already.", title: "Taken", statusCode: StatusCodes.Status409Conflict);
-        }
+            return await TakenAsync(user.Id);
 
         var row = new UserRow
         {
@@ -42,7 +39,18 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
             PasswordHash = Passwords.Hash(user.Password),
         };
         db.Users.Add(row);
-        await db.SaveChangesAsync(cancellationToken);
+        try
+        {
+            await db.SaveChangesAsync(cancellationToken);
+        }
+        catch (DbUpdateException)
+        {
+            // Somebody else took the id since we looked.
+            if (!await db.Users.AnyAsync(other => other.Id == user.Id, cancellationToken))
+                throw;
+            return await TakenAsync(user.Id);
+        }
+
         await TellAsync(EventTypes.UserCreated, user.Id);
         return TypedResults.Created($"/api/users/{user.Id}", row.ToUser());
     }
@@ -75,6 +83,12 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
 
         await TellAsync(EventTypes.UserDeleted, id);
         return deleted == 0 ? Inputs.NotFound($"There is no user '{id}'.") : TypedResults.NoContent();
+    }
+
+    private async ValueTask<ProblemHttpResult> TakenAsync(string id)
+    {
+        await TellAsync(EventTypes.UserCreated, id);
+        return TypedResults.Problem($"There is a user '{id}' already.", title: "Taken", statusCode: StatusCodes.Status409Conflict);
     }
 
     /// <summary>The caller's impatience no longer counts: the change is made, so the caches must hear of it.</summary>

@@ -96,7 +96,7 @@ internal sealed class LimitMiddleware(RequestDelegate next, OnggiLimits limits)
     {
         if (decision.Rule is not { } rule || limits.PolicyOf(key.Family.Name) is not { } terms)
             return;
-        var reset = decision.Allowed ? decision.ResetAfter : decision.RetryAfter;
+        var reset = decision.Allowed ? decision.RuleResetAfter : decision.RetryAfter;
         response.Headers["RateLimit-Policy"] = PolicyOf(terms);
         response.Headers["RateLimit"] = string.Create(
             CultureInfo.InvariantCulture,

@@ -72,7 +72,8 @@ internal static class AccessMatrix
         }
         catch (RedisException problem) when (problem.Message.Contains("not found", StringComparison.Ordinal))
         {
-            allowed = null;
+            // A command that has another name, or none, is executed by nobody.
+            allowed = problem.Message.Contains("Command", StringComparison.Ordinal) ? false : null;
         }
 
         return new Cell(question.User, string.Join(' ', question.Command), question.Expected, allowed, question.Why);

@@ -19,7 +19,7 @@ internal sealed class AccessServer(RedisClient client)
     }
 
     /// <summary>Writes the users to the aclfile.</summary>
-    /// <returns><c>false</c> when Redis has none.</returns>
+    /// <returns><c>false</c> when Redis has none, or may not write it: in a cluster it is a Secret.</returns>
     public async Task<bool> TrySaveAsync(CancellationToken cancellationToken)
     {
         try
@@ -27,7 +27,10 @@ internal sealed class AccessServer(RedisClient client)
             await client.SendAsync(["ACL", "SAVE"], ReplyParsers.Ignore, cancellationToken).ConfigureAwait(false);
             return true;
         }
-        catch (RedisException problem) when (problem.Message.Contains("not configured to use an ACL file", StringComparison.Ordinal))
+        catch (RedisException problem)
+            when (problem.Message.Contains("not configured to use an ACL file", StringComparison.Ordinal)
+                || problem.Message.Contains("error trying to save the ACLs", StringComparison.Ordinal)
+            )
         {
             return false;
         }

@@ -62,6 +62,9 @@ internal sealed class RestoreRun(ArchiveReader archive, RestoreTerms terms, Redi
 
     public RestoreResult Result { get; } = new();
 
+    /// <summary>Whether all is as it was asked for. Who wanted none to be there is not told so when some came after the look.</summary>
+    public bool IsWell => Result.Different == 0 && (Result.Kept == 0 || whenThere == WhenThere.Keep);
+
     /// <summary>Reads the whole archive and asks the target about each key.</summary>
     /// <returns>What would be done, by family.</returns>
     /// <exception cref="ToolException">The archive is broken; the target is no primary by itself, or cannot read what is in it.</exception>

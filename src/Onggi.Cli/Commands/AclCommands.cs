@@ -51,6 +51,7 @@ internal static class AclCommands
             HelpName = "FILE",
             DefaultValueFactory = _ => "users.acl",
         };
+        var json = Inputs.Json();
         var command = new Command(
             "file",
             "Writes the file that redis.conf names under aclfile. Passwords that lack are made: each in a file of its own that only its owner reads. The ACL file holds their digests only."
@@ -61,6 +62,7 @@ internal static class AclCommands
             replicated,
             secrets,
             file,
+            json,
         };
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -71,9 +73,20 @@ internal static class AclCommands
                 var lines = users.Select(user => user.Line(store.DigestsOf(user)));
                 var name = parsed.GetRequiredValue(file);
                 await System.IO.File.WriteAllTextAsync(name, string.Join('\n', lines) + "\n", cancellationToken).ConfigureAwait(false);
-                output.Text.WriteLine(
-                    $"{name}: {Words.Count(users.Count, "user", "users")}. {store.Folder}: {Words.Count(made.Count, "password", "passwords")} made, the others kept."
-                );
+                if (parsed.GetValue(json))
+                    output.Json(writer =>
+                    {
+                        writer.WriteStartObject();
+                        writer.WriteString("file", name);
+                        WriteNames(writer, "users", users.Select(user => user.Name));
+                        writer.WriteString("secrets", store.Folder);
+                        WriteNames(writer, "passwordsMade", made);
+                        writer.WriteEndObject();
+                    });
+                else
+                    output.Text.WriteLine(
+                        $"{name}: {Words.Count(users.Count, "user", "users")}. {store.Folder}: {Words.Count(made.Count, "password", "passwords")} made, the others kept."
+                    );
                 return OnggiTool.Ok;
             }
         );
@@ -86,6 +99,7 @@ internal static class AclCommands
         var redis = Inputs.Redis();
         var secrets = Secrets();
         var yes = Inputs.Yes("Changes the users");
+        var json = Inputs.Json();
         var command = new Command(
             "apply",
             "Gives a running Redis the users of the catalog: says whose they are, asks, and sets them. Connections stay. With an aclfile in redis.conf they are saved there, too."
@@ -97,6 +111,7 @@ internal static class AclCommands
             redis,
             secrets,
             yes,
+            json,
         };
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -109,6 +124,7 @@ internal static class AclCommands
                 {
                     await AskAsync(client, users, parsed.GetValue(yes), output, cancellationToken).ConfigureAwait(false);
                     await new AccessServer(client).SetAsync(users.Where(user => user.IsOn), store, cancellationToken).ConfigureAwait(false);
+                    bool saved;
                     // The default user is shut out at last, and that may be who we are: so from here on as the operator, which proves him, too.
                     var op = await Inputs
                         .ConnectAsync(
@@ -121,10 +137,19 @@ internal static class AclCommands
                     {
                         var server = new AccessServer(op);
                         await server.SetAsync(users.Where(user => !user.IsOn), store, cancellationToken).ConfigureAwait(false);
-                        await WriteSavedAsync(server, output, cancellationToken).ConfigureAwait(false);
+                        saved = await WriteSavedAsync(server, output, cancellationToken).ConfigureAwait(false);
                     }
 
-                    output.Text.WriteLine($"{Words.Count(users.Count, "user is", "users are")} as the catalog says.");
+                    if (parsed.GetValue(json))
+                        output.Json(writer =>
+                        {
+                            writer.WriteStartObject();
+                            WriteNames(writer, "users", users.Select(user => user.Name));
+                            writer.WriteBoolean("saved", saved);
+                            writer.WriteEndObject();
+                        });
+                    else
+                        output.Text.WriteLine($"{Words.Count(users.Count, "user is", "users are")} as the catalog says.");
                     return OnggiTool.Ok;
                 }
             }
@@ -178,6 +203,7 @@ internal static class AclCommands
         {
             Description = "Takes the old password away: when all clients log in with the new one.",
         };
+        var json = Inputs.Json();
         var command = new Command(
             "rotate",
             "Changes a user's password without an interruption. First a second one is added, beside the old one, in USER.next; then the services get it and start anew; then --finish takes the old one away."
@@ -187,6 +213,7 @@ internal static class AclCommands
             redis,
             secrets,
             finish,
+            json,
         };
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -200,8 +227,18 @@ internal static class AclCommands
                     var said = parsed.GetValue(finish)
                         ? await server.FinishAsync(name, store, cancellationToken).ConfigureAwait(false)
                         : await server.BeginAsync(name, store, cancellationToken).ConfigureAwait(false);
-                    await WriteSavedAsync(server, output, cancellationToken).ConfigureAwait(false);
-                    output.Text.WriteLine(said);
+                    var saved = await WriteSavedAsync(server, output, cancellationToken).ConfigureAwait(false);
+                    if (parsed.GetValue(json))
+                        output.Json(writer =>
+                        {
+                            writer.WriteStartObject();
+                            writer.WriteString("user", name);
+                            writer.WriteBoolean("finished", parsed.GetValue(finish));
+                            writer.WriteBoolean("saved", saved);
+                            writer.WriteEndObject();
+                        });
+                    else
+                        output.Text.WriteLine(said);
                     return OnggiTool.Ok;
                 }
             }
@@ -254,15 +291,25 @@ internal static class AclCommands
             throw new ToolException("nothing was changed.");
     }
 
-    private static async Task WriteSavedAsync(AccessServer server, ToolOutput output, CancellationToken cancellationToken)
+    private static async Task<bool> WriteSavedAsync(AccessServer server, ToolOutput output, CancellationToken cancellationToken)
     {
-        if (!await server.TrySaveAsync(cancellationToken).ConfigureAwait(false))
-            await output
-                .Error.WriteLineAsync(
-                    "onggi: this Redis has no aclfile: what was set is forgotten when it restarts.".AsMemory(),
-                    cancellationToken
-                )
-                .ConfigureAwait(false);
+        if (await server.TrySaveAsync(cancellationToken).ConfigureAwait(false))
+            return true;
+        await output
+            .Error.WriteLineAsync(
+                "onggi: this Redis has no aclfile, or may not write it (in a cluster it is a Secret: onggi deploy secrets): what was set is forgotten when it restarts.".AsMemory(),
+                cancellationToken
+            )
+            .ConfigureAwait(false);
+        return false;
+    }
+
+    private static void WriteNames(System.Text.Json.Utf8JsonWriter json, string field, IEnumerable<string> names)
+    {
+        json.WriteStartArray(field);
+        foreach (var name in names)
+            json.WriteStringValue(name);
+        json.WriteEndArray();
     }
 
     private static void WriteTable(IReadOnlyList<AccessMatrix.Cell> cells, List<AccessMatrix.Cell> shown, ToolOutput output)

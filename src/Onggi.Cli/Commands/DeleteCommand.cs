@@ -203,6 +203,7 @@ internal static class DeleteCommand
     private static async Task DeleteAsync(KeyDeleter deleter, DeleteReport report, ToolOutput output, CancellationToken cancellationToken)
     {
         var (client, subject, state) = (report.Client, report.Subject, report.State!);
+        report.Before = state.Removed;
         var all = await client.SendAsync(["DBSIZE"], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
         var began = output.Time.GetTimestamp();
         try

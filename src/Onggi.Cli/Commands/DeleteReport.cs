@@ -25,6 +25,9 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
 
     public TimeSpan Elapsed { get; set; }
 
+    /// <summary>How many of them earlier runs had removed: not in this time.</summary>
+    public long Before { get; set; }
+
     /// <summary>Says what would be removed.</summary>
     public void WriteRadius(ToolOutput output)
     {
@@ -62,7 +65,7 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
             WriteJson(output);
         else if (State is { } state)
             output.Text.WriteLine(
-                $"{Words.Count(state.Removed, "key", "keys")} removed in {Words.Time(Elapsed)} ({Number(Rate)}/s); another client waited {Milliseconds} ms at most."
+                $"{Words.Count(state.Removed, "key", "keys")} removed{(Before > 0 ? $", {Number(state.Removed - Before)} of them now" : "")} in {Words.Time(Elapsed)} ({Number(Rate)}/s); another client waited {Milliseconds} ms at most."
                     + (state.Undo is null ? "" : $" {Number(state.Saved)} are in {state.Undo}: onggi undelete {state.Undo} puts them back.")
             );
         else if (Radius!.Count > 0)
@@ -70,7 +73,7 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
         return OnggiTool.Ok;
     }
 
-    private long Rate => (long)(State!.Removed / Math.Max(Elapsed.TotalSeconds, 0.001));
+    private long Rate => (long)((State!.Removed - Before) / Math.Max(Elapsed.TotalSeconds, 0.001));
 
     private string Milliseconds => probe.Worst.TotalMilliseconds.ToString("0.0", CultureInfo.InvariantCulture);
 
@@ -112,6 +115,7 @@ internal sealed class DeleteReport(DeleteSubject subject, RedisClient client, La
             if (State is { } state)
             {
                 json.WriteNumber("removed", state.Removed);
+                json.WriteNumber("removedNow", state.Removed - Before);
                 json.WriteNumber("seconds", Math.Round(Elapsed.TotalSeconds, 3));
                 json.WriteNumber("worstWaitMilliseconds", Math.Round(probe.Worst.TotalMilliseconds, 3));
                 if (state.Undo is not null)

@@ -49,6 +49,7 @@ internal static class LimitsCommand
     {
         var (key, redis, catalog, environment) = Shared();
         var yes = Inputs.Yes("Gives the whole budget back");
+        var json = Inputs.Json();
         var command = new Command(
             "reset",
             "Gives somebody the whole budget back: forgets what was spent, and which places are taken. Who was just denied may still be denied for up to a second by a service that remembers it."
@@ -59,6 +60,7 @@ internal static class LimitsCommand
             catalog,
             environment,
             yes,
+            json,
         };
         command.SetAction(
             async (parsed, cancellationToken) =>
@@ -74,9 +76,18 @@ internal static class LimitsCommand
                         throw new ToolException("nothing was reset.");
                     var (rules, places) = LimitState.KeysOf(name);
                     var removed = await client.UnlinkAsync([rules, places], cancellationToken).ConfigureAwait(false);
-                    output.Text.WriteLine(
-                        removed > 0 ? $"{Words.Key(name)} has its whole budget." : $"{Words.Key(name)} had spent nothing."
-                    );
+                    if (parsed.GetValue(json))
+                        output.Json(writer =>
+                        {
+                            writer.WriteStartObject();
+                            writer.WriteString("key", name);
+                            writer.WriteBoolean("reset", removed > 0);
+                            writer.WriteEndObject();
+                        });
+                    else
+                        output.Text.WriteLine(
+                            removed > 0 ? $"{Words.Key(name)} has its whole budget." : $"{Words.Key(name)} had spent nothing."
+                        );
                     return OnggiTool.Ok;
                 }
             }

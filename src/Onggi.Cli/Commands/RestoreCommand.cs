@@ -121,7 +121,7 @@ internal static class RestoreCommand
                 WriteJson(counts, run.Result, output);
             else
                 WriteResult(run.Result, output);
-            return run.Result.Different == 0 ? OnggiTool.Ok : OnggiTool.Wrong;
+            return run.IsWell ? OnggiTool.Ok : OnggiTool.Wrong;
         }
     }
 

@@ -143,6 +143,7 @@ internal static class VerifyCommand
             Instances = parsed.GetValue(options.Instances) ?? (InstancesPerService * Math.Max(1, keyspace.Services.Count)),
             ConfFile = parsed.GetValue(options.Conf) ?? (File.Exists("redis.conf") ? "redis.conf" : null),
             AclFile = parsed.GetValue(options.Acl) ?? (File.Exists("users.acl") ? "users.acl" : null),
+            Manifests = parsed.GetValue(options.Manifests) ?? [],
             Secrets = parsed.GetValue(options.Secrets),
             ProbeWrites = parsed.GetValue(options.ProbeWrites),
             Drill = parsed.GetValue(options.Drill),
@@ -202,7 +203,7 @@ internal static class VerifyCommand
         public Option<bool> Pre { get; } = new("--pre") { Description = "Only what can be judged before the services run." };
 
         public Option<bool> Offline { get; } =
-            new("--offline") { Description = "Only files: the catalog, redis.conf and the file of users. Asks no server." };
+            new("--offline") { Description = "Only files: the catalog, redis.conf, the file of users, manifests. Asks no server." };
 
         public Option<bool> Live { get; } = new("--live") { Description = "Only the server." };
 
@@ -216,6 +217,14 @@ internal static class VerifyCommand
 
         public Option<string?> Acl { get; } =
             new("--acl") { Description = "The file of users; users.acl of this folder otherwise.", HelpName = "FILE" };
+
+        public Option<string[]> Manifests { get; } =
+            new("--manifests")
+            {
+                Description =
+                    "Manifests to be looked at as onggi deploy lint does: folders, files, - for standard input. May be given several times.",
+                HelpName = "PATH",
+            };
 
         public Option<string?> Secrets { get; } =
             new("--secrets", "-s")
@@ -304,6 +313,7 @@ internal static class VerifyCommand
                 List,
                 Conf,
                 Acl,
+                Manifests,
                 Secrets,
                 SuppressionFile,
                 Report,

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Onggi.Cli.Output;
 using Onggi.Client;
+using Onggi.Migration;
 
 namespace Onggi.Cli.Migration;
 
@@ -159,7 +160,11 @@ internal sealed class MigrationSession : IAsyncDisposable
                     cancellationToken
                 )
                 .ConfigureAwait(false);
-            return new MigrationSession(rules, stateFile, held, state, servers, control, options);
+            if (LostEpoch(state, control.Epoch, rules) is not { } lost)
+                return new MigrationSession(rules, stateFile, held, state, servers, control, options);
+            await control.ReleaseAsync(cancellationToken).ConfigureAwait(false);
+            await control.DisposeAsync().ConfigureAwait(false);
+            throw new ToolException(lost);
         }
         catch
         {
@@ -354,6 +359,20 @@ internal sealed class MigrationSession : IAsyncDisposable
         {
             lanes.Release();
         }
+    }
+
+    // From here on the new side may be the only one that is true: whoever copies or removes without knowing it loses what was written there.
+    private static string? LostEpoch(Checkpoint state, MigrationEpoch epoch, MigrationRules rules)
+    {
+        if (
+            state.Back
+            || epoch.Number >= state.Epoch
+            || state.Step is not (MigrationStep.Flipping or MigrationStep.Done or MigrationStep.Retiring)
+        )
+            return null;
+        var next = (state.Epoch + EpochsUnseen).ToString(CultureInfo.InvariantCulture);
+        return $"{rules.EpochKey} is gone or older than the state, which has come to {state.Step}: which side is the true one is not known. "
+            + $"Look at the new side. If its keys are there: SET {rules.EpochKey} \"{next} new\". If it was restarted empty, and the old side is to be the true one: SET {rules.EpochKey} \"{next} old\". Then again.";
     }
 
     private static void Turn(Checkpoint state, bool back)

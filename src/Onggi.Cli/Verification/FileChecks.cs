@@ -1,5 +1,6 @@
 using Onggi.Cli.Commands;
 using Onggi.Cli.Configuration;
+using Onggi.Cli.Deployment.Lint;
 
 namespace Onggi.Cli.Verification;
 
@@ -54,6 +55,18 @@ internal static class FileChecks
             )
             {
                 Item = "3 passwords",
+            },
+            new(
+                "ONG101–ONG194",
+                Category,
+                "Manifests mean what was wanted",
+                "manifests in which onggi deploy lint finds nothing",
+                "",
+                CheckSource.Files,
+                ManifestsAgreeAsync
+            )
+            {
+                Item = "8 the network",
             },
         ];
 
@@ -117,6 +130,37 @@ internal static class FileChecks
         var users = UsersOf(file);
         return Task.FromResult(
             CheckOutcome.Of($"{file}: {Words.Count(users.Count, "user", "users")}", [.. AclFile.Foreign(file, users, target.Keyspace)])
+        );
+    }
+
+    private static Task<CheckOutcome> ManifestsAgreeAsync(VerifyTarget target, CancellationToken cancellationToken)
+    {
+        if (target.Settings.Manifests.Count == 0)
+            return Task.FromResult(CheckOutcome.Skip("only with --manifests PATH: what kubectl kustomize writes"));
+        var objects = ManifestReader.Read(
+            target.Settings.Manifests,
+            target.Output.Input,
+            note => target.Output.Error.WriteLine($"onggi: {note}")
+        );
+        var findings = ManifestLint.Check(
+            new LintContext(new Manifests(objects)) { Keyspace = target.Keyspace, IsProduction = target.Settings.IsProduction }
+        );
+        return Task.FromResult(
+            CheckOutcome.Of(
+                Words.Count(objects.Count, "object", "objects"),
+                [
+                    .. findings
+                        .Select(finding => finding.AsFinding())
+                        .Select(finding => new Problem(
+                            finding.What,
+                            finding.Fix,
+                            finding.IsWarning,
+                            finding.Where,
+                            finding.Code,
+                            finding.Why
+                        )),
+                ]
+            )
         );
     }
 

@@ -7,12 +7,12 @@ internal static class ReadinessChecks
 
     private static readonly Item[] Items =
     [
-        new("ONG070", "manual", "A manual of operations", "operat|runbook|manual", [".md"], null),
-        new("ONG071", "dashboard", "A dashboard", "dashboard", [".json"], "\"panels\""),
+        new("ONG070", "manual", "A manual of operations", "manual|runbook|operat", [".md"], null),
+        new("ONG071", "dashboard", "A dashboard", "dashboard|grafana", [".json"], "\"panels\""),
         new("ONG072", "alerts", "Rules of alerts", "rule|alert", [".yml", ".yaml"], "alert:"),
-        new("ONG073", "backup", "Backup and restore, written down", "backup|restore", [".md"], null),
+        new("ONG073", "backup", "Backup and restore, written down", "recovery|restore|backup", [".md"], null),
         new("ONG074", "tuning", "What to tune, and when", "tuning|performance|configuration", [".md"], null),
-        new("ONG075", "troubleshooting", "What to do when it fails", "troubleshoot|findings|incident", [".md"], null),
+        new("ONG075", "troubleshooting", "What to do when it fails", "troubleshoot|incident|findings", [".md"], null),
         new("ONG076", "training", "The developers know it", null, [], null),
         new("ONG077", "handover", "The operators have taken it over", null, [], null),
     ];
@@ -21,7 +21,7 @@ internal static class ReadinessChecks
     /// <param name="Code">Its code.</param>
     /// <param name="Word">Its word in the file of signatures.</param>
     /// <param name="Name">What it is.</param>
-    /// <param name="Names">Parts of a path, one of which is in its file's; <c>null</c> where people sign.</param>
+    /// <param name="Names">Parts of a path, one of which is in its file's, the surest first; <c>null</c> where people sign.</param>
     /// <param name="Ends">How the file's name ends.</param>
     /// <param name="Holds">What the file holds; <c>null</c> for anything.</param>
     private sealed record Item(string Code, string Word, string Name, string? Names, string[] Ends, string? Holds);
@@ -65,7 +65,7 @@ internal static class ReadinessChecks
     private static string? Find(Item item, string folder)
     {
         var words = item.Names!.Split('|');
-        return Directory
+        var files = Directory
             .EnumerateFiles(
                 folder,
                 "*",
@@ -78,13 +78,18 @@ internal static class ReadinessChecks
             )
             .Select(file => Path.GetRelativePath(folder, file).Replace('\\', '/'))
             .Where(file => !file.Split('/').Any(part => part is "bin" or "obj" or "node_modules"))
-            .Where(file =>
-                item.Ends.Any(end => file.EndsWith(end, StringComparison.OrdinalIgnoreCase))
-                && words.Any(word => file.Contains(word, StringComparison.OrdinalIgnoreCase))
-            )
-            .Order(StringComparer.Ordinal)
+            .Where(file => item.Ends.Any(end => file.EndsWith(end, StringComparison.OrdinalIgnoreCase)))
+            .OrderBy(file => file.Length)
+            .ThenBy(file => file, StringComparer.Ordinal)
+            .ToList();
+        // A manual is the file of that name, rather than any file of a folder called operations.
+        return words
+            .SelectMany(word => files.Where(file => Has(file[(file.LastIndexOf('/') + 1)..], word)))
+            .Concat(words.SelectMany(word => files.Where(file => Has(file, word))))
             .FirstOrDefault(file =>
                 item.Holds is null || File.ReadAllText(Path.Combine(folder, file)).Contains(item.Holds, StringComparison.Ordinal)
             );
     }
+
+    private static bool Has(string path, string word) => path.Contains(word, StringComparison.OrdinalIgnoreCase);
 }

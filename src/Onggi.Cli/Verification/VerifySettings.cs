@@ -27,6 +27,9 @@ internal sealed record VerifySettings
     /// <summary>The file of users; <c>null</c> for none.</summary>
     public string? AclFile { get; init; }
 
+    /// <summary>Folders and files of manifests; none for none.</summary>
+    public IReadOnlyList<string> Manifests { get; init; } = [];
+
     /// <summary>The folder of passwords; <c>null</c> for none.</summary>
     public string? Secrets { get; init; }
 

@@ -230,7 +230,8 @@ internal abstract class Completions
 /// <param name="Options">What the caller asked for.</param>
 /// <param name="Slot">The hash slot of its keys; negative when it has none, or several, or nobody has looked: see <c>KeySlots</c>.</param>
 /// <param name="Blocks">Its caller blocks until the reply comes.</param>
-internal readonly record struct CommandTraits(CommandOptions Options, int Slot = -1, bool Blocks = false);
+/// <param name="OnlyOn">The connection that it is for, by its number: it is sent on that one or not at all; 0 for any.</param>
+internal readonly record struct CommandTraits(CommandOptions Options, int Slot = -1, bool Blocks = false, long OnlyOn = 0);
 
 /// <summary>The push that confirms a command: its kind (<c>subscribe</c> …) and its channel.</summary>
 internal sealed record PushConfirmation(string Kind, string Channel);

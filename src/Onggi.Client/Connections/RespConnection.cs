@@ -16,11 +16,17 @@ internal enum Enqueued
 
     /// <summary>The connection is closed: it was not queued.</summary>
     Closed,
+
+    /// <summary>It is for another connection: it was not queued.</summary>
+    Elsewhere,
 }
 
 /// <summary>Receives the pushes of a connection, in the order of the wire, between the replies.</summary>
 internal interface IPushSink
 {
+    /// <summary>The number of the connection that began last; 0 where they are not counted.</summary>
+    long Generation => 0;
+
     /// <summary>A connection stands; nothing has been sent on it yet.</summary>
     void Begin() { }
 
@@ -60,6 +66,9 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     private bool _sendingOwned = true;
     private volatile bool _attached;
     private volatile bool _refused;
+
+    // Which connection it is, where they are counted; 0 while it is detached.
+    private long _generation;
 
     // While detached only counted: the bytes stand in the commands themselves, and a preamble takes its place when it is attached.
     private long _backlogBytes;
@@ -105,10 +114,11 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
     /// <summary>Gives commands their places, one right after the other, with nobody else's between them; all or none.</summary>
     public Enqueued TryEnqueue(ReadOnlySpan<PendingReply> commands)
     {
-        var (places, bytes) = (commands.Length, 0L);
+        var (places, bytes, onlyOn) = (commands.Length, 0L, 0L);
         foreach (var pending in commands)
         {
             bytes += pending.Frame.Length;
+            onlyOn |= pending.Traits.OnlyOn;
             if (pending.Preamble is not { } preamble)
                 continue;
             places++;
@@ -119,6 +129,9 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         {
             if (_closed)
                 return Enqueued.Closed;
+            // A backlog will be sent to whoever is reached next: that is never the connection that somebody has known.
+            if (onlyOn != 0 && onlyOn != _generation)
+                return Enqueued.Elsewhere;
             if (!HasRoom(places, bytes))
             {
                 _refused = true;
@@ -154,6 +167,7 @@ internal sealed class RespConnection(ConnectionLimits limits, IPushSink? pushes 
         {
             // First the flag, then the look at each place: a caller who gives up either is seen here, or sees the flag and says "maybe".
             _attached = true;
+            _generation = pushes?.Generation ?? 0;
             Interlocked.MemoryBarrier();
             var waiting = new List<PendingReply>(_ring.Count);
             while (_ring.Peek() is { } pending)

@@ -21,6 +21,13 @@ internal static class LinkTexts
 
     public static string Of(TimeSpan span) => span.TotalSeconds >= 1 ? $"{span.TotalSeconds:0.#} s" : $"{span.TotalMilliseconds:0} ms";
 
+    /// <summary>The connection that a command is for is not there any more.</summary>
+    public static RedisConnectionException Over(LinkSettings settings) =>
+        new(
+            $"The connection to {settings.Server} is over. {(settings.Purpose == LinkPurpose.Lease ? "Take a new lease." : "What is for it alone is not sent on the next one.")}",
+            Sent.No
+        );
+
     /// <summary>Why an attempt to connect failed, in a sentence.</summary>
     public static RedisConnectionException Explain(Exception error, bool timedOut, ServerSource server, RedisClientOptions options) =>
         error switch

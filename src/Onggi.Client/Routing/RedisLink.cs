@@ -243,8 +243,8 @@ internal sealed class RedisLink : IAsyncDisposable, IMeasuredLink
             ObjectDisposedException.ThrowIf(_disposed, typeof(RedisClient));
             var live = _live;
             var enqueued = live.Connection.TryEnqueue(commands);
-            if (enqueued == Enqueued.Closed && _ended)
-                throw new RedisConnectionException($"The connection to {_settings.Server} is over. Take a new lease.", Sent.No);
+            if (enqueued == Enqueued.Elsewhere || (enqueued == Enqueued.Closed && _ended))
+                throw LinkTexts.Over(_settings);
             if (enqueued == Enqueued.Closed)
                 continue;
             if (enqueued == Enqueued.Full)

@@ -157,7 +157,7 @@ internal abstract class Router : CommandOrigin, IAsyncDisposable
         return TaskOf(pending, cancellationToken);
     }
 
-    private ValueTask<T> SendAsync<TState, T>(
+    protected ValueTask<T> SendAsync<TState, T>(
         in Command command,
         ReplyParser<T>? parser,
         TState? state,

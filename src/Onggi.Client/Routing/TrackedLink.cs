@@ -114,6 +114,41 @@ internal sealed class TrackedLink : Router
     )
         where TState : FirstReply => SendPairAsync(in first, in second, state, parser, options, cancellationToken, _asTracked);
 
+    /// <summary>Sends a command on one connection or not at all: it does not wait for the next one, which can lead to another server, and is not asked again there.</summary>
+    /// <param name="generation">The connection, as its sink was told; 0 for any.</param>
+    /// <param name="command">What is right only there.</param>
+    /// <param name="parser">Runs on the reader.</param>
+    /// <param name="options">What else holds for it.</param>
+    /// <param name="cancellationToken">Abandons the wait.</param>
+    /// <exception cref="RedisConnectionException">That connection is over; <c>Sent</c> says whether it can have been executed.</exception>
+    public ValueTask<T> SendOnAsync<T>(
+        long generation,
+        in Command command,
+        ReplyParser<T> parser,
+        CommandOptions options,
+        CancellationToken cancellationToken
+    )
+    {
+        var traits = new CommandTraits(options, OnlyOn: generation);
+        return SendAsync<object, T>(in command, parser, null, null, options, null, traits, cancellationToken);
+    }
+
+    public override int Begin(ReadOnlySpan<PendingReply> commands)
+    {
+        try
+        {
+            // Where there is room for all they go out in one write.
+            if (_link.TryEnqueueAll(commands))
+                return commands.Length;
+        }
+        catch (ObjectDisposedException)
+        {
+            // They are failed one by one.
+        }
+
+        return base.Begin(commands);
+    }
+
     /// <summary>Begins to connect; what is asked waits until then.</summary>
     public void Start() => _link.Start();
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Onggi.Caching;
 using Onggi.Client;
 using Onggi.Client.Resp;
@@ -51,31 +52,52 @@ internal sealed class BatchRun(EntryCommands commands, List<BatchEntry> entries,
         }
         finally
         {
-            foreach (var family in entries.Where(IsRemoved).GroupBy(static entry => entry.OfFamily))
-                commands.Removed(family.Key, [.. family.Select(static entry => entry.WireName)]);
+            TellRemoved();
         }
+    }
+
+    private void TellRemoved()
+    {
+        var families = new Dictionary<CacheFamily, List<string>>();
+        foreach (var entry in entries)
+        {
+            if (!IsRemoved(entry))
+                continue;
+            ref var names = ref CollectionsMarshal.GetValueRefOrAddDefault(families, entry.OfFamily, out _);
+            (names ??= new List<string>(entries.Count)).Add(entry.WireName);
+        }
+
+        foreach (var (family, names) in families)
+            commands.Removed(family, [.. names]);
     }
 
     private async ValueTask SendEachAsync(CancellationToken cancellationToken)
     {
-        var batch = commands.NewBatch();
-        var judged = new List<BatchEntry>();
+        // Reads are not kept, so they go where nobody watches them: watched, each would cost the server as much again.
+        RedisBatch? changes = null;
+        RedisBatch? reads = null;
+        List<BatchEntry>? judged = null;
         var sent = new List<BatchEntry>(entries.Count);
         foreach (var entry in entries)
         {
             if (entry.TryAnswer(commands))
                 continue;
-            if (!entry.IsChange && entry.OfFamily.Policy.FailoverSafety == FailoverSafety.Strict)
-                judged.Add(entry);
+            if (entry.IsChange)
+                Add(entry, changes ??= commands.NewBatch(), sent, epoch: null);
+            else if (entry.OfFamily.Policy.FailoverSafety == FailoverSafety.Strict)
+                (judged ??= []).Add(entry);
             else
-                Add(entry, batch, sent, epoch: null);
+                Add(entry, reads ??= commands.NewReadBatch(), sent, epoch: null);
         }
 
-        if (judged.Count > 0)
-            await AddJudgedAsync(judged, batch, sent, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (judged is not null)
+            await AddJudgedAsync(judged, changes ??= commands.NewBatch(), sent, cancellationToken).ConfigureAwait(Rt.Capture);
         try
         {
-            await batch.SendAsync(cancellationToken: cancellationToken).ConfigureAwait(Rt.Capture);
+            // Both are on their way before either is waited for.
+            var changing = changes?.SendAsync(cancellationToken: cancellationToken) ?? Task.CompletedTask;
+            var reading = reads?.SendAsync(cancellationToken: cancellationToken) ?? Task.CompletedTask;
+            await Task.WhenAll(changing, reading).ConfigureAwait(Rt.Capture);
         }
         finally
         {

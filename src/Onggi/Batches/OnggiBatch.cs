@@ -18,8 +18,8 @@ public sealed class OnggiBatch
     private readonly OnggiBatches _batches;
     private readonly List<BatchEntry> _entries = [];
 
-    // Of a plain batch the keys, and whether each is changed.
-    private readonly Dictionary<string, bool> _keys = new(StringComparer.Ordinal);
+    // Of a plain batch that changes something the keys, and whether each is changed.
+    private Dictionary<string, bool>? _keys;
     private int _slot = -1;
     private bool _sent;
 
@@ -145,10 +145,21 @@ public sealed class OnggiBatch
 
     private void CheckKey(BatchEntry entry)
     {
+        if (_keys is null && !entry.IsChange)
+            return; // What is only read may stand there as often as one likes.
+        _keys ??= KeysSoFar();
         if (!_keys.TryAdd(entry.WireName, entry.IsChange) && (entry.IsChange || _keys[entry.WireName]))
             throw new ArgumentException(
                 $"A key of {entry.Family} stands twice in the batch, and is changed: which comes first would not be known. Put it there once, or take an atomic batch."
             );
+    }
+
+    private Dictionary<string, bool> KeysSoFar()
+    {
+        var keys = new Dictionary<string, bool>(_entries.Count, StringComparer.Ordinal);
+        foreach (var read in _entries)
+            keys[read.WireName] = false;
+        return keys;
     }
 
     private void CheckSlot(BatchEntry entry)

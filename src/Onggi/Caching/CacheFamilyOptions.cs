@@ -60,6 +60,14 @@ public sealed class CacheFamilyOptions
     /// <value>Default <c>true</c>.</value>
     public bool? Memory { get; set; }
 
+    /// <summary>
+    /// Whether its values are large, of hundreds of kilobytes and more: they go over the connection for such, where nobody in a hurry waits behind them, and memory
+    /// keeps none of them.
+    /// </summary>
+    /// <remarks>Not with <see cref="Memory"/>, nor with <see cref="Caching.FailoverSafety.Strict"/>: what is sent over another connection can reach another server than the one that was greeted.</remarks>
+    /// <value>Default <c>false</c>.</value>
+    public bool? Large { get; set; }
+
     /// <summary>How long memory may keep a value at most; what Redis says of its life holds in any case.</summary>
     /// <value>Default <see cref="CacheOptions.MemoryTtl"/>.</value>
     public TimeSpan? MemoryTtl { get; set; }
@@ -112,7 +120,8 @@ public sealed class CacheFamilyOptions
     /// <value>Default <see cref="WhenHeld.Load"/>.</value>
     public WhenHeld? WhenHeld { get; set; }
 
-    internal IEnumerable<string> Mistakes(string name)
+    /// <summary>What cannot be, where what is not set here is as in <paramref name="common"/>.</summary>
+    internal IEnumerable<string> Mistakes(string name, CacheFamilyOptions common)
     {
         foreach (
             var (property, value) in new[]
@@ -133,7 +142,13 @@ public sealed class CacheFamilyOptions
             yield return $"{name}.SoftTimeout ({soft}) must be shorter than HardTimeout ({hard}): it is when a stale value is good enough.";
         if (RefreshAfter is { } after && after is not (>= 0.1 and <= 0.95))
             yield return $"{name}.RefreshAfter is {after}; it is a part of the life, from 0.1 to 0.95. 0.8 refreshes in the last fifth.";
-        if (Sliding == true && FailoverSafety == Caching.FailoverSafety.Strict)
+        var isStrict = (FailoverSafety ?? common.FailoverSafety) == Caching.FailoverSafety.Strict;
+        var isLarge = (Large ?? common.Large) == true;
+        if (isLarge && Memory == true)
+            yield return $"{name} has Large and Memory: memory keeps no large values. Take one of them away.";
+        if (isLarge && isStrict)
+            yield return $"{name} has Large and FailoverSafety.Strict: which server answers over the connection for large values is not known as surely as that asks for. Take one of them away.";
+        if ((Sliding ?? common.Sliding) == true && isStrict)
             yield return $"{name} has Sliding and FailoverSafety.Strict: the age of a value whose life begins anew cannot be told. Take one of them away.";
     }
 }
@@ -145,7 +160,8 @@ internal sealed class FamilyPolicy
     {
         var own = options.Families.TryGetValue(family, out var given) ? given : new CacheFamilyOptions();
         var common = options.Defaults;
-        Memory = options.Memory && (own.Memory ?? common.Memory ?? true);
+        Large = own.Large ?? common.Large ?? false;
+        Memory = !Large && options.Memory && (own.Memory ?? common.Memory ?? true);
         MemoryTtl = own.MemoryTtl ?? common.MemoryTtl ?? options.MemoryTtl;
         WhenStale = own.WhenStale ?? common.WhenStale ?? StaleMode.IfError;
         SoftTimeout = own.SoftTimeout ?? common.SoftTimeout;
@@ -162,6 +178,7 @@ internal sealed class FamilyPolicy
         WhenHeld = own.WhenHeld ?? common.WhenHeld ?? WhenHeld.Load;
     }
 
+    public bool Large { get; }
     public bool Memory { get; }
     public TimeSpan MemoryTtl { get; }
     public StaleMode WhenStale { get; }

@@ -16,6 +16,14 @@ public sealed class CacheOptions
     /// <value>Default 500 ms; from 100 ms to 10 s.</value>
     public TimeSpan MaxStaleness { get; set; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>By which clock memory tells how long ago it has heard.</summary>
+    /// <remarks>
+    /// <see cref="CacheClock.Boottime"/> is for machines that are suspended while they work: laptops, virtual machines that are snapshotted or moved. It is Linux's: elsewhere
+    /// the host does not start with it, and says so. No clock helps where a hypervisor stops all clocks of the guest.
+    /// </remarks>
+    /// <value>Default <see cref="CacheClock.Tick"/>, as every hit reads it.</value>
+    public CacheClock Clock { get; set; }
+
     /// <summary>By how much the clocks of two Redis servers may differ. Families with <see cref="FailoverSafety.Strict"/> take what was written so shortly after a failover for older.</summary>
     /// <value>Default 2 s.</value>
     public TimeSpan ClockSkew { get; set; } = TimeSpan.FromSeconds(2);
@@ -112,13 +120,23 @@ internal sealed class CacheOptionsValidator : IValidateOptions<CacheOptions>
             );
         }
 
+        if (!Enum.IsDefined(options.Clock))
+            result.AddError(
+                $"is {(int)options.Clock}, which is no clock. Take {nameof(CacheClock.Tick)}, the default.",
+                nameof(CacheOptions.Clock)
+            );
+        else if (options.Clock == CacheClock.Boottime && BootClock.WhyNot() is { } reason)
+            result.AddError(
+                $"is {nameof(CacheClock.Boottime)}, and {reason} Take {nameof(CacheClock.Tick)}, the default.",
+                nameof(CacheOptions.Clock)
+            );
         if (options.StalenessSamplesPerSecond is < 0 or > 1_000)
             result.AddError("must be from 0, for none, to 1,000.", nameof(CacheOptions.StalenessSamplesPerSecond));
-        foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults)))
+        foreach (var mistake in options.Defaults.Mistakes(nameof(CacheOptions.Defaults), options.Defaults))
             result.AddError(mistake);
         foreach (var (name, family) in options.Families)
         {
-            foreach (var mistake in family.Mistakes($"{nameof(CacheOptions.Families)}[\"{name}\"]"))
+            foreach (var mistake in family.Mistakes($"{nameof(CacheOptions.Families)}[\"{name}\"]", options.Defaults))
                 result.AddError(mistake);
         }
 

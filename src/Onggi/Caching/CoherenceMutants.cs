@@ -37,6 +37,9 @@ internal static class CoherenceMutants
     /// <summary>Leases from before a failover still fill.</summary>
     public static bool FailoverLease;
 
+    /// <summary>A fill that is handed over while its connection ends goes out on the next one.</summary>
+    public static bool FillAnywhere;
+
     /// <summary>Tracking is asked for with NOLOOP.</summary>
     public static bool NoLoop
     {

@@ -69,7 +69,7 @@ public sealed class OnggiCache : IAsyncDisposable
             meters,
             logger,
             time,
-            ReferenceEquals(time, TimeProvider.System) ? new CoarseClock() : new TimeProviderClock(time)
+            ClockOf(options, time)
         ) { }
 
     internal OnggiCache(
@@ -91,7 +91,7 @@ public sealed class OnggiCache : IAsyncDisposable
         _memory = new ProvenMemory(options, clock, time);
         var waits = new LeaseWaits();
         _link = new CoherenceLink(store, _memory, waits, options, clock, time, logger);
-        _leases = new LeaseKeeper(store, options, clock, time);
+        _leases = new LeaseKeeper(store, _link, options, clock, time);
         var flights = new LoadFlights();
         var watch = new RedisSilence(() => store.IsKnownDown, time);
         _probe = new StalenessProbe(_memory, store, _link, options, time, logger);
@@ -106,6 +106,12 @@ public sealed class OnggiCache : IAsyncDisposable
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
     }
+
+    /// <summary>The clock of memory: that of the options, or that of a test which brings a time of its own.</summary>
+    internal static IClock ClockOf(CacheOptions options, TimeProvider time) =>
+        !ReferenceEquals(time, TimeProvider.System) ? new TimeProviderClock(time)
+        : options.Clock == CacheClock.Boottime ? new BootClock()
+        : new CoarseClock();
 
     /// <summary>The key that tells which life of which server this is.</summary>
     internal static string EpochName(Keyspace keyspace) => keyspace.Prefix + "onggi:epoch";

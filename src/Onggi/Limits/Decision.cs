@@ -34,6 +34,9 @@ public readonly record struct Decision
     /// <summary>The bound that is nearest, or that denied; <c>null</c> when a <see cref="FailMode"/> decided.</summary>
     public LimitRule? Rule { get; init; }
 
+    /// <summary>How long until the part of <see cref="Rule"/> alone is there again.</summary>
+    internal TimeSpan RuleResetAfter { get; init; }
+
     /// <summary>What it has cost, for giving it back.</summary>
     internal int Cost { get; init; }
 

@@ -69,6 +69,7 @@ internal sealed class LimitTerms
             ResetAfter = TimeSpan.FromMicroseconds(reply.ResetAfterUs),
             Source = DecisionSource.Redis,
             Rule = Rules[reply.Rule - 1],
+            RuleResetAfter = TimeSpan.FromMicroseconds(reply.RuleResetAfterUs),
             Cost = cost,
             TakenAtUs = reply.NowUs,
         };
@@ -86,7 +87,15 @@ internal sealed class LimitTerms
 }
 
 /// <summary>What the script answers to who wants to spend.</summary>
-internal readonly record struct TakeReply(bool Allowed, long Remaining, long RetryAfterUs, long ResetAfterUs, int Rule, long NowUs);
+internal readonly record struct TakeReply(
+    bool Allowed,
+    long Remaining,
+    long RetryAfterUs,
+    long ResetAfterUs,
+    int Rule,
+    long NowUs,
+    long RuleResetAfterUs
+);
 
 /// <summary>The scripts of limits and what they answer.</summary>
 internal static class LimitScripts
@@ -106,7 +115,9 @@ internal static class LimitScripts
         reader.Read();
         var rule = (int)reader.ReadInt64();
         reader.Read();
-        return new TakeReply(allowed, remaining, retry, reset, rule, reader.ReadInt64());
+        var now = reader.ReadInt64();
+        reader.Read();
+        return new TakeReply(allowed, remaining, retry, reset, rule, now, reader.ReadInt64());
     };
 
     private static readonly RedisScript TakeScript = LuaScript.Load("limit_take.lua");

@@ -2,7 +2,7 @@
 -- Why a script: looking and spending must be one step, and all rules must be charged or none.
 -- KEYS: 1 the rules' states, HASH rule -> state · 2 the places that are taken, ZSET place -> its end in ms; only where a rule counts places
 -- ARGV: 1 take or peek · 2 cost · 3 the place to take · 4 for how many ms it is taken · then for each rule: its name, g (even flow), s (sliding window), f (fixed window) or p (places) · limit · period in us · burst
--- Returns: { 1 allowed or 0 denied, how much is left, us until the same cost is allowed, us until all is full, the number of the rule that binds, the server's time in us }
+-- Returns: { 1 allowed or 0 denied, how much is left, us until the same cost is allowed, us until all is full, the number of the rule that binds, the server's time in us, us until that rule's part is full }
 --
 -- g is the generic cell rate algorithm: its state is the time at which the budget is full again, in quarters of a microsecond and rounded
 -- up, so that rounding never gives anything away. s and f count in windows that begin at multiples of the period: id:this:previous;
@@ -15,7 +15,7 @@ for i = 1, count do
   names[i] = ARGV[5 * i]
 end
 local states = redis.call('HMGET', KEYS[1], unpack(names))
-local allowed, retry, full, least, binding = 1, 0, 0, nil, 0
+local allowed, retry, full, least, binding, its = 1, 0, 0, nil, 0, 0
 local write, places = {}, false
 for i = 1, count do
   local kind, limit = ARGV[5 * i + 1], tonumber(ARGV[5 * i + 2])
@@ -76,7 +76,7 @@ for i = 1, count do
   if wait > 0 then
     -- Of several that deny, the one that does so the longest is the one to tell of.
     if allowed == 1 or wait > retry then
-      retry, binding, least = wait, i, left
+      retry, binding, least, its = wait, i, left, fills
     end
     allowed = 0
   elseif allowed == 1 then
@@ -84,7 +84,7 @@ for i = 1, count do
       left = left - (kind == 'p' and 1 or cost)
     end
     if not least or left < least then
-      least, binding = left, i
+      least, binding, its = left, i, fills
     end
   end
   full = math.max(full, fills)
@@ -110,4 +110,4 @@ if allowed == 1 and ARGV[1] == 'take' then
     end
   end
 end
-return { allowed, math.max(0, least), retry, math.ceil(full), binding, now }
+return { allowed, math.max(0, least), retry, math.ceil(full), binding, now, math.ceil(its) }

@@ -134,6 +134,31 @@ public sealed class GeneratedFileTests
     }
 
     [Fact]
+    public async Task Readiness_finds_them()
+    {
+        var (_, output) = await Kit.RunAsync(
+            "verify",
+            "--category",
+            "readiness",
+            "--readiness",
+            Kit.PathOf("."),
+            "--catalog",
+            Kit.PathOf(Kit.Catalog),
+            "--redis",
+            "127.0.0.1:1,connectTimeout=300",
+            "--json"
+        );
+
+        var observed = JsonElement
+            .Parse(output)
+            .GetProperty("checks")
+            .EnumerateArray()
+            .ToDictionary(check => check.GetProperty("code").GetString()!, check => check.GetProperty("observed").GetString());
+        Assert.StartsWith("deploy/monitoring/grafana/", observed["ONG071"], StringComparison.Ordinal);
+        Assert.EndsWith("rules.yaml", observed["ONG072"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Dashboards_can_be_imported()
     {
         var files = Directory.GetFiles(Kit.PathOf($"{Kit.Folder}/grafana"), "*.json");

@@ -140,6 +140,23 @@ public sealed class PinTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_stands_once_and_is_used_twice_is_pinned_once()
+    {
+        var file = Write("app.yaml", $"a: &a {{ image: {_registry.Host}/team/app:1.0 }}\nb: *a\nc: &c [*c]\n");
+
+        var (code, output, _) = await PinAsync(file, "--write");
+
+        Assert.Equal(
+            (0, true),
+            (code, output.EndsWith("1 place with an image, 1 place to be pinned; written.\n", StringComparison.Ordinal))
+        );
+        Assert.Equal(
+            $"a: &a {{ image: {_registry.Host}/team/app:1.0@{FakeRegistry.DigestOf("team/app", "1.0")} }}\nb: *a\nc: &c [*c]\n",
+            File.ReadAllText(file)
+        );
+    }
+
+    [Fact]
     public async Task A_token_is_fetched_where_the_registry_wants_one()
     {
         var (code, _, error) = await PinAsync(Write("app.yaml", $"image: {_registry.Host}/team/locked:1.0\n"), "--write");

@@ -344,6 +344,29 @@ public sealed class BatchOnRedisTests(RedisServerFixture fixture) : IClassFixtur
         );
         Assert.Throws<ArgumentException>(() => batch.Delete(CacheNode.Text("twice")));
         Assert.Throws<ArgumentException>(() => batch.Delete(CacheNode.Text("read")));
+
+        var reads = node.Keyspace.Batch();
+        reads.Get(CacheNode.Text("read"));
+        reads.Get(CacheNode.Text("read"));
+        Assert.Throws<ArgumentException>(() => reads.Set(CacheNode.Text("read"), "b"));
+    }
+
+    [Fact]
+    public async Task What_a_batch_reads_and_does_not_keep_the_server_need_not_watch()
+    {
+        const int Entries = 50;
+        await using var node = await NodeAsync();
+        for (var i = 0; i < Entries; i++)
+            await Server.CommandAsync("SET", $"test:text:unwatched-{i}", "\"value\"", "PX", "600000");
+        var watched = await WatchedAsync();
+        var batch = node.Keyspace.Batch();
+        var gets = Enumerable.Range(0, Entries).Select(i => batch.Get(CacheNode.Text($"unwatched-{i}"))).ToList();
+
+        Assert.True((await batch.SendAsync().Within()).IsComplete);
+
+        Assert.All(gets, static get => Assert.Equal("value", get.Value.Value));
+        // The cache's own question for the epoch may come in between.
+        Assert.InRange(await WatchedAsync() - watched, 0, 2);
     }
 
     private Task<CacheNode> NodeAsync(Action<OnggiOptions>? configure = null) => CacheNode.StartAsync(Server.ConnectionString, configure);
@@ -359,6 +382,12 @@ public sealed class BatchOnRedisTests(RedisServerFixture fixture) : IClassFixtur
 
     private async Task<long> NumberAsync(params string[] command) =>
         long.Parse((await Server.CommandAsync(command))!, CultureInfo.InvariantCulture);
+
+    private async Task<long> WatchedAsync() =>
+        long.Parse(
+            (await Server.CommandAsync("INFO", "stats"))!.Split("tracking_total_keys:")[1].Split('\r')[0],
+            CultureInfo.InvariantCulture
+        );
 
     private async Task<long> CallsAsync(string command)
     {

@@ -50,7 +50,8 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
           "families": {
             "customer": { "key": "customer:{lineNumber}", "kind": "cache", "value": "Onggi.ServerTests.Caching.Customer", "invalidatedBy": ["customer.updated"] },
             "payment": { "key": "payment:{id}", "kind": "cache", "value": "Onggi.ServerTests.Caching.Payment" },
-            "text": { "key": "text:{id}", "kind": "cache", "value": "string" }
+            "text": { "key": "text:{id}", "kind": "cache", "value": "string" },
+            "note": { "key": "note:{id}", "kind": "cache", "value": "string" }
           }
         }
         """;
@@ -58,6 +59,7 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
     private static readonly KeyFamily CustomerFamily = new("customer", "lineNumber");
     private static readonly KeyFamily PaymentFamily = new("payment", "id");
     private static readonly KeyFamily TextFamily = new("text", "id");
+    private static readonly KeyFamily NoteFamily = new("note", "id");
 
     private readonly ConcurrentQueue<(int Id, string Text)> _log = new();
     private readonly IHost _host;
@@ -94,6 +96,8 @@ internal sealed class CacheNode : IAsyncDisposable, ILoggerProvider, ILogger
     public static CacheKey<Payment> Payment(string id) => new(new EntryKey(PaymentFamily, id));
 
     public static CacheKey<string> Text(string id) => new(new EntryKey(TextFamily, id));
+
+    public static CacheKey<string> Note(string id) => new(new EntryKey(NoteFamily, id));
 
     public static async Task<CacheNode> StartAsync(string connectionString, Action<OnggiOptions>? configure = null)
     {

@@ -189,6 +189,35 @@ public sealed class AclServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Programs_are_told_what_was_made_and_set()
+    {
+        await using var server = await ToolServer.StartAsync();
+        string[] secrets = ["--secrets", server.SecretsFolder];
+
+        var file = await ToolRun.OfAsync(["acl", "file", "-c", server.CatalogFile, "-o", server.PathOf("again.acl"), "--json", .. secrets]);
+        var apply = await server.RunAsync(["acl", "apply", "--yes", "--json", .. secrets]);
+        var rotate = await ToolRun.OfAsync(["acl", "rotate", "front", "--json", "--redis", server.ConnectionOf("operator"), .. secrets]);
+
+        Assert.True((file.Code, apply.Code, rotate.Code) == (0, 0, 0), file.Error + apply.Error + rotate.Error);
+        Assert.Empty(JsonElement.Parse(file.Output).GetProperty("passwordsMade").EnumerateArray());
+        Assert.Contains(JsonElement.Parse(apply.Output).GetProperty("users").EnumerateArray(), user => user.GetString() == "front");
+        Assert.True(JsonElement.Parse(apply.Output).GetProperty("saved").GetBoolean());
+        Assert.False(JsonElement.Parse(rotate.Output).GetProperty("finished").GetBoolean());
+        Assert.DoesNotContain(server.PasswordOf("front.next"), rotate.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_command_that_is_not_there_may_nobody_execute()
+    {
+        await using var server = await ToolServer.StartAsync("--rename-command", "FLUSHALL", "");
+
+        var (code, output, _) = await server.RunAsync("acl", "check");
+
+        Assert.Equal(0, code);
+        Assert.Contains("all as the catalog says", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_second_password_that_Redis_did_not_take_is_given_to_nobody()
     {
         await ApplyAsync();

@@ -64,6 +64,7 @@ public sealed class BlockToolTests : IAsyncLifetime
         var unanswered = await RunAsync("limits", "reset", "dev:rate_limit:login:42");
         var denied = await _node.Keyspace.Limits.PeekAsync(login);
         var reset = await RunAsync("limits", "reset", "dev:rate_limit:login:42", "--yes");
+        var again = await RunAsync("limits", "reset", "dev:rate_limit:login:42", "--yes", "--json");
         var after = await RunAsync("limits", "show", "dev:rate_limit:login:42");
         var foreign = await RunAsync("limits", "show", "dev:customer:1");
 
@@ -72,6 +73,7 @@ public sealed class BlockToolTests : IAsyncLifetime
         Assert.Contains("1 place is taken", shown.Output, StringComparison.Ordinal);
         Assert.True(JsonElement.Parse(json.Output).GetProperty("spent").GetBoolean());
         Assert.False(denied.Allowed);
+        Assert.False(JsonElement.Parse(again.Output).GetProperty("reset").GetBoolean());
         Assert.Contains("nothing is spent", after.Output, StringComparison.Ordinal);
         Assert.Contains("dev:rate_limit:login:{user}", foreign.Error, StringComparison.Ordinal);
     }
@@ -236,6 +238,9 @@ public sealed class BlockToolTests : IAsyncLifetime
     [InlineData("sessions", "list", "user")]
     [InlineData("sessions", "revoke", "user", "--yes")]
     [InlineData("events", "tail")]
+    [InlineData("cache", "bound", "show")]
+    [InlineData("cache", "bound", "set", "200")]
+    [InlineData("cache", "bound", "reset")]
     public async Task What_stands_in_the_way_is_said_in_words(params string[] line)
     {
         var noCatalog = await ToolRun.OfAsync([.. line, "-c", "nowhere.json"]);

@@ -196,6 +196,7 @@ public sealed class DeleteServerTests : IAsyncLifetime
         Assert.Contains($"going on with what was begun", error, StringComparison.Ordinal);
         Assert.Contains($"{removed} removed so far.", error, StringComparison.Ordinal);
         Assert.Equal(20_000, JsonElement.Parse(output).GetProperty("removed").GetInt64());
+        Assert.Equal(20_000 - removed, JsonElement.Parse(output).GetProperty("removedNow").GetInt64());
         Assert.Equal("1000", await _redis.CommandAsync("DBSIZE"));
         Assert.False(File.Exists(StateFile));
     }

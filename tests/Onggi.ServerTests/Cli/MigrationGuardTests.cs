@@ -49,6 +49,36 @@ public sealed class MigrationGuardTests
     }
 
     [Theory]
+    [InlineData(true, "run")]
+    [InlineData(true, "rollback")]
+    [InlineData(true, "retire")]
+    [InlineData(false, "run")]
+    [InlineData(false, "rollback")]
+    public async Task An_epoch_that_was_lost_after_the_cut_over_is_no_leave_to_write_over_the_new_side(bool isDone, string command)
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 20);
+        if (isDone)
+            await scene.ToolAsync("run", scene.RulesPath, "--yes");
+        else
+            await scene.RunUntilKilledAsync("flipped");
+        await MigrationScene.AskAsync(scene.Target, 0, "SET", "dev:cache:user:s1", "since");
+        await MigrationScene.AskAsync(scene.Target, 0, "SET", "dev:cache:user:new", "since");
+        // Evicted, or removed with the other keys that are nobody's.
+        await MigrationScene.AskAsync(scene.Target, 0, "DEL", "dev:onggi:migration:test");
+
+        var (code, _, error) = await scene.ToolAsync(command, scene.RulesPath, "--yes");
+        var value = await MigrationScene.AskAsync(scene.Target, 0, "GET", "dev:cache:user:s1");
+        var left = await scene.CountAsync(scene.Target, 0, "*dev:cache:user:*");
+        await MigrationScene.AskAsync(scene.Target, 0, "SET", "dev:onggi:migration:test", "13 new");
+        var (decided, _, problem) = await scene.ToolAsync("rollback", scene.RulesPath, "--yes");
+
+        Assert.Equal((2, "since", "21"), (code, value, left));
+        Assert.Contains("which side is the true one is not known", error, StringComparison.Ordinal);
+        Assert.True(decided == 0, problem);
+        Assert.Equal("since", await MigrationScene.AskAsync(scene.Source, 1, "GET", "user:new"));
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task A_second_rollback_removes_nothing(bool afterTheCutOver)

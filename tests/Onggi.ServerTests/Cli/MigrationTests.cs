@@ -40,7 +40,7 @@ public sealed class MigrationTests
     {
         await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 100);
         await scene.Source.CommandAsync("ACL", "SETUSER", "svc", "~dev:*");
-        await using var ledger = await scene.BeginWritingAsync();
+        await using var ledger = await scene.BeginWritingAsync(perSecond: 200);
         await ledger.WhenWrittenAsync(Enough);
 
         await scene.RunAsync(new MigrationOptions { SkipFence = true });

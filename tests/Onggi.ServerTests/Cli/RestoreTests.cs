@@ -1,5 +1,7 @@
 using System.Text;
 using Onggi.Cli.Backup;
+using Onggi.Cli.Output;
+using Onggi.Client;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.Cli;
@@ -197,6 +199,26 @@ public sealed class RestoreTests : IAsyncLifetime
         Assert.True(rest.Code == 0, rest.Error);
         await _scene.Source.CommandAsync("DEL", "stranger");
         Assert.Equal(await BackupScene.StateAsync(_scene.Source), await BackupScene.StateAsync(_target));
+    }
+
+    [Theory]
+    [InlineData("Refuse", false)]
+    [InlineData("Keep", true)]
+    public async Task A_key_that_came_after_the_look_stays_and_only_who_expected_it_is_content(string whenThere, bool isWell)
+    {
+        await _scene.BackUpAsync();
+        using var archive = ArchiveReader.Open(_scene.Archive);
+        var terms = new RestoreTerms(archive, null, null, [], withCaches: true, withSystem: false);
+        await using var client = await RedisClient.ConnectAsync(_target.ConnectionString);
+        var run = new RestoreRun(archive, terms, client, Enum.Parse<WhenThere>(whenThere));
+        var progress = new ToolProgress(TimeProvider.System);
+
+        await run.LookAsync(progress, CancellationToken.None);
+        await _target.CommandAsync("SET", "dev:customer:7", "newer");
+        await run.WriteAsync(progress, 1, CancellationToken.None);
+
+        Assert.Equal(("newer", 1), (await _target.CommandAsync("GET", "dev:customer:7"), run.Result.Kept));
+        Assert.Equal(isWell, run.IsWell);
     }
 
     [Fact]

@@ -161,7 +161,7 @@ public sealed class VerifyTests
         await using var server = await ToolServer.StartAsync();
         await server.CommandAsync("ACL", "SETUSER", "front", "+flushdb");
 
-        var (code, output, error) = await server.RunAsync("verify", "--category", "access", "--wait", "100ms");
+        var (code, output, error) = await server.RunAsync("verify", "--category", "access", "--wait", "2s");
 
         Assert.Equal(1, code);
         Assert.Contains("not yet: ONG007", error, StringComparison.Ordinal);

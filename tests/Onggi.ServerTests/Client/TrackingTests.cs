@@ -137,6 +137,70 @@ public sealed class TrackingTests(RedisServerFixture fixture) : IClassFixture<Re
     }
 
     [Fact]
+    public async Task What_is_for_one_connection_is_not_sent_on_the_next()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var redis = await RedisClient.ConnectAsync(server.ConnectionString);
+        var told = new Told();
+        var link = redis.Track(told);
+        await ReadAsync(link, told, "k");
+        Assert.True(await SetOnAsync(1, "on this one").Within());
+
+        await server.KillAsync();
+        await Eventually(() => !link.IsConnected);
+        // The one is refused at once, the other waits for a connection.
+        var bound = await SetOnAsync(1, "bound").FailsWith<bool, RedisConnectionException>();
+        var free = SetOnAsync(0, "free").AsTask();
+        await server.RestartAsync();
+        Assert.True(await free.Within());
+        var late = await SetOnAsync(1, "late").FailsWith<bool, RedisConnectionException>();
+
+        Assert.Equal((Sent.No, Sent.No), (bound.Sent, late.Sent));
+        Assert.True(await SetOnAsync(link.Generation, "on the next one").Within());
+        Assert.Equal(
+            "on this one:0 bound:0 late:0 free:1 on the next one:1",
+            $"on this one:{await server.CommandAsync("EXISTS", "on this one")} bound:{await server.CommandAsync("EXISTS", "bound")} "
+                + $"late:{await server.CommandAsync("EXISTS", "late")} free:{await server.CommandAsync("EXISTS", "free")} "
+                + $"on the next one:{await server.CommandAsync("EXISTS", "on the next one")}"
+        );
+
+        ValueTask<bool> SetOnAsync(long generation, string key) =>
+            link.SendOnAsync(generation, new Command(["SET", key, "1"]), ReplyParsers.Boolean, CommandOptions.None, default);
+    }
+
+    [Fact]
+    public async Task What_is_for_one_connection_is_not_asked_again_on_the_next_when_it_is_lost_under_way()
+    {
+        var told = new Told();
+        await using var server = FakeRedis.Start(
+            async connection =>
+            {
+                await GreetAsync(connection);
+                await connection.ExpectAsync("INCR", "k");
+                connection.Cut();
+            },
+            async connection =>
+            {
+                await GreetAsync(connection);
+                await connection.ExpectAsync("PING");
+                await connection.SendAsync("+PONG\r\n");
+                await connection.UntilClosedAsync();
+            }
+        );
+        await using var redis = new RedisClient(RedisClientOptions.Parse(server.ConnectionString));
+        var link = redis.Track(told);
+        link.Start();
+        await Eventually(() => link.IsConnected);
+
+        // Marked as harmless to repeat: on this connection it would be.
+        var lost = await link.SendOnAsync(1, new Command(["INCR", "k"]), ReplyParsers.Int64, CommandOptions.Idempotent, default)
+            .FailsWith<long, RedisConnectionException>();
+        await PingAsync(link);
+
+        Assert.Equal(Sent.Maybe, lost.Sent);
+    }
+
+    [Fact]
     public async Task A_read_that_is_asked_again_on_the_next_connection_is_asked_as_a_pair()
     {
         var told = new Told();
@@ -163,13 +227,6 @@ public sealed class TrackingTests(RedisServerFixture fixture) : IClassFixture<Re
         Assert.Equal("1", await ReadAsync(redis.Track(told), told, "k"));
 
         Assert.Equal(["established 1", "lost 1", "established 2", "asked again", "k=1"], told.Log);
-
-        static async Task GreetAsync(FakeConnection connection)
-        {
-            await connection.HelloAsync();
-            await connection.ExpectAsync("CLIENT", "TRACKING", "ON", "OPTIN");
-            await connection.SendAsync("+OK\r\n");
-        }
     }
 
     [Fact]
@@ -278,6 +335,13 @@ public sealed class TrackingTests(RedisServerFixture fixture) : IClassFixture<Re
         await link.SendTrackedAsync(new Command(["GET", key]), told.Storing(key), CommandOptions.Idempotent, default).Within();
         var line = told.Log[^1];
         return line.EndsWith('=') ? null : line[(key.Length + 1)..];
+    }
+
+    private static async Task GreetAsync(FakeConnection connection)
+    {
+        await connection.HelloAsync();
+        await connection.ExpectAsync("CLIENT", "TRACKING", "ON", "OPTIN");
+        await connection.SendAsync("+OK\r\n");
     }
 
     private static async Task Eventually(Func<bool> condition)

@@ -41,6 +41,18 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
     }
 
     [Fact]
+    public async Task Of_several_rules_the_answer_tells_of_the_nearest_and_when_that_one_is_full_again()
+    {
+        await using var site = await Site.StartAsync(Server.ConnectionString);
+
+        var answer = await site.GetAsync("/rules");
+
+        Assert.Equal("\"rules.1\";q=2;w=1, \"rules.2\";q=1000;w=86400", answer.Headers.GetValues("RateLimit-Policy").Single());
+        // The day's window lasts for hours, and nobody need wait for it.
+        Assert.Equal("\"rules.1\";r=1;t=1", answer.Headers.GetValues("RateLimit").Single());
+    }
+
+    [Fact]
     public async Task A_caller_with_a_key_has_a_budget_of_its_own_and_the_key_stands_nowhere()
     {
         await using var site = await Site.StartAsync(Server.ConnectionString);
@@ -188,6 +200,7 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
               "families": {
                 "login": { "key": "rate_limit:login:{who}", "kind": "limit", "ttl": "1m" },
                 "api": { "key": "rate_limit:api:{who}", "kind": "limit", "ttl": "1m" },
+                "rules": { "key": "rate_limit:rules:{who}", "kind": "limit", "ttl": "1d" },
                 "wide": { "key": "rate_limit:wide:{who}", "kind": "limit", "ttl": "1h" },
                 "narrow": { "key": "rate_limit:narrow:{who}", "kind": "limit", "ttl": "1h" },
                 "place": { "key": "rate_limit:place:{who}", "kind": "limit", "ttl": "10s" }
@@ -208,6 +221,7 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
             app.MapGet("/free", () => "free");
             app.MapGet("/login", () => "in").RequireLimit(who => Key("login", who), LimitSubject.Address);
             app.MapGet("/api", () => "data").RequireLimit(who => Key("api", who), LimitSubject.ApiKey());
+            app.MapGet("/rules", () => "rules").RequireLimit(who => Key("rules", who), LimitSubject.Address);
             app.MapGet("/two", () => "two")
                 .RequireLimit(who => Key("wide", who), LimitSubject.Of(_ => "both"))
                 .RequireLimit(who => Key("narrow", who), LimitSubject.Of(_ => "both"));
@@ -246,6 +260,13 @@ public sealed class WebLimitTests(RedisServerFixture fixture) : IClassFixture<Re
                 onggi
                     .Limits.ForFamily("login", policy => Patient(policy).With(LimitRule.Even(2, minute)))
                     .ForFamily("api", policy => Patient(policy).With(LimitRule.Even(2, minute)))
+                    .ForFamily(
+                        "rules",
+                        policy =>
+                            Patient(policy)
+                                .With(LimitRule.Even(2, TimeSpan.FromSeconds(1)))
+                                .With(LimitRule.Fixed(1_000, TimeSpan.FromDays(1)))
+                    )
                     .ForFamily("wide", policy => Patient(policy).With(LimitRule.Fixed(10, TimeSpan.FromHours(1))))
                     .ForFamily("narrow", policy => Patient(policy).With(LimitRule.Even(1, TimeSpan.FromHours(1))))
                     .ForFamily("place", policy => Patient(policy).With(LimitRule.Concurrent(1)));

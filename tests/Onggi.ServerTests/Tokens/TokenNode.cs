@@ -10,7 +10,7 @@ using Onggi.Tokens;
 
 namespace Onggi.ServerTests.Tokens;
 
-/// <summary>Tests of tokens run one after the other: some turn static switches on.</summary>
+/// <summary>Tests that have to do with tokens run one after the other, those of signing in too: some turn switches on that are the process's.</summary>
 [CollectionDefinition(Name)]
 public sealed class TokenTests
 {

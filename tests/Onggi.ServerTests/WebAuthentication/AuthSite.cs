@@ -17,13 +17,6 @@ using Onggi.Tokens;
 
 namespace Onggi.ServerTests.WebAuthentication;
 
-/// <summary>Tests of signing in run one after the other: some turn static switches on.</summary>
-[CollectionDefinition(Name)]
-public sealed class WebAuthenticationTests
-{
-    internal const string Name = "signing in over HTTP";
-}
-
 /// <summary>One replica of a web service that takes bearer tokens and cookies, and has web sessions.</summary>
 internal sealed class AuthSite : IAsyncDisposable
 {

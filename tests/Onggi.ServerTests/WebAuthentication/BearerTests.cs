@@ -6,13 +6,14 @@ using Microsoft.AspNetCore.WebUtilities;
 using Onggi.AspNetCore;
 using Onggi.AspNetCore.Authentication;
 using Onggi.ServerTests.Client;
+using Onggi.ServerTests.Tokens;
 using Onggi.Testing;
 using Onggi.Tokens;
 
 namespace Onggi.ServerTests.WebAuthentication;
 
 /// <summary>Bearer tokens over HTTP.</summary>
-[Collection(WebAuthenticationTests.Name)]
+[Collection(TokenTests.Name)]
 public sealed class BearerTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private RedisServerProcess Server => fixture.Server;

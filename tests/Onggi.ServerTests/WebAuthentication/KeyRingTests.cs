@@ -4,12 +4,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Onggi.AspNetCore.Authentication;
 using Onggi.Client;
 using Onggi.ServerTests.Client;
+using Onggi.ServerTests.Tokens;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.WebAuthentication;
 
 /// <summary>ASP.NET's key ring in Redis.</summary>
-[Collection(WebAuthenticationTests.Name)]
+[Collection(TokenTests.Name)]
 public sealed class KeyRingTests : IAsyncLifetime
 {
     private const string Ring = "test:onggi:data-protection:shared";

@@ -2,6 +2,7 @@ using System.Net;
 using Onggi.AspNetCore;
 using Onggi.Client;
 using Onggi.ServerTests.Client;
+using Onggi.ServerTests.Tokens;
 using Onggi.Sessions;
 using Onggi.Testing;
 using Onggi.Tokens;
@@ -9,7 +10,7 @@ using Onggi.Tokens;
 namespace Onggi.ServerTests.WebAuthentication;
 
 /// <summary>Sessions and tokens that end together.</summary>
-[Collection(WebAuthenticationTests.Name)]
+[Collection(TokenTests.Name)]
 public sealed class SignInTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private RedisServerProcess Server => fixture.Server;

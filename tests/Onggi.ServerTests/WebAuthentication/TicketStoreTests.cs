@@ -7,13 +7,14 @@ using Onggi.AspNetCore;
 using Onggi.AspNetCore.Authentication;
 using Onggi.AspNetCore.Sessions;
 using Onggi.ServerTests.Client;
+using Onggi.ServerTests.Tokens;
 using Onggi.Sessions;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.WebAuthentication;
 
 /// <summary>Cookies whose tickets stand in sessions, over HTTP.</summary>
-[Collection(WebAuthenticationTests.Name)]
+[Collection(TokenTests.Name)]
 public sealed class TicketStoreTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private RedisServerProcess Server => fixture.Server;

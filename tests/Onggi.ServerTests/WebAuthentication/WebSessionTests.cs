@@ -3,12 +3,13 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Onggi.AspNetCore.Authentication;
 using Onggi.ServerTests.Client;
+using Onggi.ServerTests.Tokens;
 using Onggi.Testing;
 
 namespace Onggi.ServerTests.WebAuthentication;
 
 /// <summary><c>HttpContext.Session</c> over HTTP.</summary>
-[Collection(WebAuthenticationTests.Name)]
+[Collection(TokenTests.Name)]
 public sealed class WebSessionTests(RedisServerFixture fixture) : IClassFixture<RedisServerFixture>
 {
     private const string CookieName = ".AspNetCore.Session=";

@@ -47,4 +47,26 @@ public sealed class CacheOptionsTests
         Assert.Contains("MemoryMaxValueBytes", failures, StringComparison.Ordinal);
         Assert.Contains("MaxValueBytes", failures, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void What_a_family_leaves_to_the_defaults_counts_among_what_cannot_be_together()
+    {
+        var wrong = new CacheOptions();
+        wrong.Defaults.FailoverSafety = FailoverSafety.Strict;
+        wrong.ForFamily("slides", static family => family.Sliding = true);
+        wrong.ForFamily("large", static family => (family.Large, family.Memory) = (true, true));
+
+        var failures = _validator.Validate(null, wrong).Failures!.ToList();
+
+        Assert.Equal(3, failures.Count);
+        Assert.Contains(
+            failures,
+            static one => one.Contains("Families[\"slides\"] has Sliding and FailoverSafety.Strict", StringComparison.Ordinal)
+        );
+        Assert.Contains(failures, static one => one.Contains("Families[\"large\"] has Large and Memory", StringComparison.Ordinal));
+        Assert.Contains(
+            failures,
+            static one => one.Contains("Families[\"large\"] has Large and FailoverSafety.Strict", StringComparison.Ordinal)
+        );
+    }
 }

@@ -195,6 +195,79 @@ public sealed class CoherenceLinkTests
         });
 
     [Fact]
+    public void An_operator_s_ceiling_holds_for_every_memory_that_hears_of_it_and_is_waited_for_as_long_as_somebody_may_not_have() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var patient = world.AddNode(static options => options.MaxStaleness = TimeSpan.FromSeconds(2));
+            world.Server[Name] = "\"old\"";
+            _ = patient.Get("a");
+            world.Settle();
+            patient.IsPaused = true;
+
+            var set = world.Server.SetBound(200, 0)!;
+            world.Pass(200);
+            // Who comes now has never heard of two seconds.
+            var late = world.AddNode();
+            var bySomebody = node.Invalidate("a", Invalidation.Strict);
+            var byLate = late.Invalidate("a", Invalidation.Strict);
+            world.Pass(1700);
+            Assert.Equal((200, 200), (node.Cache.Link.BoundMs, late.Cache.Link.BoundMs));
+            Assert.Equal("old", patient.Peek("a"));
+            Assert.False(bySomebody.IsCompleted || byLate.IsCompleted);
+            world.Pass(330);
+            Assert.True(bySomebody.IsCompletedSuccessfully && byLate.IsCompletedSuccessfully);
+            Assert.Null(patient.Peek("a"));
+
+            // The second step; all that is over by now.
+            patient.IsPaused = false;
+            Assert.Equal(200, world.Server.SetBound(200, set.SinceMs)!.BoundMs);
+            world.Pass(2100);
+            var quick = node.Invalidate("a", Invalidation.Strict);
+            world.Pass(220);
+            Assert.True(quick.IsCompletedSuccessfully);
+            Assert.Equal(200, patient.Cache.Link.BoundMs);
+        });
+
+    [Fact]
+    public void An_operator_s_ceiling_stays_over_failovers_and_for_who_asks_for_more_until_it_is_taken_away() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            world.Server.SetBound(200, 0);
+            world.Pass(400);
+            world.Server.BeginNewLife(world.Server.Snapshot());
+            node.Store.Connect();
+            var more = world.AddNode(static options => options.MaxStaleness = TimeSpan.FromSeconds(5));
+            world.Pass(400);
+            Assert.Equal((200, 200), (node.Cache.Link.BoundMs, more.Cache.Link.BoundMs));
+            Assert.Equal(500, node.Cache.Link.LargestBoundMs);
+
+            world.Server.SetBound(0, 0);
+            world.Pass(400);
+
+            Assert.Equal((500, 5000), (node.Cache.Link.BoundMs, more.Cache.Link.BoundMs));
+            Assert.Equal(5000, node.Cache.Link.LargestBoundMs);
+        });
+
+    [Fact]
+    public void A_larger_bound_that_Redis_has_lost_is_waited_for_until_nobody_can_keep_to_it_any_more() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var patient = world.AddNode(static options => options.MaxStaleness = TimeSpan.FromSeconds(2));
+            world.Pass(400);
+            patient.IsPaused = true;
+            world.Server.FlushAll();
+            world.Pass(300);
+            Assert.Equal(2000, node.Cache.Link.LargestBoundMs);
+
+            world.Pass(2050);
+
+            Assert.Equal(500, node.Cache.Link.LargestBoundMs);
+        });
+
+    [Fact]
     public void What_only_a_replica_can_answer_is_not_kept_in_memory() =>
         CacheWorld.Run(world =>
         {

@@ -20,7 +20,7 @@ public sealed class CoherenceSimulationTests(ITestOutputHelper output)
     public void What_is_promised_holds_in_every_life(bool failsOver, int lives)
     {
         var random = Seed.For(nameof(What_is_promised_holds_in_every_life) + failsOver);
-        var (reads, fromMemory, writes) = (0, 0, 0);
+        var (reads, fromMemory, writes, stale) = (0, 0, 0, 0);
         var watch = Stopwatch.StartNew();
         for (var i = 0; i < lives; i++)
         {
@@ -31,13 +31,17 @@ public sealed class CoherenceSimulationTests(ITestOutputHelper output)
                 Assert.All(world.Nodes, static node => Assert.True(node.Store.Foreign is null, node.Store.Foreign));
                 Assert.True(life.Violation is null, $"{life.Violation}; ONGGI_LIFE={seed} {Seed.Line}\n{life.Trace}");
                 (reads, fromMemory, writes) = (reads + life.Reads, fromMemory + life.MemoryReads, writes + life.Writes);
+                stale += life.StaleReads;
             });
         }
 
-        output.WriteLine($"{lives} lives, {reads} reads, {fromMemory} from memory, {writes} writes, {watch.Elapsed}; {Seed.Line}");
+        output.WriteLine(
+            $"{lives} lives, {reads} reads, {fromMemory} from memory, {stale} past their lives, {writes} writes, {watch.Elapsed}; {Seed.Line}"
+        );
         // A life in which nothing is read proves nothing.
         Assert.InRange(reads, 50 * lives, int.MaxValue);
         Assert.InRange(fromMemory, lives, int.MaxValue);
+        Assert.InRange(stale, lives / 10, int.MaxValue);
     }
 
     [Theory]

@@ -273,6 +273,66 @@ public sealed class CoherenceTrapTests
             Assert.Equal("old", read.Result);
         });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_fill_that_is_handed_over_while_its_connection_ends_does_not_wait_for_the_server_that_takes_over(bool fillAnywhere) =>
+        CacheWorld.Run(world =>
+        {
+            CoherenceMutants.FillAnywhere = fillAnywhere;
+            var (node, other) = (world.AddNode(Strict), world.AddNode(Strict));
+            var old = new Gate<string?>();
+            var read = node.Load("a", old.LoadAsync);
+            world.Settle();
+            var replica = world.Server.Snapshot();
+            _ = other.Invalidate("a");
+            world.Settle();
+            // Between the look at the connection and the place in its queue.
+            Interleave.Hook = point =>
+            {
+                if (point != "fill")
+                    return;
+                Interleave.Hook = null;
+                world.Server.BeginNewLife(replica);
+            };
+            old.Release("old");
+            world.Settle();
+            Assert.Null(Interleave.Hook);
+
+            foreach (var one in world.Nodes)
+                one.Store.Connect();
+            world.Settle();
+
+            Assert.Equal(fillAnywhere ? "\"old\"" : null, world.Server[Name]);
+            Assert.Equal("old", read.Result);
+        });
+
+    [Fact]
+    public void A_lease_that_a_failover_brings_back_is_neither_lengthened_nor_given_back_and_ends() =>
+        CacheWorld.Run(world =>
+        {
+            var (node, other) = (world.AddNode(), world.AddNode());
+            var (slow, left) = (new Gate<string?>(), new Gate<string?>());
+            using var leave = new CancellationTokenSource();
+            _ = node.Load("a", slow.LoadAsync);
+            _ = node.Load("b", left.LoadAsync, leave.Token);
+            world.Settle();
+            FailOver(world, world.Server.Snapshot());
+            var before = node.Store.Commands.Count;
+
+            var read = other.Load("a", static _ => new("new"));
+            leave.Cancel();
+            world.Pass(2100);
+
+            Assert.DoesNotContain(
+                node.Store.Commands.Skip(before),
+                static command =>
+                    command.StartsWith("RENEW", StringComparison.Ordinal) || command.StartsWith("GIVEBACK", StringComparison.Ordinal)
+            );
+            Assert.Equal("new", read.Result);
+            Assert.Equal("\"new\"", world.Server[Name]);
+        });
+
     [Fact]
     public void A_fill_that_was_under_way_is_sent_again_to_the_same_server() =>
         CacheWorld.Run(world =>

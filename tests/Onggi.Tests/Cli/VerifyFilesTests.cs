@@ -75,6 +75,54 @@ public sealed partial class VerifyFilesTests : IDisposable
     }
 
     [Fact]
+    public async Task Manifests_are_looked_at_as_by_the_lint()
+    {
+        var file = Write(
+            "service.yaml",
+            """
+            apiVersion: v1
+            kind: Service
+            metadata: { name: redis, namespace: shop }
+            spec: { selector: { app: redis } }
+
+            """
+        );
+
+        var (exit, output, _) = await OfflineAsync("--manifests", file, "--json");
+        var (broken, _, error) = await OfflineAsync("--manifests", Write("broken.yaml", "kind: [\n"));
+
+        Assert.Equal((1, 2), (exit, broken));
+        Assert.Equal(["ONG101"], Findings(output));
+        Assert.Contains("service.yaml:4 Service/redis\"", output, StringComparison.Ordinal);
+        Assert.Contains("broken.yaml:2:", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_papers_of_this_repository_are_found_by_their_names()
+    {
+        var (_, output, _) = await RunAsync(
+            "verify",
+            "--category",
+            "readiness",
+            "--readiness",
+            Repository.Root,
+            "--json",
+            "--catalog",
+            Write("keyspace.json", SampleCatalogs.Small)
+        );
+
+        var seen = JsonElement
+            .Parse(output)
+            .GetProperty("checks")
+            .EnumerateArray()
+            .ToDictionary(check => check.GetProperty("code").GetString()!, check => check.GetProperty("observed").GetString()!);
+        Assert.Equal("docs/guide/manual.md", seen["ONG070"]);
+        Assert.Equal("docs/guide/backup-recovery.md", seen["ONG073"]);
+        Assert.Equal("docs/guide/tuning.md", seen["ONG074"]);
+        Assert.Equal("docs/guide/troubleshooting.md", seen["ONG075"]);
+    }
+
+    [Fact]
     public async Task A_catalog_that_says_half_is_warned_of_and_half_a_catalog_is_refused()
     {
         Write("keyspace.json", """{ "system": "shop", "families": { "item": { "key": "item:{id}", "value": "string" } } }""");

@@ -1,18 +1,26 @@
 namespace Onggi.Cli.Deployment.Lint;
 
-/// <summary>One object of Kubernetes, as a file has it.</summary>
-/// <param name="Kind">Its kind.</param>
-/// <param name="Name">Its name.</param>
-/// <param name="Namespace">Its namespace; where it names none, that of the others.</param>
-/// <param name="Root">The whole.</param>
-internal sealed record ManifestObject(string Kind, string Name, string Namespace, YamlPart Root)
+/// <summary>One object of Kubernetes, as a file has it. Two of the same name are two.</summary>
+/// <param name="kind">Its kind.</param>
+/// <param name="name">Its name.</param>
+/// <param name="root">The whole.</param>
+internal sealed class ManifestObject(string kind, string name, YamlPart root)
 {
+    public string Kind => kind;
+
+    public string Name => name;
+
+    /// <summary>Its namespace; where it names none, that of the others.</summary>
+    public string Namespace { get; set; } = root["metadata"]["namespace"].Text ?? "";
+
+    public YamlPart Root => root;
+
     /// <summary>As messages and suppressions name it: <c>StatefulSet/redis</c>.</summary>
-    public string Id => $"{Kind}/{Name}";
+    public string Id => $"{kind}/{name}";
 
-    public YamlPart Spec => Root["spec"];
+    public YamlPart Spec => root["spec"];
 
-    public YamlPart Metadata => Root["metadata"];
+    public YamlPart Metadata => root["metadata"];
 
     public IReadOnlyDictionary<string, string> Labels => Metadata["labels"].Strings();
 }

@@ -94,14 +94,7 @@ internal static class ManifestReader
         // A kustomization in a file of its own says how to build, and is nothing that is built.
         if (kind is "Kustomization" or "Component" && name is null)
             return;
-        objects.Add(
-            new ManifestObject(
-                kind,
-                name ?? throw new ToolException($"{root.Place}: this {kind} has no metadata.name."),
-                metadata["namespace"].Text ?? "",
-                root
-            )
-        );
+        objects.Add(new ManifestObject(kind, name ?? throw new ToolException($"{root.Place}: this {kind} has no metadata.name."), root));
     }
 
     // What names no namespace is applied to the one that the others name.
@@ -113,6 +106,8 @@ internal static class ManifestReader
             .Distinct(StringComparer.Ordinal)
             .ToList();
         var usual = named.Count == 1 ? named[0] : "default";
-        return objects.ConvertAll(found => found.Namespace.Length > 0 ? found : found with { Namespace = usual });
+        foreach (var found in objects.Where(found => found.Namespace.Length == 0))
+            found.Namespace = usual;
+        return objects;
     }
 }

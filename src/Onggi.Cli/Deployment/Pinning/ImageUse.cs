@@ -22,15 +22,18 @@ internal static class ImageUses
         [
             .. YamlText
                 .Documents(file, text)
-                .SelectMany(root => In(file, root))
+                .SelectMany(root => In(file, root, new HashSet<YamlNode>(ReferenceEqualityComparer.Instance)))
                 .OrderByDescending(use => use.Line)
                 .ThenByDescending(use => use.Image.ToString().Length),
         ];
 
-    private static IEnumerable<ImageUse> In(string file, YamlNode node)
+    // A node that has several places, by an alias, is looked at once.
+    private static IEnumerable<ImageUse> In(string file, YamlNode node, HashSet<YamlNode> seen)
     {
+        if (!seen.Add(node))
+            return [];
         if (node is YamlSequenceNode list)
-            return list.Children.SelectMany(child => In(file, child));
+            return list.Children.SelectMany(child => In(file, child, seen));
         if (node is not YamlMappingNode mapping)
             return [];
         var own = Field(mapping, "image") is YamlScalarNode scalar && OfLine(file, scalar) is { } use ? [use] : Array.Empty<ImageUse>();
@@ -38,7 +41,7 @@ internal static class ImageUses
             IsKustomization(mapping) && Field(mapping, "images") is YamlSequenceNode images
                 ? images.Children.OfType<YamlMappingNode>().Select(entry => OfEntry(file, entry)).OfType<ImageUse>()
                 : [];
-        return own.Concat(entries).Concat(mapping.Children.Values.SelectMany(child => In(file, child)));
+        return own.Concat(entries).Concat(mapping.Children.Values.SelectMany(child => In(file, child, seen)));
     }
 
     private static bool IsKustomization(YamlMappingNode root) =>

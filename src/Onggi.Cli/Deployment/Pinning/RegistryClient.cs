@@ -51,7 +51,7 @@ internal sealed class RegistryClient(HttpClient http, IReadOnlyDictionary<string
         catch (HttpRequestException problem)
         {
             throw new ToolException(
-                $"{HostOf(image)} could not be asked: {problem.Message} Is there a network here, and a proxy to be named (HTTPS_PROXY)?"
+                $"{HostOf(image)} could not be asked: {problem.Message.TrimEnd('.')}. Is there a network here, and a proxy to be named (HTTPS_PROXY)?"
             );
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

@@ -23,11 +23,17 @@ internal sealed class EntryCommands(
 
     private static readonly ReplyParser<long> ReadLeft = static (ref reader) => reader.ReadInt64();
 
+    private readonly ReplyParser<ReadReply> _value = ValueOf(options.MaxValueBytes);
+
+    /// <summary>For what changes entries, and for what is judged by the epoch of the cache's own connection.</summary>
     public RedisBatch NewBatch()
     {
         link.Start();
         return store.NewBatch();
     }
+
+    /// <summary>For plain reads.</summary>
+    public RedisBatch NewReadBatch() => store.NewReadBatch();
 
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="InvalidOperationException">The type cannot be written as JSON.</exception>
@@ -41,7 +47,12 @@ internal sealed class EntryCommands(
     {
         if (ttl is { } given)
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(given, TimeSpan.Zero, nameof(ttl));
-        return new(entry.WireName, writer.Encode(entry, value), Milliseconds(filler.TimeToLive(entry, value, ttl)));
+        return new(
+            entry.WireName,
+            writer.Encode(entry, value),
+            Milliseconds(filler.TimeToLive(entry, value, ttl)),
+            entry.Family.Policy.Large
+        );
     }
 
     /// <summary>How long an entry lives whose life begins anew: a value, and a "not found".</summary>
@@ -83,7 +94,7 @@ internal sealed class EntryCommands(
             return new(batch.Add(CacheStore.ReadScript, [entry.WireName], beliefs, BelievedOf(epoch), Reading), null);
         }
 
-        var value = batch.Add(["GET", entry.WireName], ReadValue, Reading);
+        var value = batch.Add(["GET", entry.WireName], _value, Reading);
         // Without a grace, what is there is within its life.
         return entry.Family.Settings.Grace > TimeSpan.Zero
             ? new(value, batch.Add(["PTTL", entry.WireName], ReadLeft, Reading))
@@ -137,7 +148,7 @@ internal sealed class EntryCommands(
     public ReadReply ReadPair(ref Client.Resp.RespReader reader)
     {
         reader.Read();
-        var reply = ReadValue(ref reader);
+        var reply = _value(ref reader);
         reader.Read();
         return reply with { Left = reader.ReadInt64() };
     }
@@ -145,12 +156,13 @@ internal sealed class EntryCommands(
     /// <summary>What a read found, counted; a miss, with a line in the log, where it cannot be taken.</summary>
     public CacheResult<T> Take<T>(in CacheEntry<T> entry, in ReadReply reply)
     {
-        var ask = new EntryAsk(entry.Key.Entry, entry.WireName, entry.Family, lifeMs: 0);
         var there = reply.Json is not null || reply.IsOversized;
         var grace = IsNull(reply.Json) ? 0 : (long)entry.Family.Settings.Grace.TotalMilliseconds;
-        var code = there && (reply.Left == -1 || reply.Left > grace) ? AskCode.Fresh : AskCode.Absent;
-        ask.Answer = new Asked(code, reply.Json, reply.IsOversized, reply.Left, null);
-        var result = reader.Take(entry, ask).Result;
+        var isFresh = there && (reply.Left == -1 || reply.Left > grace);
+        var result =
+            isFresh || reply.Left == WrongType
+                ? reader.Decode(entry, new Asked(AskCode.Fresh, reply.Json, reply.IsOversized, reply.Left, null), isStale: false)
+                : default;
         EntryReader.Count(entry.Family, result.Found, failed: false);
         return result;
     }
@@ -158,11 +170,12 @@ internal sealed class EntryCommands(
     /// <summary>A key of another type is as good as a value that cannot be read.</summary>
     public static ReadReply OfAnotherType { get; } = new(null, false, WrongType);
 
-    private ReadReply ReadValue(ref Client.Resp.RespReader reader)
-    {
-        var isOversized = reader.Value.Length > options.MaxValueBytes;
-        return new(isOversized ? null : reader.ReadBytes(), isOversized, -1);
-    }
+    private static ReplyParser<ReadReply> ValueOf(int mostBytes) =>
+        (ref reader) =>
+        {
+            var isOversized = reader.Value.Length > mostBytes;
+            return new(isOversized ? null : reader.ReadBytes(), isOversized, -1);
+        };
 
     // The epoch that was sent along is of one connection: what comes over the next is not judged by it.
     private ReplyParser<ReadReply> BelievedOf(Epoch epoch) =>

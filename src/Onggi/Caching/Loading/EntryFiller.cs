@@ -54,7 +54,7 @@ internal sealed class EntryFiller(
         }
     }
 
-    public bool MayFill<T>(LoadItem<T> item, byte[]? json, T? value, LoadContext context, Epoch? epoch, out FilledEntry entry)
+    public bool MayFill<T>(LoadItem<T> item, byte[]? json, T? value, LoadContext context, out FilledEntry entry)
     {
         entry = default;
         if (item.Lease is null || json is null || context.DontStore || json.Length > options.MaxValueBytes)
@@ -64,24 +64,24 @@ internal sealed class EntryFiller(
             return false;
         // A lease of before a failover may stand on the new primary, and prove nothing there.
         // mutant: FailoverLease
-        if (!CoherenceMutants.FailoverLease && (epoch is null || link.Epoch?.Id != epoch.Id))
+        if (!CoherenceMutants.FailoverLease && link.ConnectionOf(item.Lease.Epoch) is null)
         {
             CacheLog.Overtaken(logger, item.Entry.Family.Name);
             return false;
         }
 
-        entry = new FilledEntry(item.Entry.WireName, json, Math.Max(1, (long)life.TotalMilliseconds));
+        entry = new FilledEntry(item.Entry.WireName, json, Math.Max(1, (long)life.TotalMilliseconds), item.Entry.Family.Policy.Large);
         return true;
     }
 
-    public async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, Epoch? epoch, StoreTally? tally)
+    public async ValueTask FillAsync<T>(List<(LoadItem<T> Item, FilledEntry Entry)> filled, StoreTally? tally)
     {
         foreach (var group in filled.GroupBy(static one => one.Item.Lease!).ToList())
         {
             var family = group.First().Item.Entry.Family;
             try
             {
-                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)], epoch).ConfigureAwait(Rt.Capture);
+                var codes = await FillAsync(group.Key, [.. group.Select(static one => one.Entry)]).ConfigureAwait(Rt.Capture);
                 foreach (var code in codes)
                 {
                     tally?.Count(code);
@@ -110,21 +110,40 @@ internal sealed class EntryFiller(
             CacheLog.NotStored(logger, family.Name, reason, suppressed);
     }
 
-    // A fill belongs to the connection on which it was sent: on the next, the lease may be one that a lagging replica has brought back. Where it is the same
-    // life of the same server, it is sent once more; it does nothing if it has been executed.
-    private async ValueTask<FillCode[]> FillAsync(string lease, FilledEntry[] entries, Epoch? epoch)
+    // A fill is for one connection: on the next, the lease may be one that a lagging replica has brought back. Where that leads to the same life of the same server,
+    // it is sent once more; it does nothing if it has been executed.
+    private async ValueTask<FillCode[]> FillAsync(HeldLease lease, FilledEntry[] entries)
     {
         try
         {
-            return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
+            return await FillOnceAsync(lease, entries).ConfigureAwait(Rt.Capture);
         }
         catch (RedisConnectionException)
         {
             var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
-            if (epoch is null || now.Id != epoch.Id || !now.CanProve)
+            if (!now.CanProve || link.ConnectionOf(lease.Epoch) is null)
                 throw;
         }
 
-        return await store.FillAsync(lease, entries).ConfigureAwait(Rt.Capture);
+        return await FillOnceAsync(lease, entries).ConfigureAwait(Rt.Capture);
+    }
+
+    private ValueTask<FillCode[]> FillOnceAsync(HeldLease lease, FilledEntry[] entries)
+    {
+        // mutant: FailoverLease
+        var connection =
+            link.ConnectionOf(lease.Epoch)
+            ?? (
+                CoherenceMutants.FailoverLease
+                    ? 0
+                    : throw new RedisConnectionException(
+                        "The connection on which it was loaded is over, and this server is another.",
+                        Sent.No
+                    )
+            );
+        if (Interleave.IsOn)
+            Interleave.Point("fill");
+        // mutant: FillAnywhere
+        return store.FillAsync(lease.Holder, entries, CoherenceMutants.FillAnywhere ? 0 : connection);
     }
 }

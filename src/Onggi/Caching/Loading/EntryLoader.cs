@@ -178,7 +178,6 @@ internal sealed class EntryLoader(
         List<LoadItem<T>> items,
         IReadOnlyDictionary<CacheKey<T>, T?> values,
         LoadContext context,
-        Epoch? epoch,
         bool redisFailed,
         StoreTally? tally
     )
@@ -199,14 +198,14 @@ internal sealed class EntryLoader(
             item.Entry.Family.CountLoad();
             var json = _filler.TryEncode(item.Entry, value);
             loaded.Add((item, new Loaded<T>(true, value, json, CacheTier.Loader, RedisFailed: redisFailed)));
-            if (_filler.MayFill(item, json, value, context, epoch, out var entry))
+            if (_filler.MayFill(item, json, value, context, out var entry))
                 filled.Add((item, entry));
             else
                 unused.Add(item);
         }
 
         // The fill first: what was checked for it is true now, and may not be after a round trip.
-        await _filler.FillAsync(filled, epoch, tally).ConfigureAwait(Rt.Capture);
+        await _filler.FillAsync(filled, tally).ConfigureAwait(Rt.Capture);
         await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
@@ -230,9 +229,12 @@ internal sealed class EntryLoader(
             leases.Remove(item.Flight);
         foreach (var group in groups)
         {
+            // On another life of the server there is nothing of ours to give back.
+            if (link.ConnectionOf(group.Key.Epoch) is not { } connection)
+                continue;
             try
             {
-                await store.RenewAsync(group.Key, [.. group], TimeSpan.Zero).ConfigureAwait(Rt.Capture);
+                await store.RenewAsync(group.Key.Holder, [.. group], TimeSpan.Zero, connection).ConfigureAwait(Rt.Capture);
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
             {

@@ -152,7 +152,15 @@ internal sealed class EntryReader(
         // mutant: LateInsert
         if (CoherenceMutants.LateInsert)
             fill.KeepLate(ask);
-        var answer = ask.Answer;
+        var result = Decode(entry, ask.Answer, isStale);
+        if (result.Found && (entry.Codec.IsImmutable || result.Value is null))
+            ask.Kept?.TryShare(entry.Codec, result.Value);
+        return result;
+    }
+
+    /// <summary>The same of an answer of which memory has kept nothing.</summary>
+    public CacheResult<T> Decode<T>(in CacheEntry<T> entry, in Asked answer, bool isStale)
+    {
         if (answer.IsOversized)
             return Unusable(entry, "it is larger than CacheOptions.MaxValueBytes.");
         if (answer.Left == WrongType)
@@ -161,8 +169,6 @@ internal sealed class EntryReader(
             return default;
         if (!entry.Codec.TryDecode(answer.Json, out var value, out var reason))
             return Unusable(entry, PlaceOf(reason));
-        if (entry.Codec.IsImmutable || value is null)
-            ask.Kept?.TryShare(entry.Codec, value);
         return new CacheResult<T>(value, CacheTier.Redis, isStale);
     }
 

@@ -48,7 +48,7 @@ internal sealed class EntryWarmer(
                 continue;
             }
 
-            batch.Add(new FilledEntry(entry.WireName, json, Math.Max(1, (long)timeToLive.TotalMilliseconds)));
+            batch.Add(new FilledEntry(entry.WireName, json, Math.Max(1, (long)timeToLive.TotalMilliseconds), entry.Family.Policy.Large));
             bytes += json.Length;
             if (batch.Count < pace.Batch && bytes < BatchBytes)
                 continue;

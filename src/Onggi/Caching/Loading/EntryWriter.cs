@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Events;
@@ -118,7 +117,6 @@ internal sealed class EntryWriter(
     /// <summary>Waits until nobody's memory can answer with what was removed. No message is sent: memory that has not heard falls silent by itself.</summary>
     /// <remarks>
     /// The bound is read after the removal was executed. A process that asked for a larger one before is in it, or was heard of before Redis lost it; one that does so later reads nothing that was removed.
-    /// The two thousandths are for clocks that run at different rates.
     /// </remarks>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not say how long others may still answer.</exception>
     public async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
@@ -132,7 +130,7 @@ internal sealed class EntryWriter(
             var call = new BoundCall();
             await store.BeatAsync(call).ConfigureAwait(Rt.Capture);
             var bound = Math.Max(link.LargestBoundMs, call.BoundMs);
-            var most = (long)Math.Ceiling(bound * 1.002) + 1 + clock.Resolution;
+            var most = link.EndOf(bound);
             while (clock.Now - began < most)
                 await Task.Delay(TimeSpan.FromMilliseconds(most - (clock.Now - began)), time, cancellationToken).ConfigureAwait(Rt.Capture);
         }
@@ -243,12 +241,8 @@ internal sealed class EntryWriter(
     {
         public long BoundMs { get; private set; }
 
-        public override void Take(string epoch, long began, string role, long boundMs, bool wasEmpty) => BoundMs = boundMs;
+        public override void Take(in Greeting greeting) => BoundMs = greeting.BoundMs;
 
-        public override void Take(ReadOnlySpan<byte> epoch)
-        {
-            if (Utf8Parser.TryParse(epoch[(epoch.LastIndexOf((byte)' ') + 1)..], out long bound, out _))
-                BoundMs = bound;
-        }
+        public override void Take(ReadOnlySpan<byte> epoch) => BoundMs = FleetBound.Parse(epoch)?.BoundMs ?? 0;
     }
 }

@@ -11,6 +11,7 @@ internal sealed class LeaseKeeper : IDisposable
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
 
     private readonly ICacheStore _store;
+    private readonly CoherenceLink _link;
     private readonly IClock _clock;
     private readonly ITimer _timer;
     private readonly TimeSpan _every;
@@ -21,9 +22,9 @@ internal sealed class LeaseKeeper : IDisposable
     private bool _ticking;
     private bool _disposed;
 
-    public LeaseKeeper(ICacheStore store, CacheOptions options, IClock clock, TimeProvider time)
+    public LeaseKeeper(ICacheStore store, CoherenceLink link, CacheOptions options, IClock clock, TimeProvider time)
     {
-        (_store, _clock) = (store, clock);
+        (_store, _link, _clock) = (store, link, clock);
         _every = TimeSpan.FromTicks(Math.Min(Lease.Ticks / 3, options.MaxStaleness.Ticks / 2));
         _timer = time.CreateTimer(static keeper => ((LeaseKeeper)keeper!).Tick(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -90,17 +91,20 @@ internal sealed class LeaseKeeper : IDisposable
             _timer.Change(_every, Timeout.InfiniteTimeSpan);
         }
 
-        foreach (var group in flights.GroupBy(static flight => flight.Lease!, StringComparer.Ordinal))
+        foreach (var group in flights.GroupBy(static flight => flight.Lease!))
             _ = RenewAsync(group.Key, [.. group]);
     }
 
-    private async Task RenewAsync(string lease, LoadFlight[] flights)
+    private async Task RenewAsync(HeldLease lease, LoadFlight[] flights)
     {
+        // Not greeted yet, or another life, where the lease may have come back: lengthened there, it would keep others from loading what it can no longer store.
+        if (_link.ConnectionOf(lease.Epoch) is not { } connection)
+            return;
         var asked = _clock.Now;
         try
         {
             var still = await _store
-                .RenewAsync(lease, Array.ConvertAll(flights, static flight => flight.WireName), Lease)
+                .RenewAsync(lease.Holder, Array.ConvertAll(flights, static flight => flight.WireName), Lease, connection)
                 .ConfigureAwait(Rt.Capture);
             for (var i = 0; i < flights.Length; i++)
             {

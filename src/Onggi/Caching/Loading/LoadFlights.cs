@@ -22,6 +22,11 @@ internal readonly record struct Loaded<T>(
     bool RedisFailed = false
 );
 
+/// <summary>A right to fill entries, which Redis has given.</summary>
+/// <param name="Holder">What stands in Redis for whoever holds it: the token with the epoch.</param>
+/// <param name="Epoch">The life of the server that gave it: another one knows nothing of it, or what it knows is old.</param>
+internal sealed record HeldLease(string Holder, Epoch Epoch);
+
 /// <summary>One run of a loader, for one key or for several. It is cancelled when nobody waits for any of them any more.</summary>
 [SuppressMessage(
     "Design",
@@ -96,8 +101,8 @@ internal abstract class LoadFlight(string wireName, LoadBatch batch)
             Interlocked.CompareExchange(ref _stamp, asked, known);
     }
 
-    /// <summary>Its right to fill the entry, with the epoch; <c>null</c> while it has none.</summary>
-    public string? Lease { get; set; }
+    /// <summary>Its right to fill the entry; <c>null</c> while it has none.</summary>
+    public HeldLease? Lease { get; set; }
 
     /// <summary>The flight whose place in the table it took.</summary>
     public LoadFlight? Predecessor { get; set; }

@@ -23,7 +23,8 @@ internal sealed class LoadItem<T>(LoadFlight<T> flight, CacheEntry<T> entry)
     /// <summary>Whether another's lease is withdrawn.</summary>
     public bool Steal { get; init; }
 
-    public string? Lease { get; set; }
+    /// <summary>The right to fill it; <c>null</c> where what is loaded is stored nowhere.</summary>
+    public HeldLease? Lease { get; set; }
 }
 
 /// <summary>One run for one key or for several: asks Redis, loads what it may fill, stores it, waits for what others fill, and asks again.</summary>
@@ -73,17 +74,18 @@ internal sealed class LoadRun<T>(
         var (epoch, redisFailed) = await AskAsync(items).ConfigureAwait(Rt.Capture);
         if (epoch is null)
         {
-            await LoadAsync(items, epoch: null, redisFailed).ConfigureAwait(Rt.Capture);
+            await LoadAsync(items, redisFailed).ConfigureAwait(Rt.Capture);
             return [];
         }
 
         var load = new List<LoadItem<T>>();
         var held = new List<LoadItem<T>>();
         var again = new List<LoadItem<T>>();
+        var lease = LeaseOf(epoch);
         foreach (var item in items)
-            Sort(item, LeaseOf(epoch), load, held, again);
+            Sort(item, lease, load, held, again);
         if (load.Count > 0)
-            await LoadAsync(load, epoch, redisFailed: false).ConfigureAwait(Rt.Capture);
+            await LoadAsync(load, redisFailed: false).ConfigureAwait(Rt.Capture);
         foreach (var item in await WaitAllAsync(held).ConfigureAwait(Rt.Capture))
             again.Add(item);
         return again;
@@ -140,12 +142,13 @@ internal sealed class LoadRun<T>(
         if (epoch is null)
             return;
         var granted = new List<LoadItem<T>>();
+        var lease = LeaseOf(epoch);
         foreach (var item in items)
         {
             Forget(item);
             if (item.Ask?.Answer.Code is not (AskCode.Granted or AskCode.StaleGranted))
                 continue;
-            item.Lease = LeaseOf(epoch);
+            item.Lease = lease;
             granted.Add(item);
         }
 
@@ -153,9 +156,9 @@ internal sealed class LoadRun<T>(
         _ = owner.GiveBackAsync(granted);
     }
 
-    private string LeaseOf(Epoch epoch) => $"{_token}@{epoch.Id}";
+    private HeldLease LeaseOf(Epoch epoch) => new($"{_token}@{epoch.Id}", epoch);
 
-    private void Sort(LoadItem<T> item, string lease, List<LoadItem<T>> load, List<LoadItem<T>> held, List<LoadItem<T>> again)
+    private void Sort(LoadItem<T> item, HeldLease lease, List<LoadItem<T>> load, List<LoadItem<T>> held, List<LoadItem<T>> again)
     {
         var ask = item.Ask!;
         var flight = item.Flight;
@@ -243,6 +246,8 @@ internal sealed class LoadRun<T>(
 
             if (await OwnAsync(item).ConfigureAwait(Rt.Capture) is { } again)
                 return again;
+            if (policy.Large && !await IsHeldAsync(item.Entry.WireName).ConfigureAwait(Rt.Capture))
+                return !batch.Abandoned.IsCancellationRequested;
             var patience = LeftOf(policy.LeaseWait);
             if (item.Stale.Found && policy.SoftTimeout is { } soft && LeftOf(soft) < patience)
                 patience = LeftOf(soft);
@@ -264,6 +269,20 @@ internal sealed class LoadRun<T>(
         }
     }
 
+    // Large values are asked for over a connection on which nobody is told of changes: the end of the lease is told on the other, once it has been looked at there.
+    private async ValueTask<bool> IsHeldAsync(string wireName)
+    {
+        try
+        {
+            return await owner.Store.WatchLeaseAsync(wireName).ConfigureAwait(Rt.Capture);
+        }
+        catch (Exception error) when (error is RedisException or ObjectDisposedException)
+        {
+            // As far as is known; the lease ends by itself.
+            return true;
+        }
+    }
+
     // Each lengthening of another's lease wakes the wait: what is left of a time counts from the beginning of the run.
     private TimeSpan LeftOf(TimeSpan time)
     {
@@ -275,7 +294,7 @@ internal sealed class LoadRun<T>(
     // null: it is not; else whether the entry has to be asked for again.
     private async ValueTask<bool?> OwnAsync(LoadItem<T> item)
     {
-        if (item.Flight.Predecessor is not LoadFlight<T> own || own.Lease is null || own.Lease != item.Ask!.Answer.Holder)
+        if (item.Flight.Predecessor is not LoadFlight<T> own || own.Lease is null || own.Lease.Holder != item.Ask!.Answer.Holder)
             return null;
         own.Confirm(item.Ask.SentAt);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(batch.Abandoned, own.Batch.Abandoned);
@@ -309,7 +328,7 @@ internal sealed class LoadRun<T>(
                 )
             );
         else
-            await LoadAsync([item], epoch: null, redisFailed: false).ConfigureAwait(Rt.Capture);
+            await LoadAsync([item], redisFailed: false).ConfigureAwait(Rt.Capture);
     }
 
     private void Forget(LoadItem<T> item)
@@ -324,7 +343,7 @@ internal sealed class LoadRun<T>(
     // ---- loading
 
     /// <summary>Loads all of them with one call, stores those that have a lease, and hands all out.</summary>
-    private async ValueTask LoadAsync(List<LoadItem<T>> items, Epoch? epoch, bool redisFailed)
+    private async ValueTask LoadAsync(List<LoadItem<T>> items, bool redisFailed)
     {
         var policy = items[0].Entry.Family.Policy;
         ServeStaleAtOnce(items);
@@ -352,7 +371,7 @@ internal sealed class LoadRun<T>(
 
             if (values is null)
                 throw new InvalidOperationException("The loader of many returned null instead of a dictionary.");
-            await owner.FinishAsync(items, values, context, epoch, redisFailed, tally).ConfigureAwait(Rt.Capture);
+            await owner.FinishAsync(items, values, context, redisFailed, tally).ConfigureAwait(Rt.Capture);
         }
         catch (Exception error)
         {

@@ -33,7 +33,11 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         reader.Read();
         var bound = reader.ReadInt64();
         reader.Read();
-        call.Take(epoch, began, role, bound, reader.ReadInt64() == 1);
+        var wasEmpty = reader.ReadInt64() == 1;
+        reader.Read();
+        var ceiling = reader.ReadInt64();
+        reader.Read();
+        call.Take(new Greeting(epoch, began, role, bound, wasEmpty, ceiling, reader.ReadString() ?? ""));
         return true;
     };
 
@@ -159,10 +163,10 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             var life = new Command(["PTTL", name]);
             return call[0].Family.KeepsInMemory
                 ? link.SendTrackedPairAsync(in get, in life, call, Life, CommandOptions.Idempotent, cancellationToken)
-                : redis.Router.SendPairAsync(in get, in life, call, Life, OfPrimary, cancellationToken);
+                : redis.Router.SendPairAsync(in get, in life, call, Life, OfPrimary | LaneOf(call, 0), cancellationToken);
         }
 
-        var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, OfPrimary, cancellationToken);
+        var value = redis.Router.SendAsync(new Command(["GET", name]), call, Value, OfPrimary | LaneOf(call, 0), cancellationToken);
         var left = redis.Router.SendAsync(new Command(["PTTL", name]), call, Life, OfPrimary, cancellationToken);
         return BothAsync(value, left);
     }
@@ -170,9 +174,9 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     public async ValueTask ReadManyAsync(EntryCall call, CancellationToken cancellationToken)
     {
         var parts = new List<Task>();
-        for (var first = 0; first < call.Count; first += PerScript)
+        foreach (var (first, count) in Parts(call.Count, i => call[i].Family.Policy.Large))
         {
-            var keys = new RedisArg[Math.Min(PerScript, call.Count - first)];
+            var keys = new RedisArg[count];
             for (var i = 0; i < keys.Length; i++)
                 keys[i] = call[first + i].WireName;
             parts.Add(
@@ -180,7 +184,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
                         new Command(ReadScript, keys, Beliefs(call, first, keys.Length)),
                         new Part(call, first),
                         ReadReplies,
-                        CommandOptions.Idempotent,
+                        CommandOptions.Idempotent | LaneOf(call, first),
                         tracked: true,
                         cancellationToken
                     )
@@ -193,6 +197,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
 
     public ValueTask AskAsync(EntryCall call, in LeaseTerms terms)
     {
+        // All are of one family.
         if (call.Count <= PerScript)
             return DoneAsync(AskPartAsync(call, 0, call.Count, terms));
         var parts = new List<Task>();
@@ -201,21 +206,32 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         return new ValueTask(Task.WhenAll(parts));
     }
 
-    public async ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries)
+    public async ValueTask<bool> WatchLeaseAsync(string wireName) =>
+        // Where nobody is told, it is asked again before long.
+        _link is not { } link
+        || await link.SendTrackedAsync(
+                new Command(["EXISTS", LeaseName.Of(wireName)]),
+                ReplyParsers.Boolean,
+                CommandOptions.Idempotent,
+                CancellationToken.None
+            )
+            .ConfigureAwait(Rt.Capture);
+
+    public async ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries, long connection)
     {
         var parts = new List<Task<FillCode[]>>();
-        for (var first = 0; first < entries.Count; first += PerScript)
+        foreach (var (first, count) in Parts(entries.Count, i => entries[i].IsLarge))
         {
-            var count = Math.Min(PerScript, entries.Count - first);
             var (keys, values) = WithLeases(entries, first, count, before: 1);
             values[0] = token;
-            parts.Add(SendAsync(new Command(FillScript, keys, values), FillCodes, CommandOptions.NoRetry, CancellationToken.None).AsTask());
+            var fill = new Command(FillScript, keys, values);
+            parts.Add(SendOnAsync(connection, in fill, FillCodes, CommandOptions.NoRetry | LaneOf(entries[first])).AsTask());
         }
 
         return await AllAsync(parts).ConfigureAwait(Rt.Capture);
     }
 
-    public async ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease)
+    public async ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease, long connection)
     {
         var parts = new List<Task<bool[]>>();
         for (var first = 0; first < wireNames.Count; first += PerScript)
@@ -223,15 +239,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             var keys = new RedisArg[Math.Min(PerScript, wireNames.Count - first)];
             for (var i = 0; i < keys.Length; i++)
                 keys[i] = LeaseName.Of(wireNames[first + i]);
-            parts.Add(
-                SendAsync(
-                        new Command(RenewScript, keys, [token, (long)lease.TotalMilliseconds]),
-                        Booleans,
-                        CommandOptions.Idempotent,
-                        CancellationToken.None
-                    )
-                    .AsTask()
-            );
+            var command = new Command(RenewScript, keys, [token, (long)lease.TotalMilliseconds]);
+            parts.Add(SendOnAsync(connection, command, Booleans, CommandOptions.Idempotent).AsTask());
         }
 
         return await AllAsync(parts).ConfigureAwait(Rt.Capture);
@@ -240,11 +249,11 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     public async ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken)
     {
         var parts = new List<Task>();
-        for (var first = 0; first < entries.Count; first += PerScript)
+        foreach (var (first, count) in Parts(entries.Count, i => entries[i].IsLarge))
         {
-            var (keys, values) = WithLeases(entries, first, Math.Min(PerScript, entries.Count - first), before: 0);
+            var (keys, values) = WithLeases(entries, first, count, before: 0);
             parts.Add(
-                SendAsync(new Command(PutScript, keys, values), ReplyParsers.Ignore, CommandOptions.None, cancellationToken).AsTask()
+                SendAsync(new Command(PutScript, keys, values), ReplyParsers.Ignore, LaneOf(entries[first]), cancellationToken).AsTask()
             );
         }
 
@@ -252,6 +261,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
     }
 
     public RedisBatch NewBatch() => new(_link as Router ?? redis.Router, redis.Options);
+
+    public RedisBatch NewReadBatch() => new(redis.Router, redis.Options);
 
     public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken) =>
         redis.SendAsync(["GET", wireName], ReplyParsers.Bytes, CommandOptions.Primary, cancellationToken);
@@ -308,11 +319,27 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
             new Command(AskScript, keys, args),
             new Part(call, first),
             Asked,
-            CommandOptions.Idempotent,
+            CommandOptions.Idempotent | LaneOf(call, first),
             tracked: true,
             CancellationToken.None
         );
     }
+
+    // Values that go over the connection for large ones are not mixed with others.
+    private IEnumerable<(int First, int Count)> Parts(int count, Func<int, bool> isLarge)
+    {
+        for (int first = 0, next; first < count; first = next)
+        {
+            var most = Math.Min(count, first + PerScript);
+            for (next = first + 1; next < most && isLarge(next) == isLarge(first); next++) { }
+            yield return (first, next - first);
+        }
+    }
+
+    private static CommandOptions LaneOf(EntryCall call, int index) =>
+        call[index].Family.Policy.Large ? CommandOptions.Bulk : CommandOptions.None;
+
+    private static CommandOptions LaneOf(in FilledEntry entry) => entry.IsLarge ? CommandOptions.Bulk : CommandOptions.None;
 
     // Nothing where all is believed, as mostly.
     private static RedisArg[] Beliefs(EntryCall call, int first, int count)
@@ -350,6 +377,9 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         return (keys, values);
     }
 
+    // Over the connection whose reads are watched, but for large values, and where there is none.
+    private TrackedLink? LinkFor(CommandOptions options) => (options & CommandOptions.Bulk) == CommandOptions.None ? _link : null;
+
     private ValueTask<bool> SendAsync<TState>(
         in Command command,
         TState state,
@@ -359,7 +389,8 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         CancellationToken cancellationToken
     )
         where TState : class =>
-        _link is not { } link ? redis.Router.SendAsync(in command, state, parser, options, cancellationToken)
+        LinkFor(options) is not { } link
+            ? redis.Router.SendAsync(in command, state, parser, options | CommandOptions.Primary, cancellationToken)
         : tracked ? link.SendTrackedAsync(in command, state, parser, options, cancellationToken)
         : link.SendAsync(in command, state, parser, options, cancellationToken);
 
@@ -368,7 +399,12 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         ReplyParser<T> parser,
         CommandOptions options,
         CancellationToken cancellationToken
-    ) => (_link as Router ?? redis.Router).SendAsync(in command, parser, options, cancellationToken);
+    ) => (LinkFor(options) as Router ?? redis.Router).SendAsync(in command, parser, options, cancellationToken);
+
+    private ValueTask<T> SendOnAsync<T>(long connection, in Command command, ReplyParser<T> parser, CommandOptions options) =>
+        LinkFor(options) is { } link
+            ? link.SendOnAsync(connection, in command, parser, options, CancellationToken.None)
+            : redis.Router.SendAsync(in command, parser, options, CancellationToken.None);
 
     private static async ValueTask DoneAsync(ValueTask<bool> answer) => await answer.ConfigureAwait(Rt.Capture);
 

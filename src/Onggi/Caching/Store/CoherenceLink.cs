@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Onggi.Client;
@@ -11,7 +10,8 @@ namespace Onggi.Caching;
 /// <param name="Id">Its name; "-" where there is none to be had.</param>
 /// <param name="BeganMs">When it began, in ms of the server's clock.</param>
 /// <param name="BoundMs">The bound that the fleet has agreed on: how long somebody's memory may answer without having heard.</param>
-internal sealed record Epoch(long Generation, string Id, long BeganMs, long BoundMs)
+/// <param name="CeilingMs">How long any memory may at most, whatever its process asks for; 0 where no operator has set that.</param>
+internal sealed record Epoch(long Generation, string Id, long BeganMs, long BoundMs, long CeilingMs = 0)
 {
     // In ms, far in the future, and exact as a number of Lua.
     private const long Never = 1L << 52;
@@ -31,8 +31,17 @@ internal sealed record Epoch(long Generation, string Id, long BeganMs, long Boun
         // Nobody can say when it began: nothing is believed.
         : Never;
 
-    public string Text => string.Create(CultureInfo.InvariantCulture, $"{Id} {BeganMs} {BoundMs}");
+    /// <summary>Whether a right that was given in that one can still stand: it is the same connection, or another one to the same life of the same server.</summary>
+    public bool Continues(Epoch other) => Generation == other.Generation || (CanProve && Id == other.Id);
+
+    /// <summary>How long the own memory may answer without having heard, in ms.</summary>
+    public long BoundOf(long ownMs) => Math.Min(ownMs, CeilingMs > 0 ? CeilingMs : BoundMs);
 }
+
+/// <summary>The largest bound that somebody may still keep to.</summary>
+/// <param name="Ms">That bound.</param>
+/// <param name="Until">When it is over, by the clock of memory; <see cref="long.MaxValue"/> while it is in force.</param>
+internal sealed record LargestBound(long Ms, long Until);
 
 /// <summary>Keeps the proof that memory has heard of every change: greets each new connection, and asks it again and again.</summary>
 /// <remarks>
@@ -73,7 +82,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private long _generation;
     private volatile bool _connected;
     private int _beats;
-    private long _largestBoundMs;
+    private volatile LargestBound _largest = new(0, long.MaxValue);
 
     public CoherenceLink(
         ICacheStore store,
@@ -99,13 +108,16 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     /// <summary>The epoch of the present connection; <c>null</c> until it is greeted.</summary>
     public Epoch? Epoch => _epoch;
 
+    /// <summary>The connection on which a right that was given in this epoch may be used; <c>null</c> when there is none, or it leads to another life.</summary>
+    public long? ConnectionOf(Epoch epoch) => _epoch is { } now && now.Continues(epoch) ? now.Generation : null;
+
     private long OwnBoundMs => (long)_options.MaxStaleness.TotalMilliseconds;
 
     /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
-    public long BoundMs => _epoch is { CanProve: true } epoch ? Math.Min(OwnBoundMs, epoch.BoundMs) : OwnBoundMs;
+    public long BoundMs => _epoch is { CanProve: true } epoch ? epoch.BoundOf(OwnBoundMs) : OwnBoundMs;
 
-    /// <summary>The largest bound of anybody that was ever heard of, in ms: who has not heard of a FLUSHALL or of a restart still keeps to it.</summary>
-    public long LargestBoundMs => Math.Max(OwnBoundMs, Volatile.Read(ref _largestBoundMs));
+    /// <summary>The largest bound that anybody may still keep to, as far as was heard, in ms: who has not heard of a FLUSHALL or of a restart keeps to the old one until that is over.</summary>
+    public long LargestBoundMs => Math.Max(BoundMs, _largest is { } largest && _clock.Now <= largest.Until ? largest.Ms : 0);
 
     /// <summary>Begins, if that has not been done.</summary>
     public void Start() => _loop.Start();
@@ -292,20 +304,21 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         }
     }
 
-    private void Greeted(Call call, Epoch epoch, string role, bool wasEmpty)
+    private void Greeted(Call call, in Greeting greeting)
     {
         if (call.Generation != Generation || !_connected)
             return;
-        if (role != "master")
+        if (greeting.Role != "master")
         {
-            CacheLog.MemoryIsOff(_logger, $"the server says that it is a {role}.");
+            CacheLog.MemoryIsOff(_logger, $"the server says that it is a {greeting.Role}.");
             Learn(Epoch.None with { Generation = call.Generation });
             return;
         }
 
-        if (epoch.BoundMs > _largestBoundMs)
-            Volatile.Write(ref _largestBoundMs, epoch.BoundMs);
-        _epochText = Encoding.UTF8.GetBytes(epoch.Text);
+        var epoch = new Epoch(call.Generation, greeting.Id, greeting.BeganMs, greeting.BoundMs, greeting.CeilingMs);
+        Remember(epoch.BoundMs);
+        _epochText = Encoding.UTF8.GetBytes(greeting.Text);
+        var wasEmpty = greeting.WasEmpty;
         var changed = _last is not null ? _last.Id != epoch.Id || wasEmpty : wasEmpty;
         _last = epoch;
         Learn(epoch);
@@ -313,6 +326,19 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         if (changed)
             EpochChanged?.Invoke(epoch, wasEmpty);
     }
+
+    // Who has proven under a larger bound did so before this answer was made: that bound after now it is over for everybody.
+    private void Remember(long boundMs)
+    {
+        var now = _clock.Now;
+        if (boundMs >= _largest.Ms || now > _largest.Until)
+            _largest = new(boundMs, long.MaxValue);
+        else if (_largest.Until == long.MaxValue)
+            _largest = _largest with { Until = now + EndOf(_largest.Ms) };
+    }
+
+    /// <summary>After how long nobody keeps to a bound any more that was given up now, in ms. The two thousandths are for clocks that run at different rates.</summary>
+    public long EndOf(long boundMs) => (long)Math.Ceiling(boundMs * 1.002) + 1 + _clock.Resolution;
 
     private void Beaten(Call call, ReadOnlySpan<byte> text)
     {
@@ -334,7 +360,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     {
         // mutant: ProofReceived
         var asked = CoherenceMutants.ProofReceived ? _clock.Now : call.SentAt;
-        _memory.Prove(call.Generation, asked + Math.Min(OwnBoundMs, epoch.BoundMs) - _clock.Resolution);
+        _memory.Prove(call.Generation, asked + epoch.BoundOf(OwnBoundMs) - _clock.Resolution);
     }
 
     private void Learn(Epoch epoch)
@@ -374,8 +400,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
         public long SentAt => sentAt;
 
-        public override void Take(string id, long began, string role, long boundMs, bool wasEmpty) =>
-            link.Greeted(this, new Epoch(generation, id, began, boundMs), role, wasEmpty);
+        public override void Take(in Greeting greeting) => link.Greeted(this, greeting);
 
         public override void Take(ReadOnlySpan<byte> text) => link.Beaten(this, text);
     }

@@ -42,17 +42,26 @@ internal interface ICacheStore
     /// <summary>Reads entries, or gets the right to fill them. One round trip.</summary>
     ValueTask AskAsync(EntryCall call, in LeaseTerms terms);
 
-    /// <summary>Stores what was loaded under a lease; what became of each. It is for one connection: when that is lost, it fails. One round trip.</summary>
-    ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries);
+    /// <summary>Whether somebody has the right to fill the entry; if so, its end is told. For what was asked over the connection for large values, where nobody is told. One round trip.</summary>
+    ValueTask<bool> WatchLeaseAsync(string wireName);
 
-    /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours. One round trip.</summary>
-    ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease);
+    /// <summary>Stores what was loaded under a lease; what became of each. One round trip.</summary>
+    /// <param name="token">The lease's, with its epoch.</param>
+    /// <param name="entries">What was loaded.</param>
+    /// <param name="connection">The connection that it is for: when that is over, it fails, and nothing is sent on the next one. 0 for any. Large values go over one of their own all the same.</param>
+    ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries, long connection);
+
+    /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours. <paramref name="connection"/> is as in <see cref="FillAsync"/>. One round trip.</summary>
+    ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease, long connection);
 
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>
     ValueTask PutAsync(IReadOnlyList<FilledEntry> entries, CancellationToken cancellationToken);
 
-    /// <summary>Commands that go out together, on the connection on which the cache's own go.</summary>
+    /// <summary>Changes that go out together, on the connection on which the cache's own go: what it reads there comes before them or after.</summary>
     RedisBatch NewBatch();
+
+    /// <summary>Reads that go out together, and of which nothing is kept: over the common connection, where the server need not watch them for us.</summary>
+    RedisBatch NewReadBatch();
 
     /// <summary>The value of a key over the common connection, unwatched. One round trip.</summary>
     ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken);
@@ -102,7 +111,11 @@ internal enum FillCode
 }
 
 /// <summary>A value on its way into Redis.</summary>
-internal readonly record struct FilledEntry(string WireName, ReadOnlyMemory<byte> Json, long LifeMs);
+/// <param name="WireName">Its key.</param>
+/// <param name="Json">The value.</param>
+/// <param name="LifeMs">How long it lives there.</param>
+/// <param name="IsLarge">Whether its family's values go over the connection for large ones.</param>
+internal readonly record struct FilledEntry(string WireName, ReadOnlyMemory<byte> Json, long LifeMs, bool IsLarge = false);
 
 /// <summary>The rules under which a lease is asked for.</summary>
 /// <param name="Token">Ours alone, and never used again.</param>
@@ -206,13 +219,23 @@ internal abstract class EntryCall(EntryAsk? only, EntryAsk[]? several, int maxVa
     protected override void Take(ref RespReader reader) => TakeValue(ReadJson(ref reader, out var isOversized), isOversized);
 }
 
+/// <summary>What a server says to a greeting.</summary>
+/// <param name="Id">Which life of which server it is; empty where it is no primary.</param>
+/// <param name="BeganMs">When that began, in ms of the server's clock.</param>
+/// <param name="Role">The server's, in Redis's words.</param>
+/// <param name="BoundMs">How long somebody's memory may answer without having heard.</param>
+/// <param name="WasEmpty">Whether Redis knew of no epoch before.</param>
+/// <param name="CeilingMs">How long any memory may at most, as an operator has said; 0 for no such word.</param>
+/// <param name="Text">What stands in the epoch's key.</param>
+internal readonly record struct Greeting(string Id, long BeganMs, string Role, long BoundMs, bool WasEmpty, long CeilingMs, string Text);
+
 /// <summary>A question for the epoch. Its answer is taken in on the reading loop.</summary>
 internal abstract class EpochCall(long askedBoundMs)
 {
     public long AskedBoundMs { get; } = askedBoundMs;
 
     /// <summary>On the reading loop, of a greeting.</summary>
-    public abstract void Take(string epoch, long began, string role, long boundMs, bool wasEmpty);
+    public abstract void Take(in Greeting greeting);
 
     /// <summary>On the reading loop, of a beat: what stands under the epoch's name.</summary>
     public abstract void Take(ReadOnlySpan<byte> epoch);

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Globalization;
+using System.Net;
 using Onggi.Client;
 using Onggi.Testing;
 
@@ -38,7 +38,12 @@ internal sealed class ReplicatedSet : IAsyncDisposable
     public const string Master = "phonebill";
 
     private const int Count = 3;
-    private const string Host = "127.0.0.1";
+    private const string Loopback = "127.0.0.1";
+
+    // A name, as pods have; where the system prefers another address for it than that on which we listen, the address.
+    private static readonly string Host =
+        Dns.GetHostAddresses("localhost") is [var first, ..] && first.ToString() == Loopback ? "localhost" : Loopback;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly List<SetServer> _servers = [];
@@ -256,7 +261,7 @@ internal sealed class ReplicatedSet : IAsyncDisposable
             ["ONGGI_HOST"] = Host,
             ["ONGGI_PORT"] = $"{port}",
             ["ONGGI_ANNOUNCE_PORT"] = $"{announced}",
-            ["ONGGI_BIND"] = Host,
+            ["ONGGI_BIND"] = Loopback,
             ["ONGGI_PEERS"] = _peers,
             ["ONGGI_SENTINELS"] = _watchers,
             ["ONGGI_MASTER"] = Master,

@@ -29,13 +29,15 @@ internal sealed class CacheSimulation
     private readonly int _slowLoads;
     private readonly int _progress;
     private readonly int _longest;
+    private readonly int _failures;
+    private readonly bool _isShort;
     private readonly int[] _version = new int[Keys];
 
     // By key: when which version's invalidation was executed, acknowledged, and strictly done.
     private readonly List<(int Version, long At)>[] _executed = Lists();
     private readonly List<(int Version, long At)>[] _acknowledged = Lists();
     private readonly List<(int Version, long At)>[] _strict = Lists();
-    private readonly List<Loading> _loadings = [];
+    private readonly List<Action> _loadings = [];
     private readonly int[] _pausedUntil = new int[3];
     private readonly int[] _stalledUntil = [int.MaxValue, int.MaxValue, int.MaxValue];
     private object? _replica;
@@ -58,12 +60,17 @@ internal sealed class CacheSimulation
         _writes = 4 + _random.Next(30);
         _slowLoads = _random.Next(60);
         _progress = 60 + _random.Next(35);
-        _longest = _random.Next(3) switch
-        {
-            0 => 20,
-            1 => 150,
-            _ => 400,
-        };
+        // Lives that end, and a grace after them, in which the source may fail.
+        _isShort = _random.Next(3) == 0;
+        _failures = _isShort ? _random.Next(30) : 0;
+        _longest =
+            _isShort ? 800
+            : _random.Next(3) switch
+            {
+                0 => 20,
+                1 => 150,
+                _ => 400,
+            };
     }
 
     /// <summary>What broke a promise; <c>null</c> for nothing.</summary>
@@ -78,14 +85,10 @@ internal sealed class CacheSimulation
 
     public int Writes { get; private set; }
 
-    private sealed class Loading(int key, int version, TaskCompletionSource<int> end)
-    {
-        public int Key => key;
+    /// <summary>How often a value past its life was served.</summary>
+    public int StaleReads { get; private set; }
 
-        public int Version => version;
-
-        public void End() => end.TrySetResult(version);
-    }
+    private sealed class SourceException : Exception;
 
     /// <summary>Runs one seed on the thread of a world.</summary>
     public static CacheSimulation Run(CacheWorld world, int seed, bool failsOver = false)
@@ -109,6 +112,8 @@ internal sealed class CacheSimulation
                     1 => ReadMode.Lease,
                     _ => ReadMode.Auto,
                 };
+                options.Defaults.WhenStale = _random.Next(2) == 0 ? StaleMode.IfError : StaleMode.WhileRevalidate;
+                options.Defaults.SoftTimeout = _random.Next(2) == 0 ? TimeSpan.FromMilliseconds(50) : null;
             });
         }
 
@@ -184,36 +189,71 @@ internal sealed class CacheSimulation
         // Somebody loads anew what has not changed.
         if (_random.Next(12) == 0)
             _ = CallAsync($"refresh of {key}", () => node.Cache.RefreshAsync(Name(key), _ => LoadAsync(key)).AsTask());
+        else if (_random.Next(4) == 0)
+            _ = ObserveAllAsync(node);
         else
             _ = ObserveAsync(node, key);
     }
 
-    private async Task ObserveAsync(WorldNode node, int key)
+    private Task ObserveAsync(WorldNode node, int key)
     {
-        var began = _world.Now;
-        var (bySelf, strict) = (Newest(_executed[key], began - BoundMs), Newest(_strict[key], began));
-        var acknowledged = Newest(_acknowledged[key], began);
+        var known = new Known(this, key);
         var isPlain = _random.Next(4) == 0;
-        await CallAsync(
+        return CallAsync(
             $"read of {key}, plain {isPlain}",
             async () =>
             {
                 var result = isPlain
                     ? await node.Cache.GetAsync(Name(key))
                     : await node.Cache.GetOrLoadResultAsync(Name(key), _ => LoadAsync(key));
-                if (!result.Found)
-                    return;
-                Reads++;
-                if (result.Tier == CacheTier.Memory)
-                    MemoryReads++;
-                var read = $"read version {result.Value} of {key} by {result.Tier}, begun {began}";
-                Check(result.Value >= bySelf, $"G2: {read}; {bySelf} was invalidated longer ago than the bound");
-                Check(result.Value >= strict, $"G3: {read}; the strict invalidation of {strict} had returned");
-                // What Redis answers is never old; a load that was joined may be by the bound.
-                if (isPlain && result.Tier == CacheTier.Redis)
-                    Check(result.Value >= acknowledged, $"G2: {read}; {acknowledged} was acknowledged");
+                known.Judge(result, isPlain);
             }
         );
+    }
+
+    private Task ObserveAllAsync(WorldNode node)
+    {
+        CacheKey<int>[] names = [.. Enumerable.Range(0, Keys).Select(Name)];
+        Known[] known = [.. Enumerable.Range(0, Keys).Select(key => new Known(this, key))];
+        var isPlain = _random.Next(4) == 0;
+        return CallAsync(
+            $"read of all, plain {isPlain}",
+            async () =>
+            {
+                var results = isPlain
+                    ? await node.Cache.GetManyAsync(names)
+                    : await node.Cache.GetOrLoadManyAsync(names, (missing, _) => LoadManyAsync(missing));
+                for (var key = 0; key < Keys; key++)
+                    known[key].Judge(results[names[key]], isPlain);
+            }
+        );
+    }
+
+    /// <summary>What a reader of a key may count on, who begins now.</summary>
+    private sealed class Known(CacheSimulation run, int key)
+    {
+        private readonly long _began = run._world.Now;
+        private readonly int _bySelf = Newest(run._executed[key], run._world.Now - BoundMs);
+        private readonly int _strict = Newest(run._strict[key], run._world.Now);
+        private readonly int _acknowledged = Newest(run._acknowledged[key], run._world.Now);
+
+        public void Judge(in CacheResult<int> result, bool isPlain)
+        {
+            if (!result.Found)
+                return;
+            run.Reads++;
+            if (result.Tier == CacheTier.Memory)
+                run.MemoryReads++;
+            // Past its life it may be, but not older than what was removed.
+            if (result.IsStale)
+                run.StaleReads++;
+            var read = $"read version {result.Value} of {key} by {result.Tier}, begun {_began}";
+            run.Check(result.Value >= _bySelf, $"G2: {read}; {_bySelf} was invalidated longer ago than the bound");
+            run.Check(result.Value >= _strict, $"G3: {read}; the strict invalidation of {_strict} had returned");
+            // What Redis answers is never old; a load that was joined may be by the bound.
+            if (isPlain && result.Tier == CacheTier.Redis)
+                run.Check(result.Value >= _acknowledged, $"G2: {read}; {_acknowledged} was acknowledged");
+        }
     }
 
     // A call of somebody who can bear Redis's troubles.
@@ -226,7 +266,7 @@ internal sealed class CacheSimulation
         {
             await call();
         }
-        catch (Exception error) when (error is RedisException or LoadTimeoutException or OperationCanceledException) { }
+        catch (Exception error) when (error is RedisException or LoadTimeoutException or OperationCanceledException or SourceException) { }
         catch (Exception error)
         {
             Violation ??= $"in step {_step}: {error}";
@@ -240,11 +280,35 @@ internal sealed class CacheSimulation
 
     private ValueTask<int> LoadAsync(int key)
     {
-        var version = _version[key];
+        return LoadedAsync(_version[key]);
+    }
+
+    private ValueTask<IReadOnlyDictionary<CacheKey<int>, int>> LoadManyAsync(IReadOnlyList<CacheKey<int>> keys)
+    {
+        var found = new Dictionary<CacheKey<int>, int>();
+        for (var key = 0; key < Keys; key++)
+        {
+            if (keys.Contains(Name(key)))
+                found[Name(key)] = _version[key];
+        }
+
+        return LoadedAsync<IReadOnlyDictionary<CacheKey<int>, int>>(found);
+    }
+
+    // What the source says was read when the load began; the answer can take its time, or never come.
+    private ValueTask<T> LoadedAsync<T>(T read)
+    {
+        var fails = _random.Next(100) < _failures;
         if (_random.Next(100) >= _slowLoads)
-            return new(version);
-        var end = new TaskCompletionSource<int>(Rt.Signals);
-        _loadings.Add(new Loading(key, version, end));
+            return fails ? ValueTask.FromException<T>(new SourceException()) : new(read);
+        var end = new TaskCompletionSource<T>(Rt.Signals);
+        _loadings.Add(() =>
+        {
+            if (fails)
+                end.TrySetException(new SourceException());
+            else
+                end.TrySetResult(read);
+        });
         return new(end.Task);
     }
 
@@ -254,7 +318,7 @@ internal sealed class CacheSimulation
             return;
         var loading = _loadings[_random.Next(_loadings.Count)];
         _loadings.Remove(loading);
-        loading.End();
+        loading();
     }
 
     private void Write()
@@ -262,6 +326,12 @@ internal sealed class CacheSimulation
         var node = Running();
         if (node is null)
             return;
+        if (_random.Next(8) == 0)
+        {
+            WriteAll(node);
+            return;
+        }
+
         var key = _random.Next(Keys);
         // The commit.
         var version = ++_version[key];
@@ -276,6 +346,28 @@ internal sealed class CacheSimulation
         }
 
         _ = Invalidate(node, key, version, _random.Next(4) == 0 ? Invalidation.Strict : Invalidation.Fast);
+    }
+
+    private void WriteAll(WorldNode node)
+    {
+        var versions = new int[Keys];
+        for (var key = 0; key < Keys; key++)
+            versions[key] = ++_version[key];
+        Writes++;
+        var strength = _random.Next(4) == 0 ? Invalidation.Strict : Invalidation.Fast;
+        _ = CallAsync(
+            $"{strength} invalidation of all",
+            async () =>
+            {
+                await node.Cache.InvalidateManyAsync([.. Enumerable.Range(0, Keys).Select(Name)], strength);
+                for (var key = 0; key < Keys; key++)
+                {
+                    Acknowledged(key, versions[key]);
+                    if (strength == Invalidation.Strict)
+                        _strict[key].Add((versions[key], _world.Now));
+                }
+            }
+        );
     }
 
     private Task Invalidate(WorldNode node, int key, int version, Invalidation strength) =>
@@ -313,7 +405,7 @@ internal sealed class CacheSimulation
     {
         var at = _random.Next(_world.Nodes.Count);
         var node = _world.Nodes[at];
-        var what = _random.Next(_failsOver ? 9 : 7);
+        var what = _random.Next(_failsOver ? 10 : 8);
         Tell($"fault {what}", node);
         switch (what)
         {
@@ -343,6 +435,9 @@ internal sealed class CacheSimulation
                 _world.Server.IsFull = !_world.Server.IsFull;
                 break;
             case 7:
+                _world.Server.FlushAll();
+                break;
+            case 8:
                 _replica = _world.Server.Snapshot();
                 break;
             default:
@@ -415,7 +510,11 @@ internal sealed class CacheSimulation
 
     private static List<(int Version, long At)>[] Lists() => [.. Enumerable.Range(0, Keys).Select(static _ => new List<(int, long)>())];
 
-    private static CacheKey<int> Name(int key) => TestKeys.Number(key.ToString(CultureInfo.InvariantCulture));
+    private CacheKey<int> Name(int key)
+    {
+        var id = key.ToString(CultureInfo.InvariantCulture);
+        return _isShort ? CacheWorld.Short(id) : TestKeys.Number(id);
+    }
 
-    private static string WireName(int key) => string.Create(CultureInfo.InvariantCulture, $"test:number:{key}");
+    private string WireName(int key) => string.Create(CultureInfo.InvariantCulture, $"test:{(_isShort ? "short" : "number")}:{key}");
 }

@@ -20,7 +20,8 @@ internal sealed class CacheWorld
           "families": {
             "text": { "key": "text:{id}", "kind": "cache", "value": "string" },
             "graced": { "key": "graced:{id}", "kind": "cache", "ttl": "60s", "grace": "60s", "value": "string" },
-            "number": { "key": "number:{id}", "kind": "cache", "value": "int" }
+            "number": { "key": "number:{id}", "kind": "cache", "value": "int" },
+            "short": { "key": "short:{id}", "kind": "cache", "ttl": "1s", "grace": "1s", "value": "int" }
           }
         }
         """;
@@ -28,6 +29,7 @@ internal sealed class CacheWorld
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
     private static readonly Keyspace Keys = Keyspace.Load(CatalogJson, service: "shop");
     private static readonly KeyFamily GracedFamily = new("graced", "id");
+    private static readonly KeyFamily ShortFamily = new("short", "id");
 
     private readonly List<WorldNode> _nodes = [];
 
@@ -42,6 +44,9 @@ internal sealed class CacheWorld
     public long Now => (long)(Time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalMilliseconds;
 
     public static CacheKey<string> Graced(string id) => new(new EntryKey(GracedFamily, id));
+
+    /// <summary>A number whose life is over soon, and its grace soon after.</summary>
+    public static CacheKey<int> Short(string id) => new(new EntryKey(ShortFamily, id));
 
     /// <summary>Runs a test on a thread of its own, which has no context to go back to, and puts the switches back.</summary>
     public static void Run(Action<CacheWorld> test)
@@ -116,7 +121,7 @@ internal sealed class CacheWorld
         CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = CoherenceMutants.ProofReceived = false;
         CoherenceMutants.NoLease = CoherenceMutants.LeaseStays = CoherenceMutants.TokenReuse = CoherenceMutants.LateInsert = false;
         CoherenceMutants.JoinAny = CoherenceMutants.NoWait = CoherenceMutants.FailoverValue = CoherenceMutants.FailoverLease = false;
-        CoherenceMutants.NoLoop = false;
+        CoherenceMutants.NoLoop = CoherenceMutants.FillAnywhere = false;
         Interleave.Hook = null;
     }
 }

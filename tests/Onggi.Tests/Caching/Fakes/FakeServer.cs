@@ -20,6 +20,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
     private Dictionary<string, Slot> _slots = new(StringComparer.Ordinal);
     private FakeConnection? _executing;
     private bool _watches;
+    private bool _hasWritten;
     private int _lives = 1;
 
     private sealed class Slot
@@ -128,6 +129,13 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return _slots.ToDictionary(static one => one.Key, static one => one.Value.Copy(), StringComparer.Ordinal);
     }
 
+    /// <summary>A replica becomes the primary, and keeps its connections.</summary>
+    public void Promote()
+    {
+        lock (Gate)
+            (RunId, IsReplica) = ("run" + (++_lives).ToString(CultureInfo.InvariantCulture), false);
+    }
+
     /// <summary>A replica takes over with what it has received, or the server comes back empty. All connections end; the nodes connect when the test says so.</summary>
     public void BeginNewLife(object? snapshot)
     {
@@ -144,7 +152,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
     /// <summary>Executes a request of a connection. Under the gate.</summary>
     public void Execute(FakeConnection connection, FakeRequest request)
     {
-        (_executing, _watches) = (connection, request.IsTracked && connection.IsTracked);
+        (_executing, _watches, _hasWritten) = (connection, request.IsTracked && connection.IsTracked, false);
         Action? reply = null;
         Exception? error = null;
         try
@@ -190,28 +198,47 @@ internal sealed class FakeServer(ManualTimeProvider time)
         var left = Left(ask.WireName);
         var life = Text(json) == "null" ? (long)ask.Family.Settings.NegativeTtl.TotalMilliseconds : ask.LifeMs;
         var isBelieved = ask.BelievedFrom == 0 || (left >= 0 && left <= life && NowMs - (life - left) >= ask.BelievedFrom);
-        return (isBelieved ? json : null, left);
+        return isBelieved ? (json, left) : (null, -2);
     }
 
     /// <summary>The twin of hello.lua.</summary>
-    public (string Epoch, long Began, string Role, long Bound, bool WasEmpty) Hello(long asked)
+    public Greeting Hello(long asked)
     {
         if (RefusesHello is { } refusal)
             throw new RedisServerException(refusal);
+        // A script that may write is refused before it begins.
         if (IsReplica)
-            return ("", 0, "slave", 0, false);
-        var known = Text(Peek(EpochName)?.Json)?.Split(' ');
-        var bound = known is null ? 0 : long.Parse(known[2], CultureInfo.InvariantCulture);
-        var began = known is null ? 0 : long.Parse(known[1], CultureInfo.InvariantCulture);
-        if (known?[0] != RunId || bound < asked)
-        {
-            if (known?[0] != RunId)
-                began = NowMs;
-            bound = Math.Max(bound, asked);
-            Set(EpochName, Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{RunId} {began} {bound}")), -1);
-        }
+            throw ReadOnly();
+        var text = Text(Peek(EpochName)?.Json);
+        var known = FakeEpoch.Parse(text);
+        var bound = Math.Max(known.Bound, known.Ceiling > 0 ? Math.Min(asked, known.Ceiling) : asked);
+        if (known.Id != RunId)
+            known = known with { Id = RunId, Began = NowMs };
+        known = known with { Bound = bound };
+        // Redis takes it also when it is full.
+        _hasWritten = true;
+        if (known.ToString() != text)
+            Set(EpochName, Encoding.UTF8.GetBytes(known.ToString()), -1);
+        return new Greeting(RunId, known.Began, "master", bound, text is null, known.Ceiling, known.ToString());
+    }
 
-        return (RunId, began, "master", bound, known is null);
+    /// <summary>The twin of bound.lua.</summary>
+    public FleetBound? SetBound(long ceiling, long since)
+    {
+        lock (Gate)
+        {
+            var known = FakeEpoch.Parse(Text(Peek(EpochName)?.Json));
+            if (known.Id == "")
+                return null;
+            if (since != 0)
+                known = known.Ceiling == ceiling && known.Since == since ? known with { Bound = Math.Min(known.Bound, ceiling) } : known;
+            else if (ceiling == 0)
+                known = known with { Ceiling = 0, Since = 0 };
+            else if (known.Ceiling != ceiling)
+                known = known with { Ceiling = ceiling, Since = NowMs };
+            Set(EpochName, Encoding.UTF8.GetBytes(known.ToString()), -1);
+            return new FleetBound(known.Bound, known.Ceiling, known.Since);
+        }
     }
 
     /// <summary>The twin of ask.lua, for one entry.</summary>
@@ -240,6 +267,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
             var sliding = (long)terms.Sliding.TotalMilliseconds;
             if (sliding > 0 && left >= 0 && left - grace < sliding / 2 && !isNull)
             {
+                Begin(takesRoom: false);
                 left = sliding + grace;
                 item!.Expires = NowMs + left;
                 Changed(k);
@@ -258,8 +286,6 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return new Asked(value is null ? AskCode.Held : AskCode.StaleHeld, value, IsOversized: false, Left(l), holder);
         if (holder != mine)
         {
-            if (IsFull)
-                throw Full();
             Set(
                 l,
                 Encoding.UTF8.GetBytes($"{mine}|{Expiretime(k).ToString(CultureInfo.InvariantCulture)}"),
@@ -300,6 +326,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return false;
         if (lease == TimeSpan.Zero)
             return Delete(l);
+        Begin(takesRoom: false);
         item!.Expires = NowMs + (long)lease.TotalMilliseconds;
         Changed(l);
         return true;
@@ -308,14 +335,14 @@ internal sealed class FakeServer(ManualTimeProvider time)
     /// <summary>The twin of put.lua, for one entry.</summary>
     public void Put(FilledEntry entry)
     {
-        if (IsFull)
+        if (Store(entry) == FillCode.Full)
             throw Full();
-        Store(entry);
         Delete(LeaseName.Of(entry.WireName));
     }
 
     public bool Delete(string name)
     {
+        Begin(takesRoom: false);
         if (Peek(name) is null)
             return false;
         _slots.Remove(name);
@@ -325,7 +352,7 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private FillCode Store(FilledEntry entry)
     {
-        if (IsFull)
+        if (IsOutOfRoom)
             return FillCode.Full;
         LastTimeToLive = TimeSpan.FromMilliseconds(entry.LifeMs);
         Set(entry.WireName, entry.Json.ToArray(), NowMs + entry.LifeMs);
@@ -342,10 +369,26 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private void Set(string name, Slot item)
     {
+        Begin(takesRoom: true);
         _slots[name] = item;
         Changed(name);
         if (item.Json is not null)
             Stored?.Invoke(name, Encoding.UTF8.GetString(item.Json));
+    }
+
+    // A script that has written once may go on, so that nothing is left half done.
+    private bool IsOutOfRoom => IsFull && !_hasWritten;
+
+    // A write of a node begins. Other programs are not asked about: they are the test.
+    private void Begin(bool takesRoom)
+    {
+        if (_executing is null)
+            return;
+        if (IsReplica)
+            throw ReadOnly();
+        if (takesRoom && IsOutOfRoom)
+            throw Full();
+        _hasWritten = true;
     }
 
     private Slot? Read(string name)
@@ -404,7 +447,32 @@ internal sealed class FakeServer(ManualTimeProvider time)
 
     private static string? Text(byte[]? json) => json is null ? null : Encoding.UTF8.GetString(json);
 
+    private static RedisServerException ReadOnly() => new("READONLY You can't write against a read only replica.");
+
     private static RedisServerException Full() => new("OOM command not allowed when used memory > 'maxmemory'.");
 
     private static RedisServerException WrongType() => new("WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+/// <summary>What stands in the key of the epoch.</summary>
+internal sealed record FakeEpoch(string Id, long Began, long Bound, long Ceiling, long Since)
+{
+    public static FakeEpoch Parse(string? text)
+    {
+        var words = text?.Split(' ') ?? [];
+        if (words.Length < 3 || !words.Skip(1).All(static word => word.All(char.IsAsciiDigit)))
+            return new FakeEpoch("", 0, 0, 0, 0);
+        var numbers = words.Skip(1).Select(static word => long.Parse(word, CultureInfo.InvariantCulture)).ToArray();
+        return new FakeEpoch(
+            words.Length is 3 or 5 ? words[0] : "",
+            numbers[0],
+            numbers[1],
+            words.Length == 5 ? numbers[2] : 0,
+            words.Length == 5 ? numbers[3] : 0
+        );
+    }
+
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{Id} {Began} {Bound}")
+        + (Ceiling > 0 ? string.Create(CultureInfo.InvariantCulture, $" {Ceiling} {Since}") : "");
 }

@@ -15,9 +15,6 @@ internal sealed class FakeRequest(string text, Func<FakeServer, Action> execute,
 
     public bool IsIdempotent { get; init; }
 
-    /// <summary>Whether it belongs to one connection: it is not kept for the next.</summary>
-    public bool IsForOne { get; init; }
-
     public bool IsDone { get; set; }
 
     public ITimer? Timer { get; set; }
@@ -304,8 +301,8 @@ internal sealed class FakeStore : ICacheStore
             "HELLO",
             server =>
             {
-                var (epoch, began, role, bound, wasEmpty) = server.Hello(call.AskedBoundMs);
-                return () => call.Take(epoch, began, role, bound, wasEmpty);
+                var greeting = server.Hello(call.AskedBoundMs);
+                return () => call.Take(greeting);
             }
         );
 
@@ -334,7 +331,7 @@ internal sealed class FakeStore : ICacheStore
                 },
                 tracked: true,
                 idempotent: true,
-                cancellationToken
+                cancellationToken: cancellationToken
             )
             .AsTask();
         if (value.IsFaulted)
@@ -367,7 +364,7 @@ internal sealed class FakeStore : ICacheStore
             },
             tracked: true,
             idempotent: true,
-            cancellationToken
+            cancellationToken: cancellationToken
         );
 
     public ValueTask AskAsync(EntryCall call, in LeaseTerms terms)
@@ -384,12 +381,30 @@ internal sealed class FakeStore : ICacheStore
                         call.Take(i, answers[i]);
                 };
             },
-            tracked: true,
+            // Over the connection for large values nothing is watched.
+            tracked: !call[0].Family.Policy.Large,
             idempotent: true
         );
     }
 
-    public async ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries)
+    public async ValueTask<bool> WatchLeaseAsync(string wireName)
+    {
+        var held = false;
+        await SendAsync(
+                "WATCH " + wireName,
+                server =>
+                {
+                    var found = server.Get(LeaseName.Of(wireName)) is not null;
+                    return () => held = found;
+                },
+                tracked: true,
+                idempotent: true
+            )
+            .ConfigureAwait(false);
+        return held;
+    }
+
+    public async ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries, long connection)
     {
         FillCode[] codes = [];
         await SendAsync(
@@ -398,13 +413,14 @@ internal sealed class FakeStore : ICacheStore
                 {
                     FillCode[] made = [.. entries.Select(entry => server.Fill(token, entry))];
                     return () => codes = made;
-                }
+                },
+                onlyOn: connection
             )
             .ConfigureAwait(false);
         return codes;
     }
 
-    public async ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease)
+    public async ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease, long connection)
     {
         bool[] done = [];
         await SendAsync(
@@ -414,7 +430,8 @@ internal sealed class FakeStore : ICacheStore
                     bool[] made = [.. wireNames.Select(name => server.Renew(token, name, lease))];
                     return () => done = made;
                 },
-                idempotent: true
+                idempotent: connection == 0,
+                onlyOn: connection
             )
             .ConfigureAwait(false);
         return done;
@@ -455,6 +472,8 @@ internal sealed class FakeStore : ICacheStore
 
     public RedisBatch NewBatch() => throw new NotSupportedException("Batches are tested on a server.");
 
+    public RedisBatch NewReadBatch() => NewBatch();
+
     public ValueTask<byte[]?> PeekAsync(string wireName, CancellationToken cancellationToken)
     {
         lock (_server.Gate)
@@ -482,6 +501,7 @@ internal sealed class FakeStore : ICacheStore
         Func<FakeServer, Action> execute,
         bool tracked = false,
         bool idempotent = false,
+        long onlyOn = 0,
         CancellationToken cancellationToken = default
     )
     {
@@ -511,7 +531,6 @@ internal sealed class FakeStore : ICacheStore
         {
             IsTracked = tracked,
             IsIdempotent = idempotent,
-            IsForOne = text is "HELLO" or "BEAT" || text.StartsWith("FILL", StringComparison.Ordinal),
         };
         request.Timer = _time.CreateTimer(
             _ => Finish(request, new RedisTimeoutException($"No reply within {CommandTimeout}.", Sent.Maybe)),
@@ -519,20 +538,22 @@ internal sealed class FakeStore : ICacheStore
             CommandTimeout,
             Timeout.InfiniteTimeSpan
         );
+        bool isElsewhere;
         lock (_server.Gate)
         {
-            if (_connection is { } connection)
+            isElsewhere = onlyOn != 0 && _connection?.Generation != onlyOn;
+            if (isElsewhere) { }
+            else if (_connection is { } connection)
             {
                 connection.Pending.Add(request);
                 connection.Outbox.Enqueue(request);
             }
-            else if (!request.IsForOne)
+            else
                 _waiting.Add(request);
         }
 
-        if (request.IsForOne && _connection is null)
-            Finish(request, new RedisConnectionException("There is no connection.", Sent.No));
-
+        if (isElsewhere)
+            Finish(request, new RedisConnectionException("The connection is over.", Sent.No));
         if (cancellationToken.CanBeCanceled)
             cancellationToken.Register(() => Finish(request, new OperationCanceledException(cancellationToken)));
         Pump();

@@ -171,7 +171,7 @@ internal static class ClientRules
     {
         var sentinels = context
             .Manifests.Workloads.Where(workload =>
-                workload.Sentinel is not null && context.Manifests.SettingsOf(workload).Contains(settings)
+                workload.Sentinel is not null && context.Manifests.SettingsOf(workload).Any(known => ReferenceEquals(known, settings))
             )
             .ToList();
         var count = sentinels.Sum(workload => workload.Replicas);
