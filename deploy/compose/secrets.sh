@@ -28,7 +28,8 @@ personal=$(cat "$folder/personal")
 printf '{ "Onggi": { "PersonalSecret": "%s" } }\n' "$personal" >"$folder/settings.json"
 printf '{ "Onggi": { "PersonalSecret": "%s", "Tokens": { "RefreshSecret": "%s" } } }\n' "$personal" "$(cat "$folder/refresh")" \
   >"$folder/settings-auth.json"
-# The exporter reads passwords by address.
-printf '{ "redis://exporter@redis:6379": "%s" }\n' "$(cat "$folder/exporter")" >"$folder/exporter.json"
+# The exporter finds passwords by address: newer ones with the user in it, older ones without.
+exporter=$(cat "$folder/exporter")
+printf '{ "redis://exporter@redis:6379": "%s", "redis://redis:6379": "%s" }\n' "$exporter" "$exporter" >"$folder/exporter.json"
 
 echo "$folder is complete; only you may read it. Next: docker compose -f deploy/compose.yaml up -d --wait"

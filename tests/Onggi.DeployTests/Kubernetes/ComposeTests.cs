@@ -177,7 +177,8 @@ public sealed class ComposeTests : IDisposable
             JsonNode.Parse(Read("settings.json")).Text("Onggi.PersonalSecret"),
             JsonNode.Parse(Read("settings-auth.json")).Text("Onggi.PersonalSecret")
         );
-        Assert.Equal(Read("exporter").Trim(), JsonNode.Parse(Read("exporter.json"))!["redis://exporter@redis:6379"]!.ToString());
+        foreach (var address in (string[])["redis://exporter@redis:6379", "redis://redis:6379"])
+            Assert.Equal(Read("exporter").Trim(), JsonNode.Parse(Read("exporter.json"))![address]!.ToString());
         Assert.StartsWith("-----BEGIN PUBLIC KEY-----", Read("token.pub.pem"), StringComparison.Ordinal);
 
         string Read(string name) => File.ReadAllText(Path.Combine(secrets, name));
