@@ -9,7 +9,8 @@ namespace Onggi.AspNetCore.Caching;
 /// <param name="Method">What the user wrote, for messages.</param>
 /// <param name="Family">The family's name.</param>
 /// <param name="Ttl">A time to live to propose.</param>
-internal sealed record CacheSeam(string Method, string Family, string Ttl)
+/// <param name="Value">A type of values to propose: the generator of typed keys wants one of every cache.</param>
+internal sealed record CacheSeam(string Method, string Family, string Ttl, string Value = "byte[]")
 {
     /// <summary>The family: a cache with one identifier, which any text may be.</summary>
     /// <exception cref="InvalidOperationException">The catalog has no such family; the message has the lines to add.</exception>
@@ -27,7 +28,7 @@ internal sealed record CacheSeam(string Method, string Family, string Ttl)
         throw new InvalidOperationException(
             $$"""
             {{Method}}: {{reason}} Set options.Family, or add to "families" in keyspace.json:
-              "{{Family}}": { "key": "cache:{{Family.Replace('_', '-')}}:{key}", "kind": "cache", "ttl": "{{Ttl}}" }
+              "{{Family}}": { "key": "cache:{{Family.Replace('_', '-')}}:{key}", "kind": "cache", "value": "{{Value}}", "ttl": "{{Ttl}}" }
             """
         );
     }

@@ -98,7 +98,7 @@ public static class OnggiCachesExtensions
     {
         var options = new OnggiHybridCacheOptions();
         configure?.Invoke(options);
-        var seam = new CacheSeam(method, options.Family, "5m");
+        var seam = new CacheSeam(method, options.Family, "5m", "System.Text.Json.JsonElement");
         return (
             seam,
             provider =>

@@ -46,7 +46,8 @@ internal sealed class CacheJson
         var missing = new SortedSet<string>(StringComparer.Ordinal);
         foreach (var family in keyspace.Families)
         {
-            if (family.ValueType is { } name && ValueTypeFinder.Find(name) is { } type && !Knows(type))
+            // Bytes are what ASP.NET's caches keep, as they are. Who wants JSON of them is told at the first use.
+            if (family.ValueType is { } name && ValueTypeFinder.Find(name) is { } type && type != typeof(byte[]) && !Knows(type))
                 missing.Add($"[JsonSerializable(typeof({CSharpName(type)}))]   // the values of the family {family.Family.Name}");
         }
 

@@ -138,6 +138,7 @@ public sealed class CacheJsonTests
             "list": { "key": "list:{id}", "kind": "cache", "value": "System.Collections.Generic.List<Onggi.Tests.Caching.Unregistered>" },
             "array": { "key": "array:{id}", "kind": "cache", "value": "Onggi.Tests.Caching.Customer[]" },
             "absent": { "key": "absent:{id}", "kind": "cache", "value": "Nowhere.To.Be.Found" },
+            "bytes": { "key": "bytes:{id}", "kind": "cache", "value": "byte[]" },
             "session": {
             """,
             StringComparison.Ordinal

@@ -1,8 +1,11 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.OutputCaching;
 using Microsoft.Extensions.Caching.Distributed;
 using Microsoft.Extensions.Caching.Hybrid;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Onggi;
 
 namespace Onggi.Tests.Web;
 
@@ -16,7 +19,7 @@ public sealed class CacheSeamTests
 
         Assert.Contains("AddOnggiHybridCache: the catalog has no family \"hybrid\"", told, StringComparison.Ordinal);
         Assert.Contains(
-            "\"hybrid\": { \"key\": \"cache:hybrid:{key}\", \"kind\": \"cache\", \"ttl\": \"5m\" }",
+            "\"hybrid\": { \"key\": \"cache:hybrid:{key}\", \"kind\": \"cache\", \"value\": \"System.Text.Json.JsonElement\", \"ttl\": \"5m\" }",
             told,
             StringComparison.Ordinal
         );
@@ -40,10 +43,17 @@ public sealed class CacheSeamTests
     [Fact]
     public async Task The_lines_to_add_are_a_catalog_that_starts()
     {
-        var told = await FailureAsync(static services => services.AddOnggiHybridCache());
-        var line = told.Split('\n')[1].Trim();
-
-        await StartAsync(static services => services.AddOnggiHybridCache(), line);
+        Action<IServiceCollection>[] all =
+        [
+            static services => services.AddOnggiHybridCache(),
+            static services => services.AddOnggiDistributedCache(),
+            static services => services.AddOnggiOutputCache(),
+        ];
+        foreach (var add in all)
+        {
+            var told = await FailureAsync(add);
+            await StartAsync(add, told.Split('\n')[1].Trim());
+        }
     }
 
     [Fact]
@@ -136,6 +146,7 @@ public sealed class CacheSeamTests
             onggi.ConnectionString = "127.0.0.1:1";
             onggi.ConnectTimeout = TimeSpan.FromMilliseconds(50);
             onggi.Service = "web";
+            onggi.Json = CacheSeamJson.Default;
             onggi.Catalog = $$"""
                 {
                   "system": "shop", "environment": "test", "services": { "web": {} },
@@ -151,3 +162,7 @@ public sealed class CacheSeamTests
         return builder;
     }
 }
+
+/// <summary>What a host with a hybrid cache brings along; of bytes nobody makes JSON.</summary>
+[JsonSerializable(typeof(JsonElement))]
+internal sealed partial class CacheSeamJson : JsonSerializerContext;
