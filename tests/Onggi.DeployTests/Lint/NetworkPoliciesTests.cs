@@ -82,13 +82,14 @@ public class NetworkPoliciesTests
         var (policies, manifests) = Read(spec);
         var redis = manifests.Workloads[0];
 
-        var open = new[]
-        {
-            (Name: "bill", Caller.Of(manifests.Workloads[1])),
+        (string Name, Caller Who)[] all =
+        [
+            ("bill", Caller.Of(manifests.Workloads[1])),
             ("far", Caller.Of(manifests.Workloads[2])),
             ("any", Caller.AnyPodOf("a")),
             ("outside", Caller.Outside),
-        }.Where(caller => policies.LetsIn(caller.Item2, redis, 6379));
+        ];
+        var open = all.Where(caller => policies.LetsIn(caller.Who, redis, 6379));
 
         Assert.Equal(callers, string.Join(' ', open.Select(caller => caller.Name)));
     }

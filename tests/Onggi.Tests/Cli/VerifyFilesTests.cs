@@ -117,6 +117,8 @@ public sealed partial class VerifyFilesTests : IDisposable
             .EnumerateArray()
             .ToDictionary(check => check.GetProperty("code").GetString()!, check => check.GetProperty("observed").GetString()!);
         Assert.Equal("docs/guide/manual.md", seen["ONG070"]);
+        Assert.StartsWith("deploy/monitoring/grafana/", seen["ONG071"], StringComparison.Ordinal);
+        Assert.EndsWith("rules.yaml", seen["ONG072"], StringComparison.Ordinal);
         Assert.Equal("docs/guide/backup-recovery.md", seen["ONG073"]);
         Assert.Equal("docs/guide/tuning.md", seen["ONG074"]);
         Assert.Equal("docs/guide/troubleshooting.md", seen["ONG075"]);
