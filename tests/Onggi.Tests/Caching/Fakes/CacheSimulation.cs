@@ -63,8 +63,8 @@ internal sealed class CacheSimulation
         // Lives that end, and a grace after them, in which the source may fail.
         _isShort = _random.Next(3) == 0;
         _failures = _isShort ? _random.Next(30) : 0;
-        _longest =
-            _isShort ? 800
+        _longest = _isShort
+            ? 800
             : _random.Next(3) switch
             {
                 0 => 20,
