@@ -247,13 +247,14 @@ internal static class ServerAlerts
             Action = "Ask the Sentinels: do they see a quorum, and a replica that may take over?",
         };
         const string Sentinels = $"redis_up{{job=\"{MonitoringTerms.SentinelJob}\"}}";
-        yield return new("RedisSentinelDown", Severity.Warning, "2m", $"{Sentinels} == 0 or absent({Sentinels})")
-        {
-            Summary = "A Sentinel is gone",
-            Description =
-                "{{ with $labels.instance }}{{ . }} does not answer{{ else }}No Sentinel is watched{{ end }}. With one of three gone a failover still comes about; with two gone nobody replaces a primary that dies.",
-            Action = "Look at its pod and its log, and bring it back before the next one goes.",
-        };
+        if (terms.Replicas > 0)
+            yield return new("RedisSentinelDown", Severity.Warning, "2m", $"{Sentinels} == 0 or absent({Sentinels})")
+            {
+                Summary = "A Sentinel is gone",
+                Description =
+                    "{{ with $labels.instance }}{{ . }} does not answer{{ else }}No Sentinel is watched{{ end }}. With one of three gone a failover still comes about; with two gone nobody replaces a primary that dies.",
+                Action = "Look at its pod and its log, and bring it back before the next one goes.",
+            };
         yield return new("RedisPersistenceOff", Severity.Critical, "5m", $"redis_aof_enabled{{{Redis},tier!=\"cache\"}} == 0")
         {
             Summary = $"Redis {Where} keeps nothing over a restart",
