@@ -377,7 +377,7 @@ public sealed class EventReplayTests : IAsyncLifetime
                 await redis.EvalAsync(
                     EventPublisher.Script,
                     [Head, Ring],
-                    [Channel, "PUBLISH", id, "{\"data\":1}", id, 100, 100_000, KeepMs],
+                    [Channel, "PUBLISH", id, "{\"data\":1}", id, 10_000, 1_000_000, KeepMs],
                     EventPublisher.Answer
                 )
             ).Sequence;
