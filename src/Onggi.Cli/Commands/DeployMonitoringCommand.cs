@@ -32,7 +32,7 @@ internal sealed partial class DeployMonitoringCommand
 
     private readonly Option<int> _replicas = new("--replicas")
     {
-        Description = "How many replicas a primary has in production.",
+        Description = "How many replicas a primary has in production; with 0 no Sentinel is missed either.",
         HelpName = "COUNT",
         DefaultValueFactory = _ => 2,
     };
@@ -70,7 +70,7 @@ internal sealed partial class DeployMonitoringCommand
 
     private DeployMonitoringCommand()
     {
-        Inputs.Bound(_replicas, 1, 100);
+        Inputs.Bound(_replicas, 0, 100);
         Inputs.Bound(_backupHours, 1, 24 * 365);
         foreach (var time in (Option<string?>[])[_window, _wait])
             time.Validators.Add(result =>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Onggi.Cli.Deployment.Monitoring;
 
 namespace Onggi.DeployTests.Monitoring;
 
@@ -111,6 +112,16 @@ public sealed class GeneratedFileTests
             folder.Delete(recursive: true);
         }
     }
+
+    // Elsewhere somebody else sees to it: a Sentinel that was never there must not be missed for ever.
+    [Theory]
+    [InlineData(2, true)]
+    [InlineData(0, false)]
+    public void A_Sentinel_is_missed_where_there_are_replicas(int replicas, bool isMissed) =>
+        Assert.Equal(
+            isMissed,
+            AlertPlan.Alerts(Kit.Production with { Replicas = replicas }).Any(alert => alert.Name == "RedisSentinelDown")
+        );
 
     [Theory]
     [InlineData("--window", "10")]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Onggi.Cli.Access;
 using Onggi.Testing;
 
 namespace Onggi.DeployTests.Monitoring;
@@ -9,6 +10,15 @@ namespace Onggi.DeployTests.Monitoring;
 public sealed class LiveAlertTests
 {
     internal const string Live = "monitoring that runs";
+
+    private static readonly string[] ProductionOnly =
+    [
+        "RedisReplicasMissing",
+        "RedisTwoPrimaries",
+        "RedisNoPrimary",
+        "RedisSentinelDown",
+        "RedisPersistenceOff",
+    ];
 
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(45);
 
@@ -38,9 +48,8 @@ public sealed class LiveAlertTests
 
         // Of all that were told.
         var names = Kit.Alerts().Select(alert => alert.Name).Where(name => name.StartsWith("Redis", StringComparison.Ordinal));
-        string[] productionOnly = ["RedisReplicasMissing", "RedisTwoPrimaries", "RedisNoPrimary", "RedisPersistenceOff"];
         Assert.Equal(
-            names.Except(productionOnly).Order(StringComparer.Ordinal),
+            names.Except(ProductionOnly).Order(StringComparer.Ordinal),
             scene
                 .Told.Where(alert => alert.IsFiring)
                 .Select(alert => alert.Name)
@@ -56,6 +65,73 @@ public sealed class LiveAlertTests
         }
 
         await scene.ExporterWasNeverRefusedAsync(team.PasswordOf("exporter"));
+    }
+
+    [ToolFact(Tools.Exporter, Tools.Prometheus, Tools.Alertmanager)]
+    public async Task So_does_every_alert_that_only_production_has()
+    {
+        await using var team = await TeamRedis.MakeAsync(Kit.PathOf(Kit.Catalog));
+        await using var scene = await Scene.StartProductionAsync(team);
+
+        await Task.WhenAll(SentinelAsync(scene, team), SetAsync(scene));
+
+        Assert.Equal(
+            ProductionOnly.Order(StringComparer.Ordinal),
+            scene.Told.Where(alert => alert.IsFiring).Select(alert => alert.Name).Intersect(ProductionOnly).Order(StringComparer.Ordinal)
+        );
+        foreach (var alert in scene.Told.Where(alert => ProductionOnly.Contains(alert.Name)))
+        {
+            Assert.Equal("production", alert.Labels["environment"]);
+            Assert.Equal($"{Kit.Runbook}#{alert.Name.ToLowerInvariant()}", alert.Annotations["runbook_url"]);
+            Assert.Equal(alert.Labels["severity"] == "critical" ? "on-call" : "team", alert.Receiver);
+        }
+    }
+
+    private static async Task SetAsync(Scene scene)
+    {
+        var (primary, replica) = (scene["primary"], scene["replica"]);
+        foreach (var name in (string[])["primary", "replica"])
+            await scene.FiresAsync("RedisPersistenceOff", name, "no append-only file");
+        foreach (var server in (RedisServerProcess[])[primary, replica])
+            await TeamRedis.BreakAsync(server, "CONFIG", "SET", "appendonly", "yes");
+        await scene.IsOverAsync("primary", "RedisPersistenceOff");
+        await scene.IsOverAsync("replica", "RedisPersistenceOff");
+
+        replica.Pause();
+        await TeamRedis.BreakAsync(primary, "CLIENT", "KILL", "TYPE", "replica");
+        await scene.FiresAsync("RedisReplicasMissing", "primary", "has 0 of 1 replicas");
+        replica.Resume();
+        await scene.IsOverAsync("primary", "RedisReplicasMissing");
+
+        await TeamRedis.BreakAsync(replica, "REPLICAOF", "NO", "ONE");
+        await scene.FiresAsync("RedisTwoPrimaries", instance: null, "2 of the servers");
+        await TeamRedis.BreakAsync(replica, "REPLICAOF", "127.0.0.1", primary.Port.ToString(CultureInfo.InvariantCulture));
+        await scene.IsOverAsync(instance: null, "RedisTwoPrimaries");
+
+        primary.Pause();
+        await scene.FiresAsync("RedisNoPrimary", instance: null, "nothing can be written");
+        primary.Resume();
+        await scene.IsOverAsync(instance: null, "RedisNoPrimary");
+    }
+
+    // First nobody watches one, then it does not answer.
+    private static async Task SentinelAsync(Scene scene, TeamRedis team)
+    {
+        await scene.FiresAsync("RedisSentinelDown", instance: null, "No Sentinel is watched");
+        var rights = string.Join(' ', SentinelAccess.All.Single(user => user.Name == AccessPlan.Exporter).Rules);
+        await using var sentinel = await RedisServerProcess.StartAsync(
+            new RedisServerSettings
+            {
+                Sentinel =
+                    $"user {AccessPlan.Exporter} on >{team.PasswordOf(AccessPlan.Exporter)} {rights}\nsentinel monitor phonebill 127.0.0.1 {scene["primary"].Port} 9\n",
+            }
+        );
+        scene.Stack.WatchSentinel("sentinel-0", sentinel.Port);
+        await scene.IsOverAsync(instance: null, "RedisSentinelDown");
+        sentinel.Pause();
+        await scene.FiresAsync("RedisSentinelDown", "sentinel-0", "sentinel-0 does not answer");
+        sentinel.Resume();
+        await scene.IsOverAsync("sentinel-0", "RedisSentinelDown");
     }
 
     private static async Task MemoryAsync(Scene scene)
@@ -174,8 +250,26 @@ public sealed class LiveAlertTests
             Bound
         );
         await Until.TrueAsync(async () => await scene.StateOfAsync("RedisMemoryHigh", "another") == "active", "another's is told", Bound);
+        await SilencesAsync(scene);
         await server.RestartAsync();
         await scene.IsOverAsync("restarted", "RedisDown");
+    }
+
+    // Where there is one Redis, its end explains what services suffer. Where there are three, one that is down explains nothing: only no primary does.
+    private static async Task SilencesAsync(Scene scene)
+    {
+        await IsAsync("suppressed", "OnggiLatencyHigh", "dev");
+        await IsAsync("active", "RedisDown", "production");
+        await IsAsync("active", "OnggiLatencyHigh", "production");
+        await IsAsync("active", "RedisNoPrimary", "production");
+        await IsAsync("suppressed", "OnggiLatencyHigh", "production");
+
+        Task IsAsync(string state, string alert, string environment) =>
+            Until.TrueAsync(
+                async () => await scene.StateOfAsync(alert, instance: alert, environment) == state,
+                $"{alert} of {environment} is {state}",
+                Bound
+            );
     }
 
     private static async Task HangAsync(Scene scene)
@@ -346,16 +440,34 @@ public sealed class LiveAlertTests
             return scene;
         }
 
+        /// <summary>A primary with its replica, by production's rules; neither keeps anything.</summary>
+        public static async Task<Scene> StartProductionAsync(TeamRedis team)
+        {
+            var scene = new Scene();
+            await scene.AddAsync(team, "primary");
+            await scene.AddAsync(team, "replica", "all", "--replicaof", $"127.0.0.1 {scene["primary"].Port}");
+            scene.Stack = await MonitoringStack.StartAsync(
+                team.PasswordOf("exporter"),
+                Kit.PathOf(Kit.Catalog),
+                scene._targets,
+                [],
+                alerts: true,
+                ["--environment", "production", "--production", "--replicas", "1"]
+            );
+            return scene;
+        }
+
         public void ForgetUnknown() => Stack.Watch(_targets);
 
-        public Task<string?> StateOfAsync(string alert, string instance) =>
+        public Task<string?> StateOfAsync(string alert, string instance, string environment = "dev") =>
             Stack.StateOfAsync(
                 new Dictionary<string, string>(StringComparer.Ordinal)
                 {
                     ["alertname"] = alert,
                     ["instance"] = instance,
                     ["system"] = "phonebill",
-                    ["environment"] = "dev",
+                    ["environment"] = environment,
+                    [alert.StartsWith("Onggi", StringComparison.Ordinal) ? "follows" : "is"] = "redis",
                     ["severity"] = "warning",
                     [Made] = "by the test",
                 }

@@ -44,18 +44,20 @@ internal sealed class MonitoringStack : IAsyncDisposable
     /// <param name="servers">Name, port and tier of each.</param>
     /// <param name="pages">Job, address and path of other metrics.</param>
     /// <param name="alerts">Whether alerts are told.</param>
+    /// <param name="terms">What else the rules are made for.</param>
     public static async Task<MonitoringStack> StartAsync(
         string exporterPassword,
         string catalog,
         IReadOnlyList<(string Name, string Port, string Tier)> servers,
         IReadOnlyList<(string Job, string Address, string Path)> pages,
-        bool alerts
+        bool alerts,
+        params string[] terms
     )
     {
         var stack = new MonitoringStack(exporterPassword);
         try
         {
-            await stack.MakeRulesAsync(catalog);
+            await stack.MakeRulesAsync(catalog, terms);
             await stack.StartExporterAsync();
             if (alerts)
                 await stack.StartAlertmanagerAsync();
@@ -71,7 +73,13 @@ internal sealed class MonitoringStack : IAsyncDisposable
     }
 
     /// <summary>Says which servers are watched; Prometheus sees it within a second.</summary>
-    public void Watch(IReadOnlyList<(string Name, string Port, string Tier)> servers)
+    public void Watch(IReadOnlyList<(string Name, string Port, string Tier)> servers) => Watch("servers.yaml", servers);
+
+    /// <summary>The same of Sentinels.</summary>
+    public void WatchSentinel(string name, int port) =>
+        Watch("sentinels.yaml", [(name, port.ToString(CultureInfo.InvariantCulture), "none")]);
+
+    private void Watch(string list, IReadOnlyList<(string Name, string Port, string Tier)> servers)
     {
         var text = new StringBuilder();
         foreach (var (name, port, tier) in servers)
@@ -79,7 +87,7 @@ internal sealed class MonitoringStack : IAsyncDisposable
                 CultureInfo.InvariantCulture,
                 $"- targets: [\"redis://127.0.0.1:{port}\"]\n  labels: {{ instance: {name}, tier: {tier} }}\n"
             );
-        var file = PathOf("servers.yaml");
+        var file = PathOf(list);
         File.WriteAllText(file + ".new", text.ToString());
         File.Move(file + ".new", file, overwrite: true);
     }
@@ -156,9 +164,9 @@ internal sealed class MonitoringStack : IAsyncDisposable
 
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 
-    private async Task MakeRulesAsync(string catalog)
+    private async Task MakeRulesAsync(string catalog, string[] terms)
     {
-        var (code, output) = await Kit.RunAsync(
+        var (code, output) = await Kit.RunAsync([
             "deploy",
             "monitoring",
             "--catalog",
@@ -168,8 +176,9 @@ internal sealed class MonitoringStack : IAsyncDisposable
             "--window",
             Window,
             "--for",
-            Wait
-        );
+            Wait,
+            .. terms,
+        ]);
         Assert.True(code == 0, output);
     }
 
@@ -217,6 +226,14 @@ internal sealed class MonitoringStack : IAsyncDisposable
               - job_name: redis
                 metrics_path: /scrape
                 file_sd_configs: [{"{"} files: [servers.yaml], refresh_interval: 1s {"}"}]
+                relabel_configs:
+                  - source_labels: [__address__]
+                    target_label: __param_target
+                  - target_label: __address__
+                    replacement: {Exporter}
+              - job_name: sentinel
+                metrics_path: /scrape
+                file_sd_configs: [{"{"} files: [sentinels.yaml], refresh_interval: 1s {"}"}]
                 relabel_configs:
                   - source_labels: [__address__]
                     target_label: __param_target

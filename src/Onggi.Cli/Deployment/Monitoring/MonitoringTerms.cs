@@ -12,6 +12,9 @@ internal sealed record MonitoringTerms(Keyspace Keyspace)
     /// <summary>The job under which it scrapes the exporter itself.</summary>
     public const string ExporterJob = "redis-exporter";
 
+    /// <summary>The job under which it scrapes each Sentinel, through the exporter as well.</summary>
+    public const string SentinelJob = "sentinel";
+
     /// <summary>Where the runbook lies unless it is said otherwise.</summary>
     public const string DefaultRunbook = "docs/operations/runbook.md";
 

@@ -194,7 +194,7 @@ internal static class ServerAlerts
         {
             Summary = $"A replica of {Where} falls behind",
             Description =
-                $"The replica {{{{ $labels.slave_ip }}}}:{{{{ $labels.slave_port }}}} was last heard {{{{ $value }}}} s ago by {Where}. With min-replicas-max-lag 10 it does not count any more.",
+                $"The replica {{{{ $labels.slave_ip }}}}:{{{{ $labels.slave_port }}}} was last heard {{{{ $value }}}} s ago by {Where}. It does not count for min-replicas-to-write any more.",
             Action = "Look whether the replica hangs, swaps, or copies everything anew.",
         };
         yield return new("RedisSnapshotFailing", Severity.Critical, "1m", $"redis_rdb_last_bgsave_status{{{Redis}}} == 0")
@@ -246,6 +246,15 @@ internal static class ServerAlerts
             Description = "No Redis that answers says it is the primary: nothing can be written. A failover takes seconds, not a minute.",
             Action = "Ask the Sentinels: do they see a quorum, and a replica that may take over?",
         };
+        const string Sentinels = $"redis_up{{job=\"{MonitoringTerms.SentinelJob}\"}}";
+        if (terms.Replicas > 0)
+            yield return new("RedisSentinelDown", Severity.Warning, "2m", $"{Sentinels} == 0 or absent({Sentinels})")
+            {
+                Summary = "A Sentinel is gone",
+                Description =
+                    "{{ with $labels.instance }}{{ . }} does not answer{{ else }}No Sentinel is watched{{ end }}. With one of three gone a failover still comes about; with two gone nobody replaces a primary that dies.",
+                Action = "Look at its pod and its log, and bring it back before the next one goes.",
+            };
         yield return new("RedisPersistenceOff", Severity.Critical, "5m", $"redis_aof_enabled{{{Redis},tier!=\"cache\"}} == 0")
         {
             Summary = $"Redis {Where} keeps nothing over a restart",

@@ -22,11 +22,13 @@ internal static class ServiceAlerts
     {
         var job = Job(terms);
         var (slow, some) = (terms.Over("5m"), terms.Over("5m"));
-        yield return new("OnggiServiceDown", Severity.Warning, "2m", $"up{{{job}}} == 0 or absent(up{{{job}}})")
+        // In a cluster a service without a pod has no target that could be down: then it is missed, by the name of its Service.
+        var gone = $"group by (service) (up{{{job},service!=\"\"}} offset {terms.Over("1h")}) unless on (service) up{{{job}}}";
+        yield return new("OnggiServiceDown", Severity.Warning, "2m", $"up{{{job}}} == 0 or absent(up{{{job}}}) or ({gone})")
         {
             Summary = "A service is gone",
             Description =
-                "There are no metrics of {{ with $labels.instance }}{{ . }}{{ else }}any service{{ end }}: it is down, or Prometheus has no way to it.",
+                "There are no metrics of {{ with $labels.instance }}{{ . }}{{ else }}{{ with $labels.service }}{{ . }}{{ else }}any service{{ end }}{{ end }}: it is down, or Prometheus has no way to it.",
             Action = "Look whether it runs; then curl its /metrics.",
         };
         yield return new("OnggiLinkDown", Severity.Critical, "1m", $"onggi_client_connected{{{job}}} == 0")
