@@ -56,6 +56,13 @@ internal static class OnggiTool
             await error.WriteLineAsync("onggi: stopped.").ConfigureAwait(false);
             return Stopped;
         }
+        catch (RedisServerException refused) when (refused.Code == "NOPERM")
+        {
+            await error
+                .WriteLineAsync($"onggi: {refused.Message}. Log in as the operator: onggi acl show says what it may.")
+                .ConfigureAwait(false);
+            return Failed;
+        }
         catch (Exception problem)
             when (problem is ToolException or CatalogException or RedisException or IOException or UnauthorizedAccessException)
         {

@@ -103,7 +103,7 @@ internal static class MigrateCommands
                 && !parsed.GetValue(yes)
                 && !await output.AskAsync(Question(session), "cut over", "--yes", cancellationToken).ConfigureAwait(false)
             )
-                return OnggiTool.Wrong;
+                return await NoAsync(output, "nothing was moved", cancellationToken).ConfigureAwait(false);
             var result = await MoveAsync(session, output, AnswerAsync, cancellationToken).ConfigureAwait(false);
             MigrateReports.WriteResult(result, session, parsed.GetValue(common.Json), output);
             return OnggiTool.Ok;
@@ -205,7 +205,7 @@ internal static class MigrateCommands
                         )
                         .ConfigureAwait(false)
                 )
-                    return OnggiTool.Wrong;
+                    return await NoAsync(output, "nothing was rolled back", cancellationToken).ConfigureAwait(false);
                 var result = await RollBackAsync(
                         rules,
                         common.StateFile(parsed),
@@ -330,7 +330,7 @@ internal static class MigrateCommands
                 var question =
                     $"All old keys are removed: {string.Join("; ", rules.Rules.Select(rule => $"db{rule.Database} {rule.From}*"))}{(parsed.GetValue(undo) is null ? ", and kept nowhere (--undo)" : "")}.";
                 if (!parsed.GetValue(yes) && !await output.AskAsync(question, "remove", "--yes", cancellationToken).ConfigureAwait(false))
-                    return OnggiTool.Wrong;
+                    return await NoAsync(output, "nothing was removed", cancellationToken).ConfigureAwait(false);
                 return await common
                     .UseAsync(
                         parsed,
@@ -362,6 +362,12 @@ internal static class MigrateCommands
         return command;
     }
 
+    private static async Task<int> NoAsync(ToolOutput output, string what, CancellationToken cancellationToken)
+    {
+        await output.Error.WriteLineAsync($"onggi: {what}.".AsMemory(), cancellationToken).ConfigureAwait(false);
+        return OnggiTool.Wrong;
+    }
+
     private static string? Refuse(MigrationSession session) =>
         session.State switch
         {
@@ -374,7 +380,7 @@ internal static class MigrateCommands
         };
 
     private static string Question(MigrationSession session) =>
-        $"When both sides are equal, {string.Join(", ", session.Rules.Writers)} will be refused to write the old names, and \"{session.Rules.Name}\" becomes new.";
+        $"When both sides are equal, {string.Join(", ", session.Rules.Writers)} may no longer write the old names, and the new side of \"{session.Rules.Name}\" is the true one.";
 
     private static Task<MigrationResult> MoveAsync(
         MigrationSession session,

@@ -98,7 +98,9 @@ internal static class MigrateReports
 
         WriteNotSaved(result.FenceNotSaved, output);
         if (result.WasDone)
-            output.Text.WriteLine($"\"{session.Rules.Name}\" was new already (epoch {session.Control.Epoch}).");
+            output.Text.WriteLine(
+                $"\"{session.Rules.Name}\" was cut over already: the new side is the true one (epoch {session.Control.Epoch})."
+            );
         else
             output.Text.WriteLine(
                 string.Create(
@@ -110,7 +112,7 @@ internal static class MigrateReports
             output.Text.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"\"{session.Rules.Name}\" is new (epoch {session.Control.Epoch}); writers waited {result.Pause.TotalMilliseconds:0} ms."
+                    $"\"{session.Rules.Name}\" is cut over: the new side is the true one (epoch {session.Control.Epoch}); writers waited {result.Pause.TotalMilliseconds:0} ms."
                 )
             );
         else if (!result.Flipped)
@@ -187,7 +189,7 @@ internal static class MigrateReports
         output.Text.WriteLine($"{removed} old keys were removed.");
         if (undo.Count > 0)
             output.Text.WriteLine(
-                $"They are in {string.Join(", ", undo)}: onggi undelete puts them back, with the old server and database as --redis."
+                $"They are in {string.Join(", ", undo)}: onggi undelete puts them back, with the old server and database in --redis or {Inputs.RedisVariable}: host:port,…,defaultDatabase=1"
             );
     }
 

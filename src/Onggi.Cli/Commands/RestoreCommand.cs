@@ -95,19 +95,19 @@ internal static class RestoreCommand
             var (json, keys) = (parsed.GetValue(inputs.Json), counts.Sum(count => count.Keys));
             if (!json)
                 WriteCounts(counts, archive, output);
-            if (whenThere == Backup.WhenThere.Refuse && counts.Sum(count => count.There) is > 0 and var there)
-                throw new ToolException(
-                    $"{BackupReports.Count(there)} of these keys are there already. Nothing was written. --replace replaces them, --keep-existing leaves them as they are, --prefix-to gives the restored ones other names."
-                );
+            var inTheWay = whenThere == Backup.WhenThere.Refuse ? counts.Sum(count => count.There) : 0;
+            var onlyLook = parsed.GetValue(inputs.DryRun);
+            if (inTheWay > 0 && !onlyLook)
+                throw new ToolException($"{ThereAlready(inTheWay)} Nothing was written.");
             await CheckMemoryAsync(client, counts, archive, path, parsed.GetValue(inputs.IgnoreMemory), output, cancellationToken)
                 .ConfigureAwait(false);
-            if (parsed.GetValue(inputs.DryRun))
+            if (onlyLook)
             {
                 if (json)
                     WriteJson(counts, result: null, output);
                 else
-                    output.Text.WriteLine("A dry run: nothing was written.");
-                return OnggiTool.Ok;
+                    output.Text.WriteLine($"A dry run: nothing was written.{(inTheWay > 0 ? $" {ThereAlready(inTheWay)}" : "")}");
+                return inTheWay > 0 ? OnggiTool.Wrong : OnggiTool.Ok;
             }
 
             var question = $"{BackupReports.Count(keys)} keys are restored to {client.Options}.";
@@ -115,7 +115,11 @@ internal static class RestoreCommand
                 !parsed.GetValue(inputs.Yes)
                 && !await output.AskAsync(question, "restore", "--yes", cancellationToken).ConfigureAwait(false)
             )
+            {
+                await output.Error.WriteLineAsync("onggi: nothing was restored.".AsMemory(), cancellationToken).ConfigureAwait(false);
                 return OnggiTool.Wrong;
+            }
+
             await WriteAsync(run, keys, output, cancellationToken).ConfigureAwait(false);
             if (json)
                 WriteJson(counts, run.Result, output);
@@ -124,6 +128,9 @@ internal static class RestoreCommand
             return run.IsWell ? OnggiTool.Ok : OnggiTool.Wrong;
         }
     }
+
+    private static string ThereAlready(long keys) =>
+        $"{BackupReports.Count(keys)} of these keys are there already: --replace replaces them, --keep-existing leaves them as they are, --prefix-to gives the restored ones other names.";
 
     private static async Task WriteAsync(RestoreRun run, long keys, ToolOutput output, CancellationToken cancellationToken)
     {

@@ -23,7 +23,7 @@ internal static class UndeleteCommand
         {
             Description = "Puts cached values back, too, although their source may have newer ones by now.",
         };
-        var yes = Inputs.Yes("Overwrites");
+        var yes = Inputs.Yes("Overwrites, or puts keys of another database here,");
         var json = Inputs.Json();
         var command = new Command(
             "undelete",
@@ -51,6 +51,10 @@ internal static class UndeleteCommand
                     var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
                     await using (client.ConfigureAwait(false))
                     {
+                        if (header.Database != client.Options.Database && !parsed.GetValue(yes))
+                            throw new ToolException(
+                                $"{path} holds keys of database {Number(header.Database)} ({header.Redis}), and this is database {Number(client.Options.Database)}. Add defaultDatabase={Number(header.Database)} to the connection string; or --yes, if they are to go here."
+                            );
                         var question =
                             $"{path}: {header.Subject} of {header.Redis}, removed from {header.Began:u} on. At {Words.Place(client.Options)} keys of the same names will be overwritten.";
                         if (

@@ -236,7 +236,9 @@ internal sealed class ConfLint(Keyspace? keyspace, bool isProduction, int instan
                 _file["maxmemory-policy"],
                 $"maxmemory-policy {policy} evicts sessions, locks and limits with the caches.",
                 "A flood of cache entries signs people out and frees locks that are held.",
-                "Write: maxmemory-policy noeviction, or give caches a Redis of their own.",
+                isProduction
+                    ? "Write: maxmemory-policy noeviction, or give caches a Redis of their own."
+                    : "In development it may stay: onggi conf show writes it. Otherwise: maxmemory-policy noeviction, or a Redis of their own for caches.",
                 isWarning: !isProduction
             );
         if (_file["maxmemory-clients"] is null)

@@ -163,7 +163,8 @@ internal static class VerifyWriter
         {
             FindingWriter.WriteHead(finding, output);
             output.Text.WriteLine($"    expected: {result.Check.Expected}");
-            output.Text.WriteLine($"    why: {finding.Why}");
+            if (finding.Why.Length > 0)
+                output.Text.WriteLine($"    why: {finding.Why}");
             output.Text.WriteLine($"    do: {finding.Fix}");
             output.Text.WriteLine($"    see: {finding.Link}");
         }

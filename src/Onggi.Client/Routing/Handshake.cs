@@ -195,7 +195,7 @@ internal sealed class Handshake(
             "WRONGPASS" => Final(
                 $"{login.Server} refused the password of user '{user}'. Check user and password; the server says: {error.Message}"
             ),
-            "NOAUTH" => Final($"{login.Server} wants a password and none was given. Add password=… to the connection string."),
+            "NOAUTH" => Final($"{login.Server} wants a password and none was given. Add user=…,password=… to the connection string."),
             "NOPERM" => Final($"{login.Server} does not let user '{user}' say HELLO. Give it +hello; the server says: {error.Message}"),
             "NOPROTO" => Final(
                 $"{login.Server} does not speak RESP3. Onggi needs Redis {LeastRedis} or later, or Valkey {LeastValkey} or later."

@@ -467,6 +467,7 @@ public sealed class DeleteServerTests : IAsyncLifetime
 
         Assert.Equal(2, code);
         Assert.Contains("NOPERM", error, StringComparison.Ordinal);
+        Assert.Contains("Log in as the operator", error, StringComparison.Ordinal);
         Assert.Equal("300", await _redis.CommandAsync("DBSIZE"));
     }
 

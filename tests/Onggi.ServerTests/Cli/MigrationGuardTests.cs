@@ -30,6 +30,21 @@ public sealed class MigrationGuardTests
         Assert.Null(await scene.EpochAsync());
     }
 
+    [Theory]
+    [InlineData("run", "nothing was moved")]
+    [InlineData("rollback", "nothing was rolled back")]
+    [InlineData("retire", "nothing was removed")]
+    public async Task A_no_is_heard_and_said(string command, string expected)
+    {
+        await using var scene = await MigrationScene.StartAsync(oneServer: true, keys: 10);
+
+        var (code, _, error) = await ToolRun.OfAsync("no\n", CancellationToken.None, "migrate", command, scene.RulesPath);
+
+        Assert.Equal(1, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.Equal("0", await scene.CountAsync(scene.Target, 0, "dev:cache:*"));
+    }
+
     [Fact]
     public async Task Whoever_has_lost_the_state_removes_only_what_is_a_copy_for_certain()
     {
@@ -228,6 +243,7 @@ public sealed class MigrationGuardTests
 
         var (code, output, error) = await scene.ToolAsync("retire", scene.RulesPath, "--yes", "--undo", undo, "--json");
         var left = await scene.CountAsync(scene.Source, 1, "*");
+        var (elsewhere, _, refused) = await ToolRun.OfAsync("undelete", undo, "--redis", MigrationScene.Connection(scene.Source));
         var (restored, _, problem) = await ToolRun.OfAsync(
             "undelete",
             undo,
@@ -235,6 +251,8 @@ public sealed class MigrationGuardTests
             $"{MigrationScene.Connection(scene.Source)},defaultDatabase=1"
         );
 
+        Assert.Equal(2, elsewhere);
+        Assert.Contains("Add defaultDatabase=1", refused, StringComparison.Ordinal);
         Assert.True(code == 0, error);
         Assert.Equal(300, JsonElement.Parse(output).GetProperty("removed").GetInt64());
         Assert.Equal(undo, JsonElement.Parse(output).GetProperty("undo")[0].GetString());

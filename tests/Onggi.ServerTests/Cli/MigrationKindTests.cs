@@ -166,7 +166,7 @@ public sealed class MigrationKindTests
         Assert.Equal((2, 0, 0, 0, 1, 0, 0), (ran, held, moved, verified, differs, back, released));
         Assert.Contains("add --yes", asked, StringComparison.Ordinal);
         Assert.Contains("Not cut over", stopped, StringComparison.Ordinal);
-        Assert.Contains("is new", said, StringComparison.Ordinal);
+        Assert.Contains("the new side is the true one", said, StringComparison.Ordinal);
         Assert.Contains("300 keys compared, 0 differ.", same, StringComparison.Ordinal);
         Assert.Contains("user:s1 → dev:cache:user:s1", which, StringComparison.Ordinal);
         Assert.Contains("the new side is the true one", status, StringComparison.Ordinal);

@@ -99,12 +99,15 @@ public sealed class RestoreTests : IAsyncLifetime
         await _scene.BackUpAsync();
         await _target.CommandAsync("SET", "dev:customer:7", "newer");
 
+        var looked = await RestoreAsync("--dry-run");
         var refused = await RestoreAsync("--yes");
         var left = await _target.CommandAsync("DBSIZE");
         var kept = await RestoreAsync("--yes", "--keep-existing");
         var value = await _target.CommandAsync("GET", "dev:customer:7");
         var replaced = await RestoreAsync("--yes", "--replace");
 
+        Assert.Equal(1, looked.Code);
+        Assert.Contains("1 of these keys are there already", looked.Output, StringComparison.Ordinal);
         Assert.Equal((2, "1"), (refused.Code, left));
         Assert.Contains("1 of these keys are there already", refused.Error, StringComparison.Ordinal);
         Assert.Equal((0, "newer"), (kept.Code, value));
@@ -150,6 +153,7 @@ public sealed class RestoreTests : IAsyncLifetime
         var yes = await ToolRun.OfAsync("restore\n", CancellationToken.None, args);
 
         Assert.Equal((0, 1, 2, "0", 0), (dry.Code, no.Code, nobody.Code, written, yes.Code));
+        Assert.Contains("nothing was restored", no.Error, StringComparison.Ordinal);
         Assert.Contains("--yes", nobody.Error, StringComparison.Ordinal);
         Assert.Contains("Caches among them", dry.Output, StringComparison.Ordinal);
     }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -9,7 +10,16 @@ namespace Onggi.Cli.Operations.Deleting;
 /// <param name="Subject">What was removed.</param>
 /// <param name="Redis">Where.</param>
 /// <param name="Began">When.</param>
-internal sealed record UndoHeader(string Subject, string Redis, DateTimeOffset Began);
+internal sealed record UndoHeader(string Subject, string Redis, DateTimeOffset Began)
+{
+    /// <summary>The database that they were removed from.</summary>
+    [JsonIgnore]
+    public int Database =>
+        Redis.LastIndexOf(" db", StringComparison.Ordinal) is >= 0 and var at
+        && int.TryParse(Redis.AsSpan(at + 3), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : 0;
+}
 
 /// <summary>A key as it was.</summary>
 /// <param name="Key">Its name.</param>
