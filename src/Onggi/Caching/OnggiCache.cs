@@ -136,7 +136,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public ValueTask<CacheResult<T>> GetAsync<T>(CacheKey<T> key, CancellationToken cancellationToken = default) =>
+    public ValueTask<CacheResult<T>> GetAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken = default) =>
         _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
@@ -154,7 +154,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     /// <exception cref="Exception">Whatever the loader throws goes to everybody who waits for it. It is not remembered.</exception>
     public ValueTask<T?> GetOrLoadAsync<T>(
-        CacheKey<T> key,
+        in CacheKey<T> key,
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
     ) => GetOrLoadAsync(key, loader, static (load, context) => load(context), cancellationToken);
@@ -166,7 +166,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <param name="loader">Asks the source; <c>null</c> means that the thing does not exist.</param>
     /// <param name="cancellationToken">Ends this caller's wait.</param>
     public ValueTask<T?> GetOrLoadAsync<TState, T>(
-        CacheKey<T> key,
+        in CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
@@ -182,7 +182,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <summary>As <see cref="GetOrLoadAsync{T}"/>; the result also tells where the value came from.</summary>
     /// <inheritdoc cref="GetOrLoadAsync{T}"/>
     public ValueTask<CacheResult<T>> GetOrLoadResultAsync<T>(
-        CacheKey<T> key,
+        in CacheKey<T> key,
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
     ) => GetOrLoadResultAsync(key, loader, static (load, context) => load(context), cancellationToken);
@@ -190,7 +190,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <summary>As <see cref="GetOrLoadAsync{TState, T}"/>; the result also tells where the value came from.</summary>
     /// <inheritdoc cref="GetOrLoadAsync{TState, T}"/>
     public ValueTask<CacheResult<T>> GetOrLoadResultAsync<TState, T>(
-        CacheKey<T> key,
+        in CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
@@ -258,7 +258,7 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <param name="key">From the generated <c>Keys</c>.</param>
     /// <param name="result">The answer; a miss when memory may not or cannot answer.</param>
     /// <returns>Whether there is one.</returns>
-    public bool TryPeek<T>(CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result);
+    public bool TryPeek<T>(in CacheKey<T> key, out CacheResult<T> result) => _reader.TryMemory(key, out result);
 
     /// <summary>Puts a value. One round trip. Other processes may answer from memory with what they had before for <see cref="CacheOptions.MaxStaleness"/> at most; loads that run are not stored.</summary>
     /// <remarks>Two writers who race can leave the older value; where the source is a database, prefer <see cref="InvalidateAsync{T}(CacheKey{T}, CancellationToken)"/> after the commit.</remarks>

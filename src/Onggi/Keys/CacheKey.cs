@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Onggi.Keys;
 
 /// <summary>The typed key of one cache entry. Make it with the generated <c>Keys</c>: wrong names do not compile.</summary>
@@ -5,12 +7,15 @@ namespace Onggi.Keys;
 /// <typeparam name="T">The type of the value under it.</typeparam>
 public readonly struct CacheKey<T> : IEquatable<CacheKey<T>>
 {
+    private readonly EntryKey _entry;
+
     /// <summary>Gives an untyped key the type of its value. Generated code calls it.</summary>
     /// <param name="entry">The family and the identifiers.</param>
-    public CacheKey(EntryKey entry) => Entry = entry;
+    public CacheKey(EntryKey entry) => _entry = entry;
 
-    /// <summary>The key without its value type.</summary>
-    public EntryKey Entry { get; }
+    /// <summary>The key without its value type, where it lies: nothing is copied.</summary>
+    [UnscopedRef]
+    public ref readonly EntryKey Entry => ref _entry;
 
     /// <summary>The family it belongs to.</summary>
     public KeyFamily Family => Entry.Family;

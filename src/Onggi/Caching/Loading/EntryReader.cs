@@ -32,6 +32,10 @@ internal sealed class EntryReader(
     private readonly LogThrottle _failures = new(time);
 
     /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
+    /// <remarks>
+    /// The key stays where the caller made it. A copy of it would be read in one piece of 32 bytes from four that were just written, and a processor
+    /// does that only when the four have left it: it would wait for everything before them, also for the memory that the hit before this one waits for.
+    /// </remarks>
     public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result) => TryTake(fill.Memory.Find(key.Entry), out result);
 
     /// <summary>The same for who can refresh the entry ahead of its end; <paramref name="shouldRefresh"/> is <c>true</c> for one caller when it is time.</summary>
