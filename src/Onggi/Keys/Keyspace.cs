@@ -124,7 +124,8 @@ public sealed class Keyspace
     /// <remarks>Under the team's secret where personal identifiers are hashed with one. Without, it is no secret who it is to whoever guesses the person, but nobody reads it off a key.</remarks>
     internal string PseudonymOf(string person) => IdentifierEncoding.Hash(_secret ?? _pseudonyms, person);
 
-    /// <summary>How long Redis keeps the key: (TTL + grace), shrunk by a jitter that is a function of the wire name, in whole milliseconds.</summary>
+    /// <summary>How long Redis keeps the key: its TTL, shrunk by a jitter that is a function of the wire name, and its grace behind that, in whole milliseconds.</summary>
+    /// <remarks>The grace is never shrunk: what has no more left than that is past its life, and a short TTL that a loader chose would be over before it began.</remarks>
     /// <param name="settings">The family's rules.</param>
     /// <param name="wireName">The name of the key.</param>
     /// <param name="logicalTtl">A time to live that the loader chose; <c>null</c> for the family's. It is cut to <see cref="FamilySettings.MaxTtl"/>.</param>
@@ -144,8 +145,10 @@ public sealed class Keyspace
         var logical = logicalTtl ?? settings.Ttl;
         if (logical > settings.MaxTtl)
             logical = settings.MaxTtl;
-        var whole = (withGrace ? logical + settings.Grace : logical).TotalMilliseconds;
-        var kept = settings.Jitter > 0 ? whole * (1 - (settings.Jitter * Jitter.Fraction(wireName))) : whole;
+        var life = logical.TotalMilliseconds;
+        if (settings.Jitter > 0)
+            life *= 1 - (settings.Jitter * Jitter.Fraction(wireName));
+        var kept = withGrace ? life + settings.Grace.TotalMilliseconds : life;
         return TimeSpan.FromMilliseconds(Math.Max(1, Math.Floor(kept)));
     }
 

@@ -47,6 +47,21 @@ public class JitterTests
         }
     }
 
+    /// <summary>What has no more left than the grace is past its life: a short one would be over before it began.</summary>
+    [Theory]
+    [InlineData(1_000)]
+    [InlineData(60_000)]
+    [InlineData(3_600_000)]
+    public void It_is_taken_off_the_life_and_not_off_the_grace(int milliseconds)
+    {
+        var chosen = TimeSpan.FromMilliseconds(milliseconds);
+        for (var i = 0; i < 1000; i++)
+        {
+            var life = Keyspace.PhysicalTtl(Customer, $"dev:customer:{i}", chosen) - Customer.Grace;
+            Assert.InRange(life, chosen * 0.9 - TimeSpan.FromMilliseconds(1), chosen);
+        }
+    }
+
     [Fact]
     public void A_loaders_time_counts_within_the_rules_of_the_kind()
     {
