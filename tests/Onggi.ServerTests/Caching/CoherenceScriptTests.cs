@@ -51,6 +51,40 @@ public sealed class CoherenceScriptTests(RedisServerFixture fixture) : IClassFix
         Assert.Equal("0", await Server.CommandAsync("EXISTS", Lease(key)));
     }
 
+    [Theory]
+    [InlineData("SET", "0", "0")]
+    [InlineData("DEL", "0", "0")]
+    [InlineData("PTTL", "1", "1")]
+    public async Task A_lease_is_not_lengthened_behind_a_foreign_change_of_the_value(string change, string done, string exists)
+    {
+        var key = "test:text:renewed" + change;
+        await Server.CommandAsync("SET", key, "stale", "PX", "30000");
+        await AskAsync(key, "token", grace: 60_000);
+
+        await Server.CommandAsync(change == "SET" ? ["SET", key, "foreign"] : [change, key]);
+        var renew = LuaScript.Source("renew.lua").Replace("return done", "return tostring(done[1])", StringComparison.Ordinal);
+
+        Assert.Equal(done, await Server.CommandAsync("EVAL", renew, "2", key, Lease(key), "token@epoch", "2000"));
+        // Nobody is to wait for what can fill nothing any more.
+        Assert.Equal(exists, await Server.CommandAsync("EXISTS", Lease(key)));
+    }
+
+    [Theory]
+    [InlineData("before", "before", true)]
+    [InlineData("before", "epoch", false)]
+    [InlineData("-", "epoch", true)]
+    [InlineData("before", "-", true)]
+    public async Task A_lease_of_another_epoch_is_not_waited_for_where_both_are_known(string holder, string asking, bool isHeld)
+    {
+        var key = $"test:text:epoch:{holder}:{asking}";
+        await Server.CommandAsync("SET", Lease(key), $"token@{holder}|-2", "PX", "20000");
+
+        await AskAsync(key, "mine", epoch: asking);
+
+        var lease = await Server.CommandAsync("GET", Lease(key));
+        Assert.StartsWith(isHeld ? $"token@{holder}|" : $"mine@{asking}|", lease, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_question_that_is_asked_twice_finds_its_own_lease_and_another_s_token_does_not_fill()
     {
@@ -136,7 +170,7 @@ public sealed class CoherenceScriptTests(RedisServerFixture fixture) : IClassFix
 
     private static string Lease(string key) => "{" + key + "}:l";
 
-    private Task<string?> AskAsync(string key, string token, long began = 0, long grace = 0) =>
+    private Task<string?> AskAsync(string key, string token, long began = 0, long grace = 0, string epoch = "epoch") =>
         Server.CommandAsync(
             "EVAL",
             LuaScript.Source("ask.lua").Replace("return replies", "return 'done'", StringComparison.Ordinal),
@@ -145,7 +179,7 @@ public sealed class CoherenceScriptTests(RedisServerFixture fixture) : IClassFix
             Lease(key),
             token,
             "60000",
-            "epoch",
+            epoch,
             $"{began}",
             $"{grace}",
             "20000",

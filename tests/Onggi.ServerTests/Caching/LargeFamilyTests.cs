@@ -1,4 +1,5 @@
 using Onggi.Caching;
+using Onggi.Client;
 using Onggi.Keys;
 using Onggi.Scripts;
 using Onggi.ServerTests.Client;
@@ -89,6 +90,46 @@ public sealed class LargeFamilyTests : IAsyncLifetime
             "0"
         );
         Assert.Equal("1", tracked);
+    }
+
+    /// <summary>The connection for large values is not greeted: it may lead to a server that took over, and a lagging replica may have brought the lease there.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_large_value_is_stored_only_by_the_server_that_gave_its_lease(bool gave)
+    {
+        await using var node = await CacheNode.StartAsync(_redis.ConnectionString, Large);
+        await CacheNode.UntilAsync(() => node.Cache.Link.Epoch is not null);
+        var loading = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var end = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var read = node.Cache.GetOrLoadAsync(
+            CacheNode.Text("a"),
+            async _ =>
+            {
+                loading.SetResult();
+                return await end.Task;
+            }
+        );
+        await loading.Task.Within();
+        await using var client = await RedisClient.ConnectAsync(_redis.ConnectionString);
+        var store = new CacheStore(client, Epoch);
+        var lease = (await _redis.CommandAsync("GET", "{test:text:a}:l"))!;
+        var holder = lease[..lease.LastIndexOf('|')];
+        if (!gave)
+        {
+            // As the same lease stands on the server that took over, which has another name.
+            holder = holder[..(holder.IndexOf('@', StringComparison.Ordinal) + 1)] + new string('0', 24);
+            await _redis.CommandAsync("SET", "{test:text:a}:l", holder + "|-2", "PX", "60000");
+        }
+
+        var codes = await store
+            .FillAsync(holder, [new FilledEntry("test:text:a", "\"filled\""u8.ToArray(), 60_000, IsLarge: true)], 0)
+            .Within();
+
+        Assert.Equal([gave ? FillCode.Stored : FillCode.LeaseLost], codes);
+        Assert.Equal(gave ? "\"filled\"" : null, await _redis.CommandAsync("GET", "test:text:a"));
+        end.SetResult("loaded");
+        Assert.Equal("loaded", await read.Within());
     }
 
     private static void Large(Onggi.OnggiOptions options) => options.Cache.ForFamily("text", static family => family.Large = true);

@@ -147,8 +147,11 @@ internal sealed class Twins
     private Task FillAsync()
     {
         var (filled, token) = (Filled(), Holder());
+        var isLarge = _random.Next(4) == 0;
+        if (isLarge)
+            filled = [.. filled.Select(static entry => entry with { IsLarge = true })];
         return BothAsync(
-            $"fill {token} {Text(filled)}",
+            $"fill {token} {Text(filled)}{(isLarge ? ", large" : "")}",
             async store => string.Join(' ', await store.FillAsync(token, filled, connection: 0))
         );
     }
@@ -454,7 +457,7 @@ internal sealed class Twins
 
     private string Token() => Pick("t1", "t2");
 
-    private string Life() => Pick("e1", "e1", "e2");
+    private string Life() => Pick("e1", "e1", "e2", "-");
 
     // Mostly of somebody who has a lease.
     private string Holder()

@@ -222,8 +222,12 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         var parts = new List<Task<FillCode[]>>();
         foreach (var (first, count) in Parts(entries.Count, i => entries[i].IsLarge))
         {
-            var (keys, values) = WithLeases(entries, first, count, before: 1);
+            // What goes over the connection for large values goes to whatever server that leads to: there the server looks itself whether it gave the lease.
+            var isLarge = entries[first].IsLarge;
+            var (keys, values) = WithLeases(entries, first, count, before: 1, behind: isLarge ? 1 : 0);
             values[0] = token;
+            if (isLarge)
+                values[^1] = 1;
             var fill = new Command(FillScript, keys, values);
             parts.Add(SendOnAsync(connection, in fill, FillCodes, CommandOptions.NoRetry | LaneOf(entries[first])).AsTask());
         }
@@ -236,9 +240,13 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         var parts = new List<Task<bool[]>>();
         for (var first = 0; first < wireNames.Count; first += PerScript)
         {
-            var keys = new RedisArg[Math.Min(PerScript, wireNames.Count - first)];
-            for (var i = 0; i < keys.Length; i++)
-                keys[i] = LeaseName.Of(wireNames[first + i]);
+            var keys = new RedisArg[2 * Math.Min(PerScript, wireNames.Count - first)];
+            for (var i = 0; i < keys.Length; i += 2)
+            {
+                var name = wireNames[first + (i / 2)];
+                (keys[i], keys[i + 1]) = (name, LeaseName.Of(name));
+            }
+
             var command = new Command(RenewScript, keys, [token, (long)lease.TotalMilliseconds]);
             parts.Add(SendOnAsync(connection, command, Booleans, CommandOptions.Idempotent).AsTask());
         }
@@ -251,7 +259,7 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         var parts = new List<Task>();
         foreach (var (first, count) in Parts(entries.Count, i => entries[i].IsLarge))
         {
-            var (keys, values) = WithLeases(entries, first, count, before: 0);
+            var (keys, values) = WithLeases(entries, first, count, before: 0, behind: 0);
             parts.Add(
                 SendAsync(new Command(PutScript, keys, values), ReplyParsers.Ignore, LaneOf(entries[first]), cancellationToken).AsTask()
             );
@@ -361,10 +369,16 @@ internal sealed class CacheStore(RedisClient redis, string epochName) : ICacheSt
         return beliefs;
     }
 
-    private static (RedisArg[] Keys, RedisArg[] Values) WithLeases(IReadOnlyList<FilledEntry> entries, int first, int count, int before)
+    private static (RedisArg[] Keys, RedisArg[] Values) WithLeases(
+        IReadOnlyList<FilledEntry> entries,
+        int first,
+        int count,
+        int before,
+        int behind
+    )
     {
         var keys = new RedisArg[2 * count];
-        var values = new RedisArg[before + (2 * count)];
+        var values = new RedisArg[before + (2 * count) + behind];
         for (var i = 0; i < count; i++)
         {
             var entry = entries[first + i];

@@ -51,7 +51,7 @@ internal interface ICacheStore
     /// <param name="connection">The connection that it is for: when that is over, it fails, and nothing is sent on the next one. 0 for any. Large values go over one of their own all the same.</param>
     ValueTask<FillCode[]> FillAsync(string token, IReadOnlyList<FilledEntry> entries, long connection);
 
-    /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours. <paramref name="connection"/> is as in <see cref="FillAsync"/>. One round trip.</summary>
+    /// <summary>Lengthens leases, or gives them back (<paramref name="lease"/> zero); whether each was still ours, and the entry as it was when it was given. <paramref name="connection"/> is as in <see cref="FillAsync"/>. One round trip.</summary>
     ValueTask<bool[]> RenewAsync(string token, IReadOnlyList<string> wireNames, TimeSpan lease, long connection);
 
     /// <summary>Puts values and withdraws whatever right to fill them is out. One round trip.</summary>

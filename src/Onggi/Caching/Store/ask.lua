@@ -55,8 +55,10 @@ for i = 1, #KEYS, 2 do
   else
     -- Who began before the change that is to be loaded now must not store what it read.
     local holder = lease and ARGV[8] ~= '2' and string.match(lease, '^(.*)|')
-    -- A lease of another epoch is void where values of another epoch are not believed.
-    local void = began > 0 and holder and string.match(lease, '@([^|]*)|') ~= ARGV[3]
+    -- A lease of another epoch fills nothing any more: its holder is told so by its own connection. Waiting for its end would be for nothing. Who has no epoch ("-") may still fill,
+    -- but where values of another epoch are not believed.
+    local epoch = holder and string.match(lease, '@([^|]*)|')
+    local void = holder and epoch ~= ARGV[3] and (began > 0 or (epoch and epoch ~= '-' and ARGV[3] ~= '-'))
     if holder == mine then
       replies[#replies + 1] = { value and 4 or 0, value, left, mine }
     elseif holder and not void then

@@ -338,8 +338,11 @@ internal sealed class CacheSimulation
         Writes++;
         if (_random.Next(5) == 0)
         {
-            // A program in another language.
-            _world.Server.Remove(WireName(key), "{" + WireName(key) + "}:l");
+            // A program in another language, which removes the value or writes it.
+            if (_random.Next(2) == 0)
+                _world.Server.Remove(WireName(key), "{" + WireName(key) + "}:l");
+            else
+                _world.Server.Set(WireName(key), version.ToString(CultureInfo.InvariantCulture), LifeOfForeign());
             _executed[key].Add((version, _world.Now));
             _acknowledged[key].Add((version, _world.Now));
             return;
@@ -347,6 +350,9 @@ internal sealed class CacheSimulation
 
         _ = Invalidate(node, key, version, _random.Next(4) == 0 ? Invalidation.Strict : Invalidation.Fast);
     }
+
+    // Never the end of a value that is there, by which a fill tells that somebody wrote.
+    private TimeSpan LifeOfForeign() => TimeSpan.FromDays(1) + TimeSpan.FromMilliseconds(_step);
 
     private void WriteAll(WorldNode node)
     {

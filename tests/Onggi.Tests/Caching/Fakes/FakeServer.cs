@@ -281,7 +281,9 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return new Asked(AskCode.Blocked, value, IsOversized: false, Left(l), null);
         var mine = $"{terms.Token}@{terms.Epoch}";
         var holder = lease is not null && !terms.Steal && lease.LastIndexOf('|') is var bar and >= 0 ? lease[..bar] : null;
-        var isVoid = terms.Began > 0 && holder is not null && holder[(holder.IndexOf('@', StringComparison.Ordinal) + 1)..] != terms.Epoch;
+        var epoch = holder?.IndexOf('@', StringComparison.Ordinal) is { } at and >= 0 ? holder[(at + 1)..] : null;
+        var isVoid =
+            holder is not null && epoch != terms.Epoch && (terms.Began > 0 || (epoch is not null && epoch != "-" && terms.Epoch != "-"));
         if (holder is not null && holder != mine && !isVoid)
             return new Asked(value is null ? AskCode.Held : AskCode.StaleHeld, value, IsOversized: false, Left(l), holder);
         if (holder != mine)
@@ -308,12 +310,19 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return Store(entry);
         if (bar < 0 || lease![..bar] != token)
             return FillCode.LeaseLost;
-        var stamp = long.Parse(lease[(bar + 1)..], CultureInfo.InvariantCulture);
-        var expires = Expiretime(k);
-        var isOver = expires == -2 && stamp > 0 && NowMs >= stamp;
-        var code = expires != stamp && !isOver ? FillCode.ForeignWrite : Store(entry);
+        var epoch = token[(token.LastIndexOf('@') + 1)..];
+        if (entry.IsLarge && epoch != "-" && epoch != RunId)
+            return FillCode.LeaseLost;
+        var code = IsAsGranted(k, lease[(bar + 1)..]) ? Store(entry) : FillCode.ForeignWrite;
         Delete(l);
         return code;
+    }
+
+    // Whether nobody has written the entry since its lease was given; that it has ended by itself does not count.
+    private bool IsAsGranted(string name, string stamp)
+    {
+        var (ends, expires) = (long.Parse(stamp, CultureInfo.InvariantCulture), Expiretime(name));
+        return expires == ends || (expires == -2 && ends > 0 && NowMs >= ends);
     }
 
     /// <summary>The twin of renew.lua, for one lease.</summary>
@@ -326,6 +335,12 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return false;
         if (lease == TimeSpan.Zero)
             return Delete(l);
+        if (!IsAsGranted(wireName, text[(bar + 1)..]))
+        {
+            Delete(l);
+            return false;
+        }
+
         Begin(takesRoom: false);
         item!.Expires = NowMs + (long)lease.TotalMilliseconds;
         Changed(l);
