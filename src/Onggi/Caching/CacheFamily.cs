@@ -11,6 +11,7 @@ internal sealed class CacheFamily(FamilySettings settings, FamilyPolicy policy, 
     private const double HitsFrom = 0.8;
 
     private double _hitWeight;
+    private volatile bool _hasChosenLives;
     private long _redisHits;
     private long _misses;
     private long _errors;
@@ -33,6 +34,13 @@ internal sealed class CacheFamily(FamilySettings settings, FamilyPolicy policy, 
 
     /// <summary>Whether a plain read finds the entry so often that it is cheaper than the script: the last reads of Redis, weighed.</summary>
     public bool MostlyHits => Volatile.Read(ref _hitWeight) >= HitsFrom;
+
+    /// <summary>Whether a loader or a caller here has chosen a time to live: then what is left of one does not tell how much of it is over.</summary>
+    public bool HasChosenLives
+    {
+        get => _hasChosenLives;
+        set => _hasChosenLives = value;
+    }
 
     /// <summary>Lets one complaint about unreadable values a second through.</summary>
     public LogThrottle Unreadable { get; } = new(time);

@@ -61,6 +61,21 @@ public sealed class RedisTroubleTests : IDisposable
     }
 
     [Fact]
+    public async Task While_Redis_is_away_what_is_not_to_be_stored_is_not_handed_to_who_comes_later()
+    {
+        Store.IsKnownDown = true;
+        var loads = 0;
+        ValueTask<string?> Load(LoadContext context)
+        {
+            context.DontStore = true;
+            return new((++loads).ToString());
+        }
+
+        Assert.Equal("1", await Cache.GetOrLoadAsync(TestKeys.Text("a"), Load));
+        Assert.Equal("2", await Cache.GetOrLoadAsync(TestKeys.Text("a"), Load));
+    }
+
+    [Fact]
     public async Task While_Redis_is_away_an_invalidation_that_fails_still_ends_what_is_shared_here()
     {
         Store.IsKnownDown = true;

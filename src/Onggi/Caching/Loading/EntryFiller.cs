@@ -27,6 +27,8 @@ internal sealed class EntryFiller(
             );
         }
 
+        if (ttl is not null && !entry.Family.HasChosenLives)
+            entry.Family.HasChosenLives = true;
         if (value is not null)
             return keyspace.PhysicalTtl(settings, entry.WireName, ttl);
         // "Does not exist" has neither grace nor jitter: it is short-lived as it is.

@@ -54,8 +54,11 @@ internal sealed class EntryLoader(
 
     public EntryFiller Filler => _filler;
 
+    /// <summary>Loads anew what is there. Made with the cache.</summary>
+    public EntryRefresher Refresher => field ??= new EntryRefresher(this);
+
     /// <summary>Up to ten milliseconds, so that those who wait for the end of one lease do not come together.</summary>
-    public int Spread() => Interlocked.Increment(ref _spread) * 7 % 11;
+    public int Spread() => (int)((uint)Interlocked.Increment(ref _spread) % 11 * 7 % 11);
 
     /// <summary>Reads one entry from Redis, or loads it; <paramref name="anew"/> loads it whatever Redis has, unless it is being read or loaded already.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -107,7 +110,11 @@ internal sealed class EntryLoader(
 
         if (result.Found)
         {
-            HandOut(flight, entry, call!, result);
+            // Before the question is used again.
+            var isDue = fill.IsDue(call![0]);
+            HandOut(flight, entry, call, result);
+            if (isDue)
+                Refresher.Refresh(key, state, loader, rests: true);
             return result;
         }
 
@@ -127,7 +134,10 @@ internal sealed class EntryLoader(
         cancellationToken.ThrowIfCancellationRequested();
         var began = time.GetTimestamp();
         var results = new Dictionary<CacheKey<T>, CacheResult<T>>(keys.Count);
-        var missing = reader.MissingInMemory(keys, results);
+        var due = new List<CacheKey<T>>();
+        var missing = reader.MissingInMemory(keys, results, due);
+        if (due.Count > 0)
+            Refresher.Refresh(due, loader);
         if (missing.Count == 0)
             return results;
 
@@ -146,7 +156,7 @@ internal sealed class EntryLoader(
         try
         {
             if (own.Count > 0)
-                _ = new LoadRun<T>(this, batch, loader, tally).RunAsync(own);
+                _ = RunAsync(own, batch, loader, tally);
             foreach (var (entry, flight) in all)
                 results[entry.Key] = await WaitAsync(flight, entry, began, cancellationToken).ConfigureAwait(Rt.Capture);
             return results;
@@ -214,7 +224,7 @@ internal sealed class EntryLoader(
         }
 
         foreach (var (item, result) in loaded)
-            Complete(item.Flight, result);
+            Complete(item.Flight, result, isForWaiting: context.DontStore);
     }
 
     /// <summary>Gives leases back while the loader may still run: it has been left by all. What it fills later is refused.</summary>
@@ -252,9 +262,10 @@ internal sealed class EntryLoader(
         return released;
     }
 
-    public void Complete<T>(LoadFlight<T> flight, Loaded<T> loaded)
+    /// <summary>Hands out what was loaded; <paramref name="isForWaiting"/>: to those who wait now, and to nobody who comes later.</summary>
+    public void Complete<T>(LoadFlight<T> flight, Loaded<T> loaded, bool isForWaiting = false)
     {
-        if (loaded.RedisFailed)
+        if (loaded.RedisFailed && !isForWaiting)
             flights.FinishLater(flight);
         else
             flights.Finish(flight);
@@ -298,7 +309,7 @@ internal sealed class EntryLoader(
 
     // A flight can be older than the clock says by as much as that one lags behind.
     private LoadFlight<T> JoinOrStart<T>(in CacheEntry<T> entry, LoadBatch? batch, out bool started) =>
-        flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.BoundMs - Clock.Resolution, link.Generation, out started);
+        flights.JoinOrStart<T>(entry.WireName, batch, Clock.Now, link.JoinBoundMs - Clock.Resolution, link.Generation, out started);
 
     // The call that waits began at the given time: one for many keys waits for them one after the other.
     private async ValueTask<CacheResult<T>> WaitAsync<T>(
@@ -419,6 +430,8 @@ internal sealed class EntryLoader(
                 if (ask is not null && reader.Take(entry, ask).Result is { Found: true } result)
                 {
                     Complete(flight, new Loaded<T>(true, result.Value, ask.Answer.Json, CacheTier.Redis));
+                    if (fill.IsDue(ask))
+                        Refresher.Refresh(entry.Key, state, loader, rests: true);
                     return;
                 }
 
@@ -434,6 +447,22 @@ internal sealed class EntryLoader(
         await new LoadRun<T>(this, flight.Batch, (keys, context) => OneAsync(keys[0], state, loader, context), tally: null)
             .RunAsync([item])
             .ConfigureAwait(Rt.Capture);
+        if (item.Ask is { } asked && fill.IsDue(asked))
+            Refresher.Refresh(entry.Key, state, loader, rests: true);
+    }
+
+    // The same for many.
+    private async Task RunAsync<T>(
+        List<LoadItem<T>> items,
+        LoadBatch batch,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        StoreTally? tally
+    )
+    {
+        await new LoadRun<T>(this, batch, loader, tally).RunAsync(items).ConfigureAwait(Rt.Capture);
+        var due = items.FindAll(item => item.Ask is { } asked && fill.IsDue(asked));
+        if (due.Count > 0)
+            Refresher.Refresh(due.ConvertAll(static item => item.Entry.Key), loader, rests: true);
     }
 
     /// <summary>A loader of one, for those who call one of many.</summary>

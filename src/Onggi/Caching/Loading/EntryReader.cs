@@ -214,18 +214,25 @@ internal sealed class EntryReader(
         }
     }
 
-    /// <summary>Puts what memory has into the results, and a miss for every other key, which comes back.</summary>
-    public List<CacheEntry<T>> MissingInMemory<T>(IEnumerable<CacheKey<T>> keys, Dictionary<CacheKey<T>, CacheResult<T>> results)
+    /// <summary>Puts what memory has into the results, and a miss for every other key, which comes back; into <paramref name="due"/> what is to be refreshed ahead of its end.</summary>
+    public List<CacheEntry<T>> MissingInMemory<T>(
+        IEnumerable<CacheKey<T>> keys,
+        Dictionary<CacheKey<T>, CacheResult<T>> results,
+        List<CacheKey<T>>? due = null
+    )
     {
         var missing = new List<CacheEntry<T>>();
         foreach (var key in keys)
         {
             if (!results.TryAdd(key, default))
                 continue;
-            if (TryMemory(key, out var result))
+            var shouldRefresh = false;
+            if (due is null ? TryMemory(key, out var result) : TryMemory(key, out result, out shouldRefresh))
                 results[key] = result;
             else
                 missing.Add(Resolve(key));
+            if (shouldRefresh)
+                due!.Add(key);
         }
 
         return missing;

@@ -5,20 +5,41 @@ namespace Onggi.Caching;
 /// <summary>Loads entries anew that are there already: ahead of their end, or because their source has changed. Nobody joins such a load: readers have what there is.</summary>
 internal sealed class EntryRefresher(EntryLoader owner)
 {
+    // Where no memory says once per entry that it is time, every reader does: a source that fails must not be asked by all of them.
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(1);
+
     private readonly HashSet<string> _refreshing = new(StringComparer.Ordinal);
 
     /// <summary>Loads an entry anew in the background, before its life is over, unless somebody is at it.</summary>
-    public void Refresh<TState, T>(CacheKey<T> key, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
+    /// <param name="key">Which.</param>
+    /// <param name="state">What the loader needs.</param>
+    /// <param name="loader">Asks the source.</param>
+    /// <param name="rests">Whether it is left alone for a second afterwards.</param>
+    public void Refresh<TState, T>(CacheKey<T> key, TState state, Func<TState, LoadContext, ValueTask<T?>> loader, bool rests = false) =>
+        Refresh([key], (keys, context) => EntryLoader.OneAsync(keys[0], state, loader, context), rests);
+
+    /// <summary>The same for many, with one call of the loader.</summary>
+    public void Refresh<T>(
+        IReadOnlyList<CacheKey<T>> keys,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        bool rests = false
+    )
     {
-        var entry = owner.Reader.Resolve(key);
-        lock (_refreshing)
+        var entries = new List<CacheEntry<T>>(keys.Count);
+        foreach (var key in keys)
         {
-            if (!_refreshing.Add(entry.WireName))
-                return;
+            var entry = owner.Reader.Resolve(key);
+            lock (_refreshing)
+            {
+                if (_refreshing.Add(entry.WireName))
+                    entries.Add(entry);
+            }
         }
 
+        if (entries.Count == 0)
+            return;
         using var flow = Rt.WithoutFlow();
-        _ = RefreshAsync(entry, state, loader);
+        _ = RefreshAsync(entries, loader, rests);
     }
 
     /// <summary>Loads an entry anew because its source has changed; readers have the old value until the new one is stored.</summary>
@@ -80,25 +101,34 @@ internal sealed class EntryRefresher(EntryLoader owner)
         }
     }
 
-    private async Task RefreshAsync<TState, T>(CacheEntry<T> entry, TState state, Func<TState, LoadContext, ValueTask<T?>> loader)
+    private async Task RefreshAsync<T>(
+        List<CacheEntry<T>> entries,
+        Func<IReadOnlyList<CacheKey<T>>, LoadContext, ValueTask<IReadOnlyDictionary<CacheKey<T>, T?>>> loader,
+        bool rests
+    )
     {
         try
         {
             var batch = new LoadBatch { IsDetached = true };
-            // It is in no table: who asks meanwhile gets the value that is still good.
-            var flight = owner.Flights.StartAlone<T>(entry.WireName, batch, owner.Clock.Now, owner.Link.Generation);
-            var item = new LoadItem<T>(flight, entry) { Overwrite = true };
-            await new LoadRun<T>(owner, batch, (keys, context) => EntryLoader.OneAsync(keys[0], state, loader, context), tally: null)
+            // They are in no table: who asks meanwhile gets the value that is still good.
+            var items = entries.ConvertAll(entry =>
             {
-                IsRefresh = true,
-            }
-                .RunAsync([item])
+                var flight = owner.Flights.StartAlone<T>(entry.WireName, batch, owner.Clock.Now, owner.Link.Generation);
+                return new LoadItem<T>(flight, entry) { Overwrite = true };
+            });
+            await new LoadRun<T>(owner, batch, loader, tally: null) { IsRefresh = true }
+                .RunAsync(items)
                 .ConfigureAwait(Rt.Capture);
+            if (rests)
+                await Task.Delay(Rest, owner.Time, CancellationToken.None).ConfigureAwait(Rt.Capture);
         }
         finally
         {
             lock (_refreshing)
-                _refreshing.Remove(entry.WireName);
+            {
+                foreach (var entry in entries)
+                    _refreshing.Remove(entry.WireName);
+            }
         }
     }
 }

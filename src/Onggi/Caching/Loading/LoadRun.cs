@@ -300,7 +300,10 @@ internal sealed class LoadRun<T>(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(batch.Abandoned, own.Batch.Abandoned);
         try
         {
-            owner.Complete(item.Flight, await own.EndAsync().WaitAsync(either.Token).ConfigureAwait(Rt.Capture));
+            var loaded = await own.EndAsync().WaitAsync(either.Token).ConfigureAwait(Rt.Capture);
+            // The object itself belongs to one of those who wait there.
+            item.Flight.Claim();
+            owner.Complete(item.Flight, loaded);
         }
         catch (OperationCanceledException) when (!batch.Abandoned.IsCancellationRequested)
         {
@@ -350,7 +353,9 @@ internal sealed class LoadRun<T>(
         using var timeout = new CancellationTokenSource(policy.LoaderTimeout, owner.Time);
         // Who registers first is told last: a loader that heeds its token ends in its own way before it is given up.
         using var over = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, batch.Abandoned);
+        using var either = new CancellationTokenSource();
+        using var late = timeout.Token.UnsafeRegister(CancelQuietly, either);
+        using var abandoned = batch.Abandoned.UnsafeRegister(CancelQuietly, either);
         using var soft = ServeStaleLater(items, policy);
         // A loader that does not heed its token must not keep those waiting who come after all have left.
         using var left = batch.Abandoned.Register(() => _ = owner.ReleaseAsync(items));
@@ -408,6 +413,16 @@ internal sealed class LoadRun<T>(
             _ = IgnoreAsync(running);
             throw;
         }
+    }
+
+    // What a loader has registered on its token is its own: if that fails, neither the caller who left last nor the timer's thread is to suffer for it.
+    private static void CancelQuietly(object? source)
+    {
+        try
+        {
+            ((CancellationTokenSource)source!).Cancel();
+        }
+        catch (AggregateException) { }
     }
 
     private static async Task IgnoreAsync(Task running) => await running.ConfigureAwait(Rt.Quietly);

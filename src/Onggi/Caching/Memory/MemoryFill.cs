@@ -53,6 +53,12 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
             Keep(ask, CurrentGeneration, ask.SentAt, json, ask.Answer.Left);
     }
 
+    /// <summary>Whether an answer says that the entry is to be loaded anew ahead of its end, and memory, which says so otherwise, has not kept it.</summary>
+    public bool IsDue(EntryAsk ask) =>
+        ask.Family.Policy.RefreshAfter is not null
+        && ask is { Kept: null, Answer: { Code: AskCode.Fresh, Json: { } json, Left: >= 0 and var left } }
+        && clock.Now >= EndOf(ask, ask.SentAt, json, left).RefreshAt;
+
     private void Keep(EntryAsk ask, long generation, long sentAt, byte[] json, long leftMs)
     {
         var (expires, refreshAt) = EndOf(ask, sentAt, json, leftMs);
@@ -71,8 +77,9 @@ internal sealed class MemoryFill(ProvenMemory memory, CoherenceLink link, LeaseW
         // A life that each read of Redis begins anew needs reads of Redis.
         if (policy.Sliding)
             most = Math.Min(most, (long)ask.Family.Settings.Ttl.TotalMilliseconds / 2);
-        var refreshAt =
-            policy.RefreshAfter is { } after && !IsNull(json) ? sentAt + life - (long)((1 - after) * (ask.LifeMs - grace)) : long.MaxValue;
+        // Where lives are chosen a short one is no sign that most of it is over: it would be loaded anew at its first hit, and so would be what that load stores.
+        var whole = ask.Family.HasChosenLives ? life : ask.LifeMs - grace;
+        var refreshAt = policy.RefreshAfter is { } after && !IsNull(json) ? sentAt + life - (long)((1 - after) * whole) : long.MaxValue;
         return (sentAt + Math.Min(life, most) - clock.Resolution, refreshAt);
     }
 

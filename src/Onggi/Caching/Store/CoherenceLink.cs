@@ -60,6 +60,9 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     // A beat is lost only with its connection; more than these wait only on one that is about to be given up.
     private const int MostBeats = 16;
 
+    // The smallest that CacheOptions.MaxStaleness may be.
+    private const long SmallestBoundMs = 100;
+
     private static readonly TimeSpan GreetAgain = TimeSpan.FromSeconds(1);
 
     // It is on its way: who asks meanwhile waits.
@@ -77,7 +80,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
     private TaskCompletionSource _wake = NewSignal();
     private SharedEnd<bool> _greeted = new();
     private volatile Epoch? _epoch;
-    private Epoch? _last;
+    private volatile Epoch? _last;
     private byte[] _epochText = [];
     private long _generation;
     private volatile bool _connected;
@@ -115,6 +118,12 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
 
     /// <summary>How long memory may answer without having heard, in ms: the own bound, or the fleet's where an operator has made that smaller.</summary>
     public long BoundMs => _epoch is { CanProve: true } epoch ? epoch.BoundOf(OwnBoundMs) : OwnBoundMs;
+
+    /// <summary>How old a load may be that is joined, in ms. Without a connection it is as on the last one; where there was none yet, what every fleet allows, as nobody waits for a bound of which they have not heard.</summary>
+    public long JoinBoundMs =>
+        (_epoch ?? _last) is not { } epoch ? Math.Min(OwnBoundMs, SmallestBoundMs)
+        : epoch.CanProve ? epoch.BoundOf(OwnBoundMs)
+        : OwnBoundMs;
 
     /// <summary>The largest bound that anybody may still keep to, as far as was heard, in ms: who has not heard of a FLUSHALL or of a restart keeps to the old one until that is over.</summary>
     public long LargestBoundMs => Math.Max(BoundMs, _largest is { } largest && _clock.Now <= largest.Until ? largest.Ms : 0);
