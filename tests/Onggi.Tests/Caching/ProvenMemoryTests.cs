@@ -397,6 +397,20 @@ public sealed class ProvenMemoryTests : IDisposable
     }
 
     [Fact]
+    public void What_was_in_memory_when_it_was_emptied_is_not_taken_for_served()
+    {
+        var entry = Tier.Keep("a")!;
+        Assert.True(Memory.Serves(entry));
+
+        // No connection has ended, as after FLUSHALL: the proof stands, or soon does again.
+        Memory.Clear();
+
+        Assert.False(Memory.Serves(entry));
+        Tier.Keep("a");
+        Assert.False(Memory.Serves(entry));
+    }
+
+    [Fact]
     public void Tickets_are_not_swept()
     {
         var ticket = Tier.Keep("a", expires: 0)!;

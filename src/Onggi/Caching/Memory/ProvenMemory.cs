@@ -109,11 +109,13 @@ internal sealed class ProvenMemory : IDisposable
     /// <summary>Some entry that would be served now, for who checks on memory; <c>null</c> when none was met.</summary>
     public ProvenEntry? Sample(uint place) => _table.Near(place) is { } entry && Serves(entry) ? entry : null;
 
-    /// <summary>Whether this very entry would be served now.</summary>
+    /// <summary>Whether this very entry would be served now: an emptied table marks none of those that were in it.</summary>
     public bool Serves(ProvenEntry entry)
     {
         var proof = Volatile.Read(ref _proof);
-        return proof is not null && FindUnquiet(entry, entry.Generation, proof, _clock.Now, wantsRefresh: false, out _) is not null;
+        return proof is not null
+            && ReferenceEquals(_table.Find(entry.Key, entry.Hash), entry)
+            && FindUnquiet(entry, entry.Generation, proof, _clock.Now, wantsRefresh: false, out _) is not null;
     }
 
     /// <summary>A new connection: everything is dropped, and there is no proof yet. What still comes from the old one is refused from here on.</summary>
