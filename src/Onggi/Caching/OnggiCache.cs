@@ -100,8 +100,8 @@ public sealed class OnggiCache : IAsyncDisposable
         _reader = new EntryReader(keyspace, _families, _json, fill, store, watch, logger, time);
         _writer = new EntryWriter(options, _memory, flights, _link, store, sink, _background, clock, logger, time);
         _loader = new EntryLoader(keyspace, options, _reader, fill, flights, _leases, waits, _link, store, metrics, logger, time);
-        _refresher = new EntryRefresher(_loader);
-        _clearer = new FamilyClearer(keyspace, _writer, store, time);
+        _refresher = _loader.Refresher;
+        _clearer = new FamilyClearer(keyspace, _writer, store, _link, time);
         Commands = new EntryCommands(keyspace, options, _reader, _writer, _loader.Filler, _link, store);
         _warmer = new EntryWarmer(_reader, _writer, _loader, watch, sink, logger, time);
         _listener = new CacheEventListener(keyspace, _families, _writer, _background, events, logger, time);
@@ -234,7 +234,8 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <summary>Removes every entry of a family, and whatever right to fill one is out: what stood when it began is gone when it has ended.</summary>
     /// <remarks>
     /// The keys are found step by step (SCAN) and removed as they are found, no faster than <paramref name="keysPerSecond"/>, so that Redis serves everybody else meanwhile.
-    /// Memory everywhere hears of each from Redis. Entries that are filled meanwhile may stay or go. It takes as many steps as Redis has keys, not as the family has.
+    /// Memory everywhere hears of each from Redis; a family with <see cref="Invalidation.Strict"/> is waited for in the end. Entries that are filled meanwhile may stay or go. It takes as many steps as Redis has keys, not as
+    /// the family has; where the server fails over or restarts meanwhile, twice as many.
     /// </remarks>
     /// <param name="family">The family's name in the catalog.</param>
     /// <param name="keysPerSecond">How many keys are removed per second at most.</param>

@@ -21,6 +21,25 @@ public sealed class StrictInvalidationTests
         });
 
     [Theory]
+    [InlineData(Invalidation.Strict)]
+    [InlineData(Invalidation.Fast)]
+    public void A_family_that_is_always_waited_for_is_when_it_is_cleared(Invalidation strength) =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(options => options.ForFamily("text", family => family.Invalidation = strength));
+            world.Server["test:text:a"] = "\"value\"";
+            var cleared = node.Cache.ClearAsync("text").AsTask();
+            world.Settle();
+            Assert.Null(world.Server["test:text:a"]);
+            Assert.Equal(strength == Invalidation.Fast, cleared.IsCompleted);
+            world.Pass(490);
+            Assert.Equal(strength == Invalidation.Fast, cleared.IsCompleted);
+            world.Pass(30);
+
+            Assert.Equal(1, cleared.Result);
+        });
+
+    [Theory]
     [InlineData("text")]
     [InlineData("graced")]
     public void One_family_that_is_always_waited_for_is_enough(string strict) =>

@@ -119,7 +119,7 @@ internal sealed class EntryWriter(
     /// The bound is read after the removal was executed. A process that asked for a larger one before is in it, or was heard of before Redis lost it; one that does so later reads nothing that was removed.
     /// </remarks>
     /// <exception cref="InvalidationUnconfirmedException">Redis did not say how long others may still answer.</exception>
-    public async ValueTask WaitForAllAsync(int count, CancellationToken cancellationToken)
+    public async ValueTask WaitForAllAsync(long count, CancellationToken cancellationToken)
     {
         // mutant: NoWait
         if (CoherenceMutants.NoWait)

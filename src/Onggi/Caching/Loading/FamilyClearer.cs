@@ -11,8 +11,9 @@ public readonly record struct ClearProgress(string Family, long Removed);
 /// <remarks>
 /// Correct by what SCAN promises: a key that stands during the whole walk comes at least once. So every value and every lease that stood when it began is removed before it
 /// ends, and a load that began before cannot be stored. Leases come first: one that is used up while they are walked leaves a value that stands during the whole of the next walk. Memory needs no mark of its own: it holds nothing that Redis does not watch for it, and Redis tells of each removal.
+/// A walk that ends on another server than it began on has promised nothing, as its cursor means nothing there; and what was removed may be back: then all is walked again.
 /// </remarks>
-internal sealed class FamilyClearer(Keyspace keyspace, EntryWriter writer, ICacheStore store, TimeProvider time)
+internal sealed class FamilyClearer(Keyspace keyspace, EntryWriter writer, ICacheStore store, CoherenceLink link, TimeProvider time)
 {
     private const int Step = 256;
 
@@ -28,17 +29,29 @@ internal sealed class FamilyClearer(Keyspace keyspace, EntryWriter writer, ICach
         var started = time.GetTimestamp();
         var removed = 0L;
         var names = new HashSet<string>(Step, StringComparer.Ordinal);
-        var patterns = family.Settings.ScanPatterns;
-        foreach (var pattern in patterns.Where(IsOfAuxiliaries))
-            await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
-        foreach (var pattern in patterns.Where(static pattern => !IsOfAuxiliaries(pattern)))
+        var epoch = await link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        for (var life = ""; life != epoch.Id; epoch = await link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture))
         {
-            // Where keys have a tag of their own, their leases stand beside them: what is used up in this walk is met in another.
-            if (await WalkAsync(pattern).ConfigureAwait(Rt.Capture))
-                await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
+            life = epoch.Id;
+            await WalkAllAsync().ConfigureAwait(Rt.Capture);
         }
 
+        if (removed > 0 && family.Policy.Invalidation == Invalidation.Strict)
+            await writer.WaitForAllAsync(removed, cancellationToken).ConfigureAwait(Rt.Capture);
         return removed;
+
+        async ValueTask WalkAllAsync()
+        {
+            var patterns = family.Settings.ScanPatterns;
+            foreach (var pattern in patterns.Where(IsOfAuxiliaries))
+                await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
+            foreach (var pattern in patterns.Where(static pattern => !IsOfAuxiliaries(pattern)))
+            {
+                // Where keys have a tag of their own, their leases stand beside them: what is used up in this walk is met in another.
+                if (await WalkAsync(pattern).ConfigureAwait(Rt.Capture))
+                    await WalkAsync(pattern).ConfigureAwait(Rt.Capture);
+            }
+        }
 
         // Whether there were leases.
         async ValueTask<bool> WalkAsync(string pattern)
