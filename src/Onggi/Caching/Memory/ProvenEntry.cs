@@ -96,6 +96,15 @@ internal sealed class ProvenEntry : ProvenEntryRecord
         return false;
     }
 
+    /// <summary>The same for a hit, which is counted.</summary>
+    public bool TryHit<T>(out T? value)
+    {
+        if (!TryGetShared(out value))
+            return false;
+        Family.CountMemoryHit();
+        return true;
+    }
+
     /// <summary>Offers the object that a caller made of the JSON, for all callers from now on. The first offer stays.</summary>
     /// <remarks>Only for types that are safe to share. Once, because codec and value are two fields that must fit each other for who reads without a lock.</remarks>
     /// <returns><c>false</c> when there is a shared object already.</returns>

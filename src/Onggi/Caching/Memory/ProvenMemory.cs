@@ -278,7 +278,7 @@ internal sealed class ProvenMemory : IDisposable
     {
         refresh = false;
         // mutant: EntryFirst
-        if (CoherenceMutants.EntryFirst)
+        if (Interleave.IsOn && CoherenceMutants.EntryFirst)
             return FindEntryFirst(key);
         var proof = Volatile.Read(ref _proof);
         if (Interleave.IsOn)
