@@ -233,12 +233,21 @@ internal sealed class EntryReader(
             if (!results.TryAdd(key, default))
                 continue;
             var shouldRefresh = false;
-            if (due is null ? TryMemory(key, out var result) : TryMemory(key, out result, out shouldRefresh))
+            if (
+                TryTake(
+                    due is null ? fill.Memory.Find(key.Entry) : fill.Memory.Find(key.Entry, out shouldRefresh),
+                    out CacheResult<T> result
+                )
+            )
+            {
                 results[key] = result;
+                if (shouldRefresh)
+                    due!.Add(key);
+            }
             else
+            {
                 missing.Add(Resolve(key));
-            if (shouldRefresh)
-                due!.Add(key);
+            }
         }
 
         return missing;
