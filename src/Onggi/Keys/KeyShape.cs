@@ -8,12 +8,14 @@ internal sealed class KeyShape
     private readonly KeySegment[][] _patterns;
     private readonly string[] _around;
     private readonly bool[] _personal;
+    private KeyFamily _fits;
 
     private KeyShape(FamilySettings settings, KeySegment[][] patterns, string prefix, bool[] personal)
     {
         Settings = settings;
         _patterns = patterns;
         _personal = personal;
+        _fits = settings.Family;
         _around = Around(prefix, patterns[0]);
     }
 
@@ -50,6 +52,18 @@ internal sealed class KeyShape
             ScanPatterns = [.. patterns.Select(pattern => Glob(catalog.Prefix, pattern)).SelectMany(glob => new[] { glob, "{" + glob })],
         };
         return new KeyShape(settings, patterns, catalog.Prefix, [.. key.Identifiers.Select(personal.Contains)]);
+    }
+
+    /// <summary>Whether code that was compiled with this family makes names of this shape.</summary>
+    /// <remarks>Generated code has one object for each family, so it is looked at once.</remarks>
+    public bool Fits(KeyFamily family)
+    {
+        if (ReferenceEquals(_fits, family))
+            return true;
+        if (!Settings.Family.Identifiers.SequenceEqual(family.Identifiers, StringComparer.Ordinal))
+            return false;
+        _fits = family;
+        return true;
     }
 
     public bool IsPersonal(int index) => _personal[index];

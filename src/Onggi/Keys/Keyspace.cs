@@ -230,10 +230,7 @@ public sealed class Keyspace
         ArgumentNullException.ThrowIfNull(family);
         if (!_shapes.TryGetValue(family.Name, out var shape))
             ThrowUnknown(family);
-        if (
-            !ReferenceEquals(shape.Settings.Family, family)
-            && !shape.Settings.Family.Identifiers.SequenceEqual(family.Identifiers, StringComparer.Ordinal)
-        )
+        if (!shape.Fits(family))
             ThrowChanged(family, shape.Settings.Family);
         return shape;
     }

@@ -176,6 +176,9 @@ internal sealed class LoadFlights
     private readonly Lock _gate = new();
     private readonly Dictionary<string, LoadFlight> _running = new(StringComparer.Ordinal);
 
+    // How many there are, for who looks without the gate.
+    private volatile int _count;
+
     // Those that have ended and stay for one bound, the oldest first.
     private readonly Queue<LoadFlight> _lingering = new();
 
@@ -226,6 +229,7 @@ internal sealed class LoadFlights
             batch.Add(flight);
             started = true;
             _running[wireName] = flight;
+            _count = _running.Count;
             return flight;
         }
     }
@@ -320,6 +324,9 @@ internal sealed class LoadFlights
     /// <summary>The key changes: its flight takes no more callers.</summary>
     public void Void(string wireName)
     {
+        // One that comes at this moment begins after the change, or is met when the change has been answered.
+        if (_count == 0)
+            return;
         lock (_gate)
         {
             if (_running.TryGetValue(wireName, out var flight))
@@ -346,6 +353,9 @@ internal sealed class LoadFlights
     private void TakeOff(LoadFlight flight)
     {
         if (_running.TryGetValue(flight.WireName, out var running) && ReferenceEquals(running, flight))
+        {
             _running.Remove(flight.WireName);
+            _count = _running.Count;
+        }
     }
 }
