@@ -88,11 +88,15 @@ public sealed class CacheFamilyOptions
     /// <value>Default 30 s.</value>
     public TimeSpan? LoaderTimeout { get; set; }
 
-    /// <summary>The part of its life after which a value that is asked for is loaded anew in the background; between 0.1 and 0.95.</summary>
+    /// <summary>The part of its life after which a value that is asked for, with a loader, is loaded anew in the background; between 0.1 and 0.95.</summary>
+    /// <remarks>
+    /// In a process where a loader or a caller has chosen a time to live (<see cref="LoadContext.Ttl"/>, <see cref="OnggiCache.SetAsync"/>) it is the part of what was left when the value was read: nobody can tell a short life
+    /// from a long one that is nearly over. Where no memory keeps the value each read of Redis looks, and a source that fails is asked once a second.
+    /// </remarks>
     /// <value>Default: never before its end.</value>
     public double? RefreshAfter { get; set; }
 
-    /// <summary>Whether each read of Redis begins the life anew. Then the value lives while it is asked for; memory keeps it for half of the life at most.</summary>
+    /// <summary>Whether each read of Redis with a loader begins the life anew: the family's, also where another was chosen. Then the value lives while it is asked for; memory keeps it for half of the life at most.</summary>
     /// <value>Default <c>false</c>.</value>
     public bool? Sliding { get; set; }
 

@@ -286,6 +286,25 @@ public sealed class CoherenceLinkTests
         });
 
     [Fact]
+    public void A_greeting_that_is_refused_for_good_is_said_once_for_each_connection() =>
+        CacheWorld.Run(world =>
+        {
+            world.Server.RefusesHello = "NOPERM this user has no permissions";
+            var node = world.AddNode();
+            world.Pass(10_000);
+            Assert.Single(node.Log.All, line => line.Id == 2012);
+
+            node.Store.Reconnect();
+            world.Pass(10_000);
+            Assert.Equal(2, node.Log.All.Count(line => line.Id == 2012));
+
+            // And is heard of at once when it is allowed.
+            world.Server.RefusesHello = null;
+            world.Pass(1_100);
+            Assert.True(node.Cache.Link.Epoch!.CanProve);
+        });
+
+    [Fact]
     public void A_greeting_that_is_refused_turns_memory_off_and_nothing_else() =>
         CacheWorld.Run(world =>
         {

@@ -313,6 +313,33 @@ public sealed class SharedLoadTests
         });
 
     [Fact]
+    public void A_Redis_that_falls_silent_behind_the_loader_costs_one_time_out_though_a_part_is_not_to_be_stored() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(static options => options.MaxValueBytes = 64);
+            var gate = new Gate<string?>();
+            var many = node
+                .Cache.GetOrLoadManyAsync(
+                    [TestKeys.Text("small"), TestKeys.Text("large")],
+                    async (keys, context) =>
+                    {
+                        var value = await gate.LoadAsync(context);
+                        return new Dictionary<CacheKey<string>, string?> { [keys[0]] = value, [keys[1]] = new string('x', 100) };
+                    }
+                )
+                .AsTask();
+            world.Settle();
+            node.Store.Stall();
+            gate.Release("value");
+            world.Pass(1_990);
+            Assert.False(many.IsCompleted);
+            world.Pass(20);
+
+            Assert.True(many.IsCompletedSuccessfully);
+            Assert.Equal("value", many.Result[TestKeys.Text("small")].Value);
+        });
+
+    [Fact]
     public void When_a_part_of_a_question_for_many_fails_nothing_stays_of_what_the_other_part_was_given() =>
         CacheWorld.Run(world =>
         {

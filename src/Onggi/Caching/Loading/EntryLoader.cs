@@ -215,8 +215,11 @@ internal sealed class EntryLoader(
         }
 
         // The fill first: what was checked for it is true now, and may not be after a round trip.
-        await _filler.FillAsync(filled, tally).ConfigureAwait(Rt.Capture);
-        await GiveBackAsync(unused).ConfigureAwait(Rt.Capture);
+        // Both are on their way before either is waited for: a Redis that hangs costs one time-out.
+        var stored = _filler.FillAsync(filled, tally);
+        var given = GiveBackAsync(unused);
+        await stored.ConfigureAwait(Rt.Capture);
+        await given.ConfigureAwait(Rt.Capture);
         foreach (var item in unused)
         {
             if (values.ContainsKey(item.Entry.Key) || default(T) is null)

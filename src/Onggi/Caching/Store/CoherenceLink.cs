@@ -283,10 +283,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         }
         catch (RedisServerException refused)
         {
-            // What may not be proven is not served from memory; everything else goes on.
-            CacheLog.MemoryIsOff(_logger, refused.Message);
             if (generation == Generation && _connected)
-                Learn(Epoch.None with { Generation = generation });
+                LearnNone(generation, refused.Message);
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
@@ -319,8 +317,7 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             return;
         if (greeting.Role != "master")
         {
-            CacheLog.MemoryIsOff(_logger, $"the server says that it is a {greeting.Role}.");
-            Learn(Epoch.None with { Generation = call.Generation });
+            LearnNone(call.Generation, $"the server says that it is a {greeting.Role}.");
             return;
         }
 
@@ -370,6 +367,14 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         // mutant: ProofReceived
         var asked = CoherenceMutants.ProofReceived ? _clock.Now : call.SentAt;
         _memory.Prove(call.Generation, asked + epoch.BoundOf(OwnBoundMs) - _clock.Resolution);
+    }
+
+    // What may not be proven is not served from memory; everything else goes on. It is asked again and again, and said once for each connection.
+    private void LearnNone(long generation, string reason)
+    {
+        if (_epoch is not { CanProve: false } known || known.Generation != generation)
+            CacheLog.MemoryIsOff(_logger, reason);
+        Learn(Epoch.None with { Generation = generation });
     }
 
     private void Learn(Epoch epoch)
