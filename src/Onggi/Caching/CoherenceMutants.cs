@@ -16,6 +16,9 @@ internal static class CoherenceMutants
     /// <summary>A value is stored although the right to store it is gone.</summary>
     public static bool NoLease;
 
+    /// <summary>A lease is lengthened although somebody has written the entry since it was given.</summary>
+    public static bool RenewBlind;
+
     /// <summary>An invalidation leaves the lease where it is.</summary>
     public static bool LeaseStays;
 

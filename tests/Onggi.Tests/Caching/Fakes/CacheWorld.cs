@@ -121,7 +121,7 @@ internal sealed class CacheWorld
         CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = CoherenceMutants.ProofReceived = false;
         CoherenceMutants.NoLease = CoherenceMutants.LeaseStays = CoherenceMutants.TokenReuse = CoherenceMutants.LateInsert = false;
         CoherenceMutants.JoinAny = CoherenceMutants.NoWait = CoherenceMutants.FailoverValue = CoherenceMutants.FailoverLease = false;
-        CoherenceMutants.NoLoop = CoherenceMutants.FillAnywhere = false;
+        CoherenceMutants.NoLoop = CoherenceMutants.FillAnywhere = CoherenceMutants.RenewBlind = false;
         Interleave.Hook = null;
     }
 }

@@ -335,7 +335,8 @@ internal sealed class FakeServer(ManualTimeProvider time)
             return false;
         if (lease == TimeSpan.Zero)
             return Delete(l);
-        if (!IsAsGranted(wireName, text[(bar + 1)..]))
+        // mutant: RenewBlind
+        if (!CoherenceMutants.RenewBlind && !IsAsGranted(wireName, text[(bar + 1)..]))
         {
             Delete(l);
             return false;
