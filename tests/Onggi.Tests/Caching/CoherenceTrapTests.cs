@@ -368,6 +368,27 @@ public sealed class CoherenceTrapTests
             Assert.Equal("\"value\"", world.Server[Name]);
         });
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_read_whose_answer_comes_over_the_next_connection_is_asked_again_and_is_no_miss(bool isStrict) =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode(options =>
+                options.Defaults.FailoverSafety = isStrict ? FailoverSafety.Strict : FailoverSafety.Relaxed
+            );
+            world.Pass(3_000);
+            world.Server.Set(Name, "\"value\"", TimeSpan.FromSeconds(60));
+            var one = node.Get("a");
+            var many = node.Cache.GetManyAsync([TestKeys.Text("a"), TestKeys.Text("b")]).AsTask();
+
+            node.Store.Reconnect();
+            world.Settle();
+
+            Assert.Equal("value", one.Result.Value);
+            Assert.Equal("value", many.Result[TestKeys.Text("a")].Value);
+        });
+
     [Fact]
     public void A_family_that_is_cleared_over_a_failover_is_cleared_on_the_server_that_took_over() =>
         CacheWorld.Run(world =>

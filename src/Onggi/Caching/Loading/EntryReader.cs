@@ -199,10 +199,10 @@ internal sealed class EntryReader(
         {
             try
             {
-                var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
-                var epoch = judges ? await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture) : null;
-                asks = entries.ConvertAll(entry => AskPlain(entry, epoch)).ToArray();
-                await store.ReadManyAsync(fill.Call(asks, epoch), cancellationToken).ConfigureAwait(Rt.Capture);
+                asks = await AskManyAsync(entries, cancellationToken).ConfigureAwait(Rt.Capture);
+                // As for one: what came over another connection can be judged on this one.
+                if (Array.Exists(asks, static ask => ask.Answer.Code == AskCode.Again))
+                    asks = await AskManyAsync(entries, cancellationToken).ConfigureAwait(Rt.Capture);
                 Answered();
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
@@ -218,6 +218,15 @@ internal sealed class EntryReader(
             Count(entries[i].Family, read.Result.Found, read.Failed);
             results[entries[i].Key] = read.Result;
         }
+    }
+
+    private async ValueTask<EntryAsk[]> AskManyAsync<T>(List<CacheEntry<T>> entries, CancellationToken cancellationToken)
+    {
+        var judges = entries.Exists(static entry => entry.Family.Policy.FailoverSafety == FailoverSafety.Strict);
+        var epoch = judges ? await fill.Link.GreetedAsync(cancellationToken).ConfigureAwait(Rt.Capture) : null;
+        EntryAsk[] asks = [.. entries.Select(entry => AskPlain(entry, epoch))];
+        await store.ReadManyAsync(fill.Call(asks, epoch), cancellationToken).ConfigureAwait(Rt.Capture);
+        return asks;
     }
 
     /// <summary>Puts what memory has into the results, and a miss for every other key, which comes back; into <paramref name="due"/> what is to be refreshed ahead of its end.</summary>
