@@ -340,6 +340,26 @@ public sealed class SharedLoadTests
         });
 
     [Fact]
+    public void A_connection_that_is_lost_behind_the_loader_costs_one_time_out_for_storing() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            var gate = new Gate<string?>();
+            var read = node.Load("a", gate.LoadAsync);
+            world.Settle();
+            node.Store.Stall();
+            gate.Release("value");
+            world.Pass(1_500);
+            node.Store.Break();
+            world.Pass(490);
+            Assert.False(read.IsCompleted);
+            world.Pass(20);
+
+            Assert.True(read.IsCompleted);
+            Assert.Equal("value", read.Result);
+        });
+
+    [Fact]
     public void When_a_part_of_a_question_for_many_fails_nothing_stays_of_what_the_other_part_was_given() =>
         CacheWorld.Run(world =>
         {

@@ -116,18 +116,36 @@ internal sealed class EntryFiller(
     // it is sent once more; it does nothing if it has been executed.
     private async ValueTask<FillCode[]> FillAsync(HeldLease lease, FilledEntry[] entries)
     {
+        var began = time.GetTimestamp();
         try
         {
             return await FillOnceAsync(lease, entries).ConfigureAwait(Rt.Capture);
         }
         catch (RedisConnectionException)
         {
-            var now = await link.GreetedAsync().ConfigureAwait(Rt.Capture);
-            if (!now.CanProve || link.ConnectionOf(lease.Epoch) is null)
+            if (!await IsBackAsync(lease, began).ConfigureAwait(Rt.Capture))
                 throw;
         }
 
         return await FillOnceAsync(lease, entries).ConfigureAwait(Rt.Capture);
+    }
+
+    // Storing costs who waits one time-out and no more: what is left of it is waited for the next connection.
+    private async ValueTask<bool> IsBackAsync(HeldLease lease, long began)
+    {
+        var left = store.CommandTimeout - time.GetElapsedTime(began);
+        if (left <= TimeSpan.Zero)
+            return false;
+        using var patience = new CancellationTokenSource(left, time);
+        try
+        {
+            var now = await link.GreetedAsync(patience.Token).ConfigureAwait(Rt.Capture);
+            return now.CanProve && link.ConnectionOf(lease.Epoch) is not null;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     private ValueTask<FillCode[]> FillOnceAsync(HeldLease lease, FilledEntry[] entries)
