@@ -56,21 +56,30 @@ internal static class DeploySecretsCommand
         return OnggiTool.Ok;
     }
 
-    private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated)
-    {
-        var rotate = parsed.GetResult(options.Rotate) is null ? null : parsed.GetValue(options.Rotate) ?? [];
-        return new SecretTerms
+    private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated) =>
+        new()
         {
             Namespace = parsed.GetValue(options.Namespace) ?? (environment == "production" ? system : $"{system}-{environment}"),
             IsReplicated = isReplicated && !parsed.GetValue(options.Single),
             ClusterDomain = parsed.GetRequiredValue(options.ClusterDomain),
             AlsoNames = parsed.GetValue(options.Names) ?? [],
-            Rotate = rotate,
-            Finish = parsed.GetValue(options.Finish),
+            Rotation = Rotation(parsed, options),
             Life = Duration("--life", parsed.GetRequiredValue(options.Life)),
             RenewBefore = Duration("--renew-before", parsed.GetRequiredValue(options.RenewBefore)),
             Randoms = [.. (parsed.GetValue(options.Random) ?? []).Select(SecretAndKey)],
             SigningKeys = parsed.GetValue(options.SigningKey) ?? [],
+        };
+
+    private static RotationTerms? Rotation(ParseResult parsed, Options options)
+    {
+        var steps = options.Steps.Where(step => parsed.GetResult(step.Option) is not null).ToList();
+        return steps switch
+        {
+            [] => null,
+            [var (option, step)] => new RotationTerms(step, parsed.GetValue(option) ?? []),
+            _ => throw new ToolException(
+                "--rotate, --hand-out and --finish are steps of one change: each is applied, and has reached the pods, before the next."
+            ),
         };
     }
 
@@ -136,17 +145,19 @@ internal static class DeploySecretsCommand
         public Option<bool> New { get; } = new("--new") { Description = "There is nothing yet: all is made." };
 
         public Option<string[]?> Rotate { get; } =
-            new("--rotate")
-            {
-                Description =
-                    "Gives these users, or all, a second password beside the first. Then: apply, ACL LOAD, start who logs in with it, --finish.",
-                HelpName = "USER",
-                Arity = ArgumentArity.ZeroOrMore,
-                AllowMultipleArgumentsPerToken = true,
-            };
+            OfUsers(
+                "--rotate",
+                "Changes passwords of these users, or of all, without refusing anybody. First step: Redis is to take a second one beside the first, which nobody has yet. Then: apply, ACL LOAD, --hand-out."
+            );
 
-        public Option<bool> Finish { get; } =
-            new("--finish") { Description = "Takes the first passwords away, when all log in with the second ones." };
+        public Option<string[]?> HandOut { get; } =
+            OfUsers(
+                "--hand-out",
+                "Second step, when every Redis has loaded both: the second password is handed out, the first one opens as well. Then: apply, start who is told it at its start, --finish."
+            );
+
+        public Option<string[]?> Finish { get; } =
+            OfUsers("--finish", "Third step, when everybody has the second password: the first one goes. Then: apply, ACL LOAD.");
 
         public Option<bool> Single { get; } =
             new("--single") { Description = "For one Redis without TLS. That is so for the catalog's default environment anyway." };
@@ -196,6 +207,9 @@ internal static class DeploySecretsCommand
 
         public Option<bool> Show { get; } = new("--show") { Description = "Prints to a terminal, too." };
 
+        public IEnumerable<(Option<string[]?> Option, RotationStep Step)> Steps =>
+            [(Rotate, RotationStep.Add), (HandOut, RotationStep.HandOut), (Finish, RotationStep.Drop)];
+
         public IEnumerable<Option> All =>
             [
                 Catalog,
@@ -204,6 +218,7 @@ internal static class DeploySecretsCommand
                 Existing,
                 New,
                 Rotate,
+                HandOut,
                 Finish,
                 Single,
                 Life,
@@ -214,5 +229,14 @@ internal static class DeploySecretsCommand
                 SigningKey,
                 Show,
             ];
+
+        private static Option<string[]?> OfUsers(string name, string description) =>
+            new(name)
+            {
+                Description = description,
+                HelpName = "USER",
+                Arity = ArgumentArity.ZeroOrMore,
+                AllowMultipleArgumentsPerToken = true,
+            };
     }
 }
