@@ -1,4 +1,7 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
+using Onggi.DeployTests.Monitoring;
+using YamlDotNet.RepresentationModel;
 
 namespace Onggi.DeployTests.Kubernetes;
 
@@ -48,6 +51,37 @@ public class NightTests
             Assert.True(int.Parse(job.Text("spec.jobTemplate.spec.activeDeadlineSeconds")) > 0);
         }
     }
+
+    // Otherwise somebody is called every evening, or nobody is when it does not come back in the morning.
+    [ToolFact("kubectl")]
+    public async Task Nobody_is_told_that_it_is_off_while_it_is_off()
+    {
+        var all = await Manifests.OfAsync(Manifests.Dev);
+        var (evening, morning) = (all.One("CronJob", "evening"), all.One("CronJob", "morning"));
+        var night = ((YamlSequenceNode)NightAlertTests.Configuration()["time_intervals"]).Single(one => $"{one["name"]}" == "night");
+        var (days, weekend) = (night["time_intervals"][0], night["time_intervals"][1]);
+        var patience = TimeSpan.FromSeconds(int.Parse(morning.Text("spec.jobTemplate.spec.activeDeadlineSeconds")));
+
+        Assert.Equal(("monday:friday", "1-5"), ($"{days["weekdays"][0]}", evening.Text("spec.schedule").Split(' ')[^1]));
+        Assert.Equal(["saturday", "sunday"], ((YamlSequenceNode)weekend["weekdays"]).Select(day => $"{day}"));
+        foreach (var one in (YamlNode[])[days, weekend])
+            Assert.Equal(evening.Text("spec.timeZone"), $"{one["location"]}");
+        Assert.Equal(
+            (At(evening, TimeSpan.Zero), "24:00", "00:00", At(morning, patience)),
+            (
+                $"{days["times"][0]["start_time"]}",
+                $"{days["times"][0]["end_time"]}",
+                $"{days["times"][1]["start_time"]}",
+                $"{days["times"][1]["end_time"]}"
+            )
+        );
+    }
+
+    // The hour and minute of a schedule, and so much later.
+    private static string At(JsonNode job, TimeSpan later) =>
+        job.Text("spec.schedule").Split(' ') is [var minute, var hour, ..]
+            ? (new TimeSpan(int.Parse(hour), int.Parse(minute), 0) + later).ToString(@"hh\:mm", CultureInfo.InvariantCulture)
+            : "";
 
     [ToolFact("kubectl")]
     public async Task They_may_do_what_they_do_and_nothing_more()
