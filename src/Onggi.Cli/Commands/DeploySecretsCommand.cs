@@ -44,6 +44,8 @@ internal static class DeploySecretsCommand
         var existing = await ExistingAsync(parsed, options, terms.Namespace, output, cancellationToken).ConfigureAwait(false);
         var plan = new SecretPlan(keyspace, terms, existing, output.Time.GetUtcNow());
         var secrets = plan.Make();
+        if (parsed.GetResult(options.Redis) is not null)
+            await NeedLoadedAsync(terms, plan, parsed.GetValue(options.Redis) ?? [], cancellationToken).ConfigureAwait(false);
         foreach (var note in plan.Notes)
             await output.Error.WriteLineAsync($"onggi: {note}".AsMemory(), cancellationToken).ConfigureAwait(false);
         await output
@@ -54,6 +56,32 @@ internal static class DeploySecretsCommand
             .ConfigureAwait(false);
         output.Text.Write(string.Join("---\n", secrets.Select(secret => secret.Manifest(terms.Namespace, keyspace.System))));
         return OnggiTool.Ok;
+    }
+
+    // Whoever was handed a password that some Redis does not know yet would be refused there.
+    private static async Task NeedLoadedAsync(SecretTerms terms, SecretPlan plan, string[] connections, CancellationToken cancellationToken)
+    {
+        if (terms.Rotation?.Step != RotationStep.HandOut)
+            throw new ToolException("--redis goes with --hand-out: it asks whether what is handed out has been loaded.");
+        foreach (var connection in connections.DefaultIfEmpty())
+        {
+            var client = await Inputs.ConnectAsync(connection, cancellationToken).ConfigureAwait(false);
+            await using (client.ConfigureAwait(false))
+            {
+                var lacking = new List<string>();
+                foreach (var (user, digest) in plan.HandedOut)
+                {
+                    var known = await client.ExecuteAsync(["ACL", "GETUSER", user], cancellationToken).ConfigureAwait(false);
+                    if (known.IsNull || known["passwords"]?.Items.Any(one => one.Text == digest) != true)
+                        lacking.Add(user);
+                }
+
+                if (lacking.Count > 0)
+                    throw new ToolException(
+                        $"{client.Options} has not loaded the new password of {string.Join(' ', lacking)}: whoever got it now would be refused. The Redis pod has the file a minute or so after it was applied; then ACL LOAD, then this again."
+                    );
+            }
+        }
     }
 
     private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated) =>
@@ -159,6 +187,16 @@ internal static class DeploySecretsCommand
         public Option<string[]?> Finish { get; } =
             OfUsers("--finish", "Third step, when everybody has the second password: the first one goes. Then: apply, ACL LOAD.");
 
+        public Option<string[]?> Redis { get; } =
+            new("--redis", "-r")
+            {
+                Description =
+                    $"With --hand-out: asks this Redis first, as the operator, whether it has loaded what is handed out, and refuses where it has not; of a replicated set name each server. Without a value the one of the variable {Inputs.RedisVariable}.",
+                HelpName = "CONNECTION",
+                Arity = ArgumentArity.ZeroOrMore,
+                AllowMultipleArgumentsPerToken = true,
+            };
+
         public Option<bool> Single { get; } =
             new("--single") { Description = "For one Redis without TLS. That is so for the catalog's default environment anyway." };
 
@@ -220,6 +258,7 @@ internal static class DeploySecretsCommand
                 Rotate,
                 HandOut,
                 Finish,
+                Redis,
                 Single,
                 Life,
                 RenewBefore,

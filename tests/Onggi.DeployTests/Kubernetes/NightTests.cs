@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Onggi.DeployTests.Monitoring;
 using YamlDotNet.RepresentationModel;
@@ -58,30 +57,46 @@ public class NightTests
     {
         var all = await Manifests.OfAsync(Manifests.Dev);
         var (evening, morning) = (all.One("CronJob", "evening"), all.One("CronJob", "morning"));
-        var night = ((YamlSequenceNode)NightAlertTests.Configuration()["time_intervals"]).Single(one => $"{one["name"]}" == "night");
-        var (days, weekend) = (night["time_intervals"][0], night["time_intervals"][1]);
+        var zone = TimeZoneInfo.FindSystemTimeZoneById(evening.Text("spec.timeZone"));
         var patience = TimeSpan.FromSeconds(int.Parse(morning.Text("spec.jobTemplate.spec.activeDeadlineSeconds")));
+        var (off, on) = (TimeOf(evening), TimeOf(morning) + patience);
+        var night = ((YamlSequenceNode)NightAlertTests.Configuration()["time_intervals"]).Single(one => $"{one["name"]}" == "night");
 
-        Assert.Equal(("monday:friday", "1-5"), ($"{days["weekdays"][0]}", evening.Text("spec.schedule").Split(' ')[^1]));
-        Assert.Equal(["saturday", "sunday"], ((YamlSequenceNode)weekend["weekdays"]).Select(day => $"{day}"));
-        foreach (var one in (YamlNode[])[days, weekend])
-            Assert.Equal(evening.Text("spec.timeZone"), $"{one["location"]}");
-        Assert.Equal(
-            (At(evening, TimeSpan.Zero), "24:00", "00:00", At(morning, patience)),
-            (
-                $"{days["times"][0]["start_time"]}",
-                $"{days["times"][0]["end_time"]}",
-                $"{days["times"][1]["start_time"]}",
-                $"{days["times"][1]["end_time"]}"
-            )
-        );
+        var wrong = new List<string>();
+        // A week in winter and one in summer, by five minutes.
+        foreach (var week in (DateTime[])[new(2026, 1, 5, 0, 0, 0, DateTimeKind.Utc), new(2026, 7, 6, 0, 0, 0, DateTimeKind.Utc)])
+            for (var at = week; at < week.AddDays(7); at = at.AddMinutes(5))
+            {
+                var there = TimeZoneInfo.ConvertTimeFromUtc(at, zone);
+                var isWeekend = there.DayOfWeek is DayOfWeek.Saturday or DayOfWeek.Sunday;
+                var isOff = isWeekend || there.TimeOfDay >= off || there.TimeOfDay < on;
+                if (isOff != ((YamlSequenceNode)night["time_intervals"]).Any(one => Holds((YamlMappingNode)one, at)))
+                    wrong.Add($"{there:ddd HH:mm} {(isOff ? "off" : "on")}");
+            }
+
+        Assert.Empty(wrong);
     }
 
-    // The hour and minute of a schedule, and so much later.
-    private static string At(JsonNode job, TimeSpan later) =>
-        job.Text("spec.schedule").Split(' ') is [var minute, var hour, ..]
-            ? (new TimeSpan(int.Parse(hour), int.Parse(minute), 0) + later).ToString(@"hh\:mm", CultureInfo.InvariantCulture)
-            : "";
+    // The hour and minute of a schedule.
+    private static TimeSpan TimeOf(JsonNode job) =>
+        job.Text("spec.schedule").Split(' ') is [var minute, var hour, ..] ? new TimeSpan(int.Parse(hour), int.Parse(minute), 0) : default;
+
+    // As the alert manager reads it: days, and on them times from the first minute to before the last.
+    private static bool Holds(YamlMappingNode interval, DateTime at)
+    {
+        var days = ((YamlSequenceNode)interval["weekdays"])
+            .Select(day => $"{day}".Split(':'))
+            .Select(range => (From: Day(range[0]), To: Day(range[^1])));
+        if (!days.Any(range => at.DayOfWeek >= range.From && at.DayOfWeek <= range.To))
+            return false;
+        return !interval.Children.TryGetValue(new YamlScalarNode("times"), out var times)
+            || ((YamlSequenceNode)times).Any(time => at.TimeOfDay >= Time(time["start_time"]) && at.TimeOfDay < Time(time["end_time"]));
+    }
+
+    private static DayOfWeek Day(string name) => Enum.Parse<DayOfWeek>(name, ignoreCase: true);
+
+    private static TimeSpan Time(YamlNode text) =>
+        $"{text}".Split(':') is [var hour, var minute] ? new TimeSpan(int.Parse(hour), int.Parse(minute), 0) : default;
 
     [ToolFact("kubectl")]
     public async Task They_may_do_what_they_do_and_nothing_more()

@@ -107,6 +107,38 @@ public sealed class RotationTests : IAsyncLifetime
         Assert.NotEmpty(_refused);
     }
 
+    [Fact]
+    public async Task A_password_that_Redis_has_not_loaded_is_not_handed_out_where_it_is_asked()
+    {
+        (_cluster, _) = await SecretRuns.AgainAsync(_cluster.Values, "--rotate", User);
+        var (before, nothing, refusal) = await HandOutAsync();
+        RedisGetsIt();
+        var (still, _, _) = await HandOutAsync();
+        await LoadAsync();
+        var (after, manifests, error) = await HandOutAsync();
+        var (otherwise, _, only) = await SecretRuns.RunAsync(
+            SecretRuns.Json(_cluster.Values),
+            ["-e", "production", "--existing", "-", "--rotate", "users", "--redis", Connection]
+        );
+
+        Assert.Equal((2, "", 2), (before, nothing, still));
+        Assert.Contains($"has not loaded the new password of {User}", refusal, StringComparison.Ordinal);
+        Assert.Contains("ACL LOAD", refusal, StringComparison.Ordinal);
+        Assert.True(after == 0, error);
+        Assert.Contains("kind: Secret", manifests, StringComparison.Ordinal);
+        Assert.Equal(2, otherwise);
+        Assert.Contains("--hand-out", only, StringComparison.Ordinal);
+    }
+
+    private string Connection =>
+        $"127.0.0.1:{_redis.Port},user=operator,password={_cluster[SecretPlan.NameOf("operator")].Text("password")}";
+
+    private Task<(int Code, string Output, string Error)> HandOutAsync() =>
+        SecretRuns.RunAsync(
+            SecretRuns.Json(_cluster.Values),
+            ["-e", "production", "--existing", "-", "--hand-out", User, "--redis", Connection]
+        );
+
     // The step is applied; then what follows happens, one after the other, and after each everybody reconnects. The late service gets the Secret at last.
     private async Task StepAsync(string step, Event[] order)
     {

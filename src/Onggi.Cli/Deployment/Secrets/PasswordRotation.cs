@@ -62,6 +62,10 @@ internal sealed class PasswordRotation(SecretTerms terms, IReadOnlyDictionary<st
         return turned;
     }
 
+    /// <summary>Whether the user's new password is handed out by this step.</summary>
+    public bool IsHandedOut(string user) =>
+        terms.Rotation?.Step == RotationStep.HandOut && IsAsked(user) && _after.GetValueOrDefault(user) == RotationStep.HandOut;
+
     private static string Next(RotationStep step, string users) =>
         step == RotationStep.Add
             ? $"{users}: Redis is to take a second password, nobody has it yet. Next: apply; when the Redis pods have the file (a minute or so) ACL LOAD on each Redis, and start the Sentinels anew where they know the user; then --hand-out {users}"

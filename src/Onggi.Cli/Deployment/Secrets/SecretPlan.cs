@@ -30,6 +30,9 @@ internal sealed class SecretPlan(
     /// <summary>What was made or changed, and what is to be done; nothing secret.</summary>
     public IReadOnlyList<string> Notes => _notes;
 
+    /// <summary>Passwords that are being handed out, by their digests: each Redis must have loaded them by now.</summary>
+    public IReadOnlyList<(string User, string Digest)> HandedOut { get; private set; } = [];
+
     /// <summary>The Secret in which a user's password lies, under the key <c>password</c>.</summary>
     public static string NameOf(string user) => user == SentinelAccess.Client ? SentinelName : $"redis-credentials-{user}";
 
@@ -47,6 +50,12 @@ internal sealed class SecretPlan(
         rotation.Check();
         foreach (var user in users)
             _passwords[user] = Password(user, rotation);
+        HandedOut =
+        [
+            .. redis
+                .Where(user => user.IsOn && rotation.IsHandedOut(user.Name))
+                .Select(user => (user.Name, AccessSecrets.Digest(_passwords[user.Name].Text(RotatedPassword.Key)!))),
+        ];
         var files = new List<(string, string)> { ("users.acl", Lines(redis)) };
         if (terms.IsReplicated)
             files.Add(("sentinel.acl", Lines(sentinels)));
