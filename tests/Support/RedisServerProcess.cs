@@ -1,8 +1,6 @@
-using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 
 namespace Onggi.Testing;
 
@@ -43,42 +41,19 @@ public sealed record RedisServerTls(
 );
 
 /// <summary>A private redis-server on a free loopback port, with a directory of its own, that cannot outlive us.</summary>
-/// <remarks>
-/// The server runs under a small shell that reads our end of a pipe: when we go, however we go, the pipe ends, and the shell kills the server and
-/// removes its directory. (The kernel's parent-death signal would not do: it follows the thread that started the process, not the process.)
-/// It keeps nothing on disk unless flags say so.
-/// </remarks>
+/// <remarks>It keeps nothing on disk unless flags say so.</remarks>
 public sealed class RedisServerProcess : IAsyncDisposable
 {
-    private const int SigKill = 9;
-    private const int SigTerm = 15;
-    private const int SigCont = 18;
-    private const int SigStop = 19;
-
-    // The shell prints the server's pid, waits for the server, and ends with its exit code. The reader of the pipe is a process of its own, because a
-    // shell that waits for a child cannot read; background commands get no standard input, hence the copy under number 3.
-    // Ctrl-C goes to everybody in front of the terminal, and the server heeds it: in a session of its own it lives until we end it.
-    private const string Watchdog = """
-        trap '' INT TERM; dir=$1; shift
-        exec 3<&0 2>/dev/null
-        if command -v setsid >/dev/null; then set -- setsid "$@"; fi
-        "$@" </dev/null >>"$dir/output" 2>&1 3<&- & server=$!
-        (cat <&3 >/dev/null; : >"$dir/abandoned"; kill -KILL $server) >/dev/null 2>&1 & reader=$!
-        echo $server
-        wait $server; code=$?
-        if [ -e "$dir/abandoned" ]; then rm -rf "$dir"; else kill -KILL $reader; fi
-        exit $code
-        """;
-
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly RedisServerSettings _settings;
-    private Process? _shell;
+    private readonly WatchedProcess _process;
 
     private RedisServerProcess(RedisServerSettings settings)
     {
         _settings = settings;
         Directory = System.IO.Directory.CreateTempSubdirectory("onggi-redis-").FullName;
+        _process = new WatchedProcess("redis-server", Directory, "output");
     }
 
     /// <summary>The port on 127.0.0.1. It stays the same over restarts.</summary>
@@ -97,10 +72,10 @@ public sealed class RedisServerProcess : IAsyncDisposable
     public string SocketPath => Path.Combine(Directory, "redis.sock");
 
     /// <summary>The server's process id; 0 while it does not run.</summary>
-    public int ProcessId { get; private set; }
+    public int ProcessId => _process.ProcessId;
 
     /// <summary>Whether the server runs (a paused one does).</summary>
-    public bool IsRunning => _shell is { HasExited: false };
+    public bool IsRunning => _process.IsRunning;
 
     /// <summary>What a client needs to connect: <c>127.0.0.1:port</c>, with the password if there is one.</summary>
     public string ConnectionString => Password is null ? $"127.0.0.1:{Port}" : $"127.0.0.1:{Port},password={Password}";
@@ -127,9 +102,9 @@ public sealed class RedisServerProcess : IAsyncDisposable
                     return server;
                 }
                 catch (InvalidOperationException)
-                    when (settings.Port == 0 && attempt < 10 && server.Output().Contains("in use", StringComparison.Ordinal))
+                    when (settings.Port == 0 && attempt < 10 && server._process.LastWords.Contains("in use", StringComparison.Ordinal))
                 {
-                    File.Delete(server.OutputPath);
+                    server._process.Forget();
                 }
             }
         }
@@ -148,16 +123,16 @@ public sealed class RedisServerProcess : IAsyncDisposable
     }
 
     /// <summary>Ends the server the polite way (SIGTERM) and waits for its end. Its directory and port remain for <see cref="RestartAsync"/>.</summary>
-    public Task StopAsync() => EndAsync(SigTerm);
+    public Task StopAsync() => _process.StopAsync();
 
     /// <summary>Ends the server at once (SIGKILL), as a crash does, and waits for its end.</summary>
-    public Task KillAsync() => EndAsync(SigKill);
+    public Task KillAsync() => _process.KillAsync();
 
     /// <summary>Freezes the server (SIGSTOP): connections stay open, connects succeed, nothing is answered.</summary>
-    public void Pause() => Signal(SigStop);
+    public void Pause() => _process.Pause();
 
     /// <summary>Lets a frozen server go on (SIGCONT).</summary>
-    public void Resume() => Signal(SigCont);
+    public void Resume() => _process.Resume();
 
     /// <summary>Starts the server on the same port again, after ending it if it runs, and waits until it answers.</summary>
     /// <param name="kill">Whether a running server is killed rather than stopped.</param>
@@ -165,64 +140,41 @@ public sealed class RedisServerProcess : IAsyncDisposable
     public async Task RestartAsync(bool kill = false, CancellationToken cancellationToken = default)
     {
         if (IsRunning)
-            await EndAsync(kill ? SigKill : SigTerm);
+            await (kill ? KillAsync() : StopAsync());
         await LaunchAsync(cancellationToken);
     }
 
     /// <summary>Ends the server and removes its directory.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (IsRunning)
-            await EndAsync(SigKill);
-        _shell?.Dispose();
-        _shell = null;
+        await _process.DisposeAsync();
         if (System.IO.Directory.Exists(Directory))
             System.IO.Directory.Delete(Directory, recursive: true);
     }
-
-    private string OutputPath => Path.Combine(Directory, "output");
 
     private static string Executable => Environment.GetEnvironmentVariable("ONGGI_REDIS_SERVER") ?? "redis-server";
 
     private async Task LaunchAsync(CancellationToken cancellationToken)
     {
-        _shell?.Dispose();
-        _shell = StartShell();
-        var line = await _shell.StandardOutput.ReadLineAsync(cancellationToken);
-        ProcessId = int.Parse(line ?? throw NotStarted(), CultureInfo.InvariantCulture);
+        RequireExecutable();
+        await _process.StartAsync(CommandLine(), cancellationToken: cancellationToken);
         var deadline = Stopwatch.StartNew();
         while (!await AnswersAsync(cancellationToken))
         {
-            if (_shell.HasExited)
-            {
-                ProcessId = 0;
-                throw NotStarted();
-            }
+            if (!IsRunning)
+                throw new InvalidOperationException($"redis-server did not start on port {Port}. {_process.LastWords}");
 
             if (deadline.Elapsed > Patience)
                 throw new InvalidOperationException(
-                    $"redis-server on port {Port} did not answer within {Patience.TotalSeconds} s. {Output()}"
+                    $"redis-server on port {Port} did not answer within {Patience.TotalSeconds} s. {_process.LastWords}"
                 );
             // Nothing tells from outside that a server begins to listen: knock again.
             await Task.Delay(5, cancellationToken);
         }
     }
 
-    private Process StartShell()
-    {
-        RequireExecutable();
-        var start = new ProcessStartInfo("sh")
-        {
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        string[] arguments =
+    private string[] CommandLine() =>
         [
-            "-c",
-            Watchdog,
-            "sh",
-            Directory,
             Executable,
             .. _settings.Sentinel is null ? Array.Empty<string>() : new[] { SentinelFile(), "--sentinel" },
             "--port",
@@ -240,10 +192,6 @@ public sealed class RedisServerProcess : IAsyncDisposable
             .. TlsFlags(),
             .. _settings.Flags,
         ];
-        foreach (var argument in arguments)
-            start.ArgumentList.Add(argument);
-        return Process.Start(start) ?? throw new InvalidOperationException("sh did not start.");
-    }
 
     private string[] TlsFlags() =>
         _settings.Tls is not { } tls
@@ -315,41 +263,4 @@ public sealed class RedisServerProcess : IAsyncDisposable
             return false;
         }
     }
-
-    private async Task EndAsync(int signal)
-    {
-        if (_shell is null || _shell.HasExited)
-            return;
-        // A frozen process keeps a polite signal for later, so it is woken after it.
-        Signal(signal);
-        Signal(SigCont);
-        using var patience = new CancellationTokenSource(Patience);
-        try
-        {
-            await _shell.WaitForExitAsync(patience.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // Deep in a script it does not hear politeness.
-            Signal(SigKill);
-            await _shell.WaitForExitAsync(CancellationToken.None);
-        }
-
-        ProcessId = 0;
-    }
-
-    // The shell waits for the server, so the number stays the server's own until the shell has ended: it cannot hit a stranger.
-    private void Signal(int signal)
-    {
-        if (ProcessId != 0 && IsRunning && Kill(ProcessId, signal) != 0 && signal != SigCont)
-            throw new Win32Exception(Marshal.GetLastPInvokeError());
-    }
-
-    private InvalidOperationException NotStarted() => new($"redis-server did not start on port {Port}. {Output()}");
-
-    private string Output() => File.Exists(OutputPath) ? string.Join('\n', File.ReadLines(OutputPath).TakeLast(10)) : "It said nothing.";
-
-    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Kill(int process, int signal);
 }

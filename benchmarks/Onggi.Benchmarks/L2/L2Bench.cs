@@ -47,6 +47,7 @@ internal sealed class L2Bench : IBench
     private static string[] Notes() =>
         [
             "`hit.c64`: time per operation (elapsed divided by operations) of `GetOrLoadAsync` that Redis answers, by 64 concurrent callers, against `GET` through the same client into a `byte[]`. Values of 66 bytes of JSON. `ReadMode.Auto`, warmed up: `GET` and `PTTL` in one flush, watched by the server. The values are over `MemoryMaxValueBytes`, so memory never answers. Callers ask for different keys, so no question is shared.",
+            "`pair.c64`: the same two commands in one flush by the client alone, without watching, without a cache: what is left of `hit.c64` above it is the cache's.",
             "`hit.c64.unkept`: the same for a family with memory off, which the server does not watch. `hit.c64.lease`: as `hit.c64.unkept`, with `ReadMode.Lease`, one script. `hit.c64.get`: the same as `hit.c64` by `GetAsync`, without the flight that others could join. `hit.c1`: one caller.",
             "`hit.bytes`: bytes allocated per operation by 64 callers, the array and the text made of it included; the baseline is the same `GET`.",
             "`miss.trips`, `invalidate.trips`, `many.trips`: round trips that the caller waits for, by the time: a proxy holds back what passes by 50 ms either way, and the shortest of several runs is divided by both. A miss is asked for, loaded at once and stored; `many` is 150 keys that are all missing.",
@@ -59,6 +60,8 @@ internal sealed class L2Bench : IBench
         var names = Array.ConvertAll(L2Node.Plain, L2Node.WireName);
         ValueTask<byte[]?> Get(int i) => node.Redis.GetAsync(names[i]);
         yield return Hit("hit.c64", Callers, i => GetOrLoadAsync(node, L2Node.Plain[i]), Get, new Goal(1.6, AtMost: true));
+        var pairs = Array.ConvertAll(names, name => new BarePair(node.Redis, name));
+        yield return Hit("pair.c64", Callers, i => pairs[i].AskAsync(), Get, null);
         yield return Hit("hit.c64.unkept", Callers, i => GetOrLoadAsync(node, L2Node.Unkept[i]), Get, null);
         yield return Hit("hit.c64.get", Callers, i => node.Cache.GetAsync(L2Node.Plain[i]), Get, null);
         yield return Hit("hit.c64.lease", Callers, i => GetOrLoadAsync(node, L2Node.Lease[i]), Get, null);

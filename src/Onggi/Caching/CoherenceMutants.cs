@@ -4,7 +4,7 @@ namespace Onggi.Caching;
 /// <remarks>Each stands in the code where the right way stands, beside a comment that begins with <c>mutant:</c>.</remarks>
 internal static class CoherenceMutants
 {
-    /// <summary>Memory looks for the entry before it looks for the proof.</summary>
+    /// <summary>Memory looks for the entry before it looks for the proof. Only where <see cref="Interleave.IsOn"/>: a hit has no time to ask.</summary>
     public static bool EntryFirst;
 
     /// <summary>Memory serves without a proof that nothing was missed.</summary>

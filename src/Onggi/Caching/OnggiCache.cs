@@ -136,8 +136,15 @@ public sealed class OnggiCache : IAsyncDisposable
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="InvalidOperationException">The <c>JsonSerializerContext</c> lacks the type; the message has the line to add.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    public ValueTask<CacheResult<T>> GetAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken = default) =>
-        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
+    public ValueTask<CacheResult<T>> GetAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken = default)
+    {
+        // The hit path, here and in the next methods. The key stays where the caller made it: a copy would be read in one piece from four that were
+        // just written, and a processor does that only when these have left it, so it would wait for all that was asked of memory before.
+        var entry = _memory.Find(key.Entry);
+        return entry is not null && entry.TryHit<T>(out var value)
+            ? new(new CacheResult<T>(value, CacheTier.Memory))
+            : GetUnsharedAsync(entry, key, cancellationToken);
+    }
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
     /// <remarks>
@@ -172,11 +179,10 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
-        if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
-            return ValueOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
-        if (shouldRefresh)
-            _refresher.Refresh(key, state, loader);
-        return new(result.Value);
+        var entry = _memory.Find(key.Entry, out var shouldRefresh);
+        return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
+            ? new(value)
+            : ValueOf(GetOrLoadUnsharedAsync(entry, shouldRefresh, key, state, loader, cancellationToken));
     }
 
     /// <summary>As <see cref="GetOrLoadAsync{T}"/>; the result also tells where the value came from.</summary>
@@ -196,11 +202,10 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
-        if (!_reader.TryMemory(key, out var result, out var shouldRefresh))
-            return ResultOf(_loader.GetOrLoadAsync(key, state, loader, cancellationToken));
-        if (shouldRefresh)
-            _refresher.Refresh(key, state, loader);
-        return new(result);
+        var entry = _memory.Find(key.Entry, out var shouldRefresh);
+        return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
+            ? new(new CacheResult<T>(value, CacheTier.Memory))
+            : ResultOf(GetOrLoadUnsharedAsync(entry, shouldRefresh, key, state, loader, cancellationToken));
     }
 
     /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
@@ -519,6 +524,26 @@ public sealed class OnggiCache : IAsyncDisposable
     {
         _link.Start();
         _probe.Start();
+    }
+
+    // What is not as simple as a hit: the object is made of the JSON for each caller, or memory has nothing.
+    private ValueTask<CacheResult<T>> GetUnsharedAsync<T>(ProvenEntry? entry, in CacheKey<T> key, CancellationToken cancellationToken) =>
+        _reader.TryTake(entry, out CacheResult<T> result) ? new(result) : ReadAsync(key, cancellationToken);
+
+    private ValueTask<CacheResult<T>> GetOrLoadUnsharedAsync<TState, T>(
+        ProvenEntry? entry,
+        bool shouldRefresh,
+        in CacheKey<T> key,
+        TState state,
+        Func<TState, LoadContext, ValueTask<T?>> loader,
+        CancellationToken cancellationToken
+    )
+    {
+        if (!_reader.TryTake(entry, out CacheResult<T> result))
+            return _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
+        if (shouldRefresh)
+            _refresher.Refresh(key, state, loader);
+        return new(result);
     }
 
     private ValueTask<CacheResult<T>> ReadAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken)

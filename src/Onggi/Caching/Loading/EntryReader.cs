@@ -31,16 +31,22 @@ internal sealed class EntryReader(
 
     private readonly LogThrottle _failures = new(time);
 
-    /// <summary>The hit path: no lock, no wait, and no allocation for values that are safe to share.</summary>
-    /// <remarks>
-    /// The key stays where the caller made it. A copy of it would be read in one piece of 32 bytes from four that were just written, and a processor
-    /// does that only when the four have left it: it would wait for everything before them, also for the memory that the hit before this one waits for.
-    /// </remarks>
+    /// <summary>What memory has. No lock, no wait, and no allocation for values that are safe to share.</summary>
     public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result) => TryTake(fill.Memory.Find(key.Entry), out result);
 
-    /// <summary>The same for who can refresh the entry ahead of its end; <paramref name="shouldRefresh"/> is <c>true</c> for one caller when it is time.</summary>
-    public bool TryMemory<T>(in CacheKey<T> key, out CacheResult<T> result, out bool shouldRefresh) =>
-        TryTake(fill.Memory.Find(key.Entry, out shouldRefresh), out result);
+    /// <summary>What an entry of memory says, shared or made of its JSON now.</summary>
+    public bool TryTake<T>(ProvenEntry? entry, out CacheResult<T> result)
+    {
+        if (entry is not null && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value)))
+        {
+            entry.Family.CountMemoryHit();
+            result = new CacheResult<T>(value, CacheTier.Memory);
+            return true;
+        }
+
+        result = default;
+        return false;
+    }
 
     /// <exception cref="KeyNotFoundException">The catalog has no such family.</exception>
     /// <exception cref="InvalidOperationException">The type cannot be written as JSON.</exception>
@@ -263,20 +269,6 @@ internal sealed class EntryReader(
             family.CountError();
         else
             family.CountMiss();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryTake<T>(ProvenEntry? entry, out CacheResult<T> result)
-    {
-        if (entry is not null && (entry.TryGetShared<T>(out var value) || TryDecode(entry, out value)))
-        {
-            entry.Family.CountMemoryHit();
-            result = new CacheResult<T>(value, CacheTier.Memory);
-            return true;
-        }
-
-        result = default;
-        return false;
     }
 
     // Memory holds JSON as it came; the object is made once, by the first who asks, and shared where its type allows it.

@@ -45,7 +45,7 @@ internal static class EntryHash
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Fold(ulong hash, string text)
     {
-        ref var start = ref Unsafe.As<char, byte>(ref MemoryMarshal.GetReference(text.AsSpan()));
+        ref var start = ref Unsafe.As<char, byte>(ref Unsafe.AsRef(in text.GetPinnableReference()));
         var length = text.Length * sizeof(char);
         // The length is a part of it, so the words below may overlap.
         hash ^= (ulong)length << 32;

@@ -38,6 +38,7 @@ internal sealed class ProvenEntry : ProvenEntryRecord
     public readonly CacheFamily Family;
 
     private readonly string _first;
+    private readonly ShortText _short;
     private readonly KeyFamily _keyFamily;
     private object? _codec;
     private object? _value;
@@ -56,6 +57,7 @@ internal sealed class ProvenEntry : ProvenEntryRecord
     {
         _keyFamily = key.Family;
         _first = key.First;
+        _short = new ShortText(key.First);
         Hash = hash;
         Family = family;
     }
@@ -96,6 +98,15 @@ internal sealed class ProvenEntry : ProvenEntryRecord
         return false;
     }
 
+    /// <summary>The same for a hit, which is counted.</summary>
+    public bool TryHit<T>(out T? value)
+    {
+        if (!TryGetShared(out value))
+            return false;
+        Family.CountMemoryHit();
+        return true;
+    }
+
     /// <summary>Offers the object that a caller made of the JSON, for all callers from now on. The first offer stays.</summary>
     /// <remarks>Only for types that are safe to share. Once, because codec and value are two fields that must fit each other for who reads without a lock.</remarks>
     /// <returns><c>false</c> when there is a shared object already.</returns>
@@ -131,7 +142,11 @@ internal sealed class ProvenEntry : ProvenEntryRecord
 
     // The same family object means the same number of identifiers, so the first one is all there is when the second is missing.
     internal bool IsFor(in EntryKey key) =>
-        ReferenceEquals(_keyFamily, key.Family) && key.Second is null ? _first == key.First : IsForAll(key);
+        ReferenceEquals(_keyFamily, key.Family) && key.Second is null
+            ? _short.IsWhole
+                ? _short.SaysTheSame(key.First)
+                : _first == key.First
+            : IsForAll(key);
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool IsForAll(in EntryKey key) => Key.Equals(key);

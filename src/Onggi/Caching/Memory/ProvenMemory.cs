@@ -29,7 +29,7 @@ namespace Onggi.Caching;
 internal sealed class ProvenMemory : IDisposable
 {
     // What an entry costs beside its value: the object, its places in table and index, identifiers.
-    private const int Overhead = 320;
+    private const int Overhead = 360;
 
     // A shared object takes about twice its JSON: texts are UTF-16.
     private const int ObjectPerJson = 2;
@@ -278,7 +278,7 @@ internal sealed class ProvenMemory : IDisposable
     {
         refresh = false;
         // mutant: EntryFirst
-        if (CoherenceMutants.EntryFirst)
+        if (Interleave.IsOn && CoherenceMutants.EntryFirst)
             return FindEntryFirst(key);
         var proof = Volatile.Read(ref _proof);
         if (Interleave.IsOn)
