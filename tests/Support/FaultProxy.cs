@@ -100,11 +100,11 @@ public sealed class FaultProxy : IAsyncDisposable
 
     /// <summary>The same of the one connection whose client has this port.</summary>
     /// <exception cref="InvalidOperationException">There is none.</exception>
-    public void BlackHole(int clientPort) => From(clientPort).Swallows = true;
+    public void BlackHole(int clientPort) =>
+        (From(clientPort) ?? throw new InvalidOperationException($"Nobody is connected from port {clientPort}.")).Swallows = true;
 
-    /// <summary>Cuts the one connection whose client has this port.</summary>
-    /// <exception cref="InvalidOperationException">There is none.</exception>
-    public void Cut(int clientPort) => From(clientPort).Cut();
+    /// <summary>Cuts the one connection whose client has this port, if it has not ended by itself.</summary>
+    public void Cut(int clientPort) => From(clientPort)?.Cut();
 
     /// <summary>Says goodbye (FIN) to the client on every connection while it still takes the client's bytes.</summary>
     public void HalfCloseToClient()
@@ -193,9 +193,7 @@ public sealed class FaultProxy : IAsyncDisposable
             return [.. _links];
     }
 
-    private Link From(int clientPort) =>
-        Snapshot().SingleOrDefault(link => link.ClientPort == clientPort)
-        ?? throw new InvalidOperationException($"Nobody is connected from port {clientPort}.");
+    private Link? From(int clientPort) => Snapshot().SingleOrDefault(link => link.ClientPort == clientPort);
 
     private async Task AcceptLoopAsync(Socket listener)
     {
