@@ -9,7 +9,7 @@ using Onggi.Keys;
 namespace Onggi.Cli;
 
 /// <summary>The <c>onggi</c> command: what it knows, and what its exit codes say.</summary>
-/// <remarks>0: done, all well. 1: done, and something is wrong with what was looked at. 2: it could not be done. 130: stopped by Ctrl-C.</remarks>
+/// <remarks>0: done, all well. 1: done, and something is wrong with what was looked at. 2: it was not done: it could not be, or a question was answered by no. 130: stopped by Ctrl-C.</remarks>
 internal static class OnggiTool
 {
     public const int Ok = 0;
@@ -71,11 +71,12 @@ internal static class OnggiTool
         }
     }
 
-    private static Command Root(ToolOutput output) =>
+    /// <summary>All commands.</summary>
+    public static Command Root(ToolOutput output) =>
         new(
             "onggi",
             "Looks after a team's shared Redis: its catalog of keys, and what is in it.\n\n"
-                + "Exit codes: 0 all well; 1 something is wrong with what was looked at; 2 it could not be done; 130 stopped by Ctrl-C."
+                + "Exit codes: 0 all well; 1 something is wrong with what was looked at; 2 it was not done: it could not be, or the answer was no; 130 stopped by Ctrl-C."
         )
         {
             new HelpOption(),

@@ -299,8 +299,8 @@ public sealed class RedisClient : IAsyncDisposable
             : new SingleRouter(server, Options, _metrics, _links.Counters, _links.Logger, _links.Time) { Changed = OnChanged };
 
     private ServerSource NewSource() =>
-        Options.SentinelService is not null ? new SentinelSource(Options, _links.Logger, _links.Time)
-        : Options.Seeds.Count > 1 ? new ReplicatedSource(Options, _links.Logger, _links.Time, BecomeCluster)
+        Options.SentinelService is not null ? new SentinelSource(Options, _links.Logger, _links.Time, _links.Counters.Certificates)
+        : Options.Seeds.Count > 1 ? new ReplicatedSource(Options, _links.Logger, _links.Time, BecomeCluster, _links.Counters.Certificates)
         : new PlainServer(Options.Seeds[0], BecomeCluster);
 
     private void BecomeCluster()

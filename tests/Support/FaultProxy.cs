@@ -29,6 +29,7 @@ public sealed class FaultProxy : IAsyncDisposable
     private Task _accepting = Task.CompletedTask;
     private TaskCompletionSource _gateOpen = Opened();
     private int _accepted;
+    private (ProxyDirection Direction, long Left, TaskCompletionSource Held)? _holding;
 
     private FaultProxy(int serverPort, int seed)
     {
@@ -97,6 +98,14 @@ public sealed class FaultProxy : IAsyncDisposable
             link.Swallows = true;
     }
 
+    /// <summary>The same of the one connection whose client has this port.</summary>
+    /// <exception cref="InvalidOperationException">There is none.</exception>
+    public void BlackHole(int clientPort) =>
+        (From(clientPort) ?? throw new InvalidOperationException($"Nobody is connected from port {clientPort}.")).Swallows = true;
+
+    /// <summary>Cuts the one connection whose client has this port, if it has not ended by itself.</summary>
+    public void Cut(int clientPort) => From(clientPort)?.Cut();
+
     /// <summary>Says goodbye (FIN) to the client on every connection while it still takes the client's bytes.</summary>
     public void HalfCloseToClient()
     {
@@ -114,11 +123,26 @@ public sealed class FaultProxy : IAsyncDisposable
         }
     }
 
+    /// <summary>Holds all bytes back, as <see cref="Hold"/> does, once so many more have gone on in one direction, over all connections together: not one more of them gets through.</summary>
+    /// <returns>Ends when they have.</returns>
+    public Task HoldAfter(ProxyDirection direction, long bytes)
+    {
+        lock (_gate)
+        {
+            var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            _holding = (direction, bytes, held);
+            return held.Task;
+        }
+    }
+
     /// <summary>Lets held bytes flow again.</summary>
     public void Release()
     {
         lock (_gate)
+        {
+            _holding = null;
             _gateOpen.TrySetResult();
+        }
     }
 
     /// <summary>Stops listening: whoever connects is refused. Standing connections stay.</summary>
@@ -168,6 +192,8 @@ public sealed class FaultProxy : IAsyncDisposable
         lock (_gate)
             return [.. _links];
     }
+
+    private Link? From(int clientPort) => Snapshot().SingleOrDefault(link => link.ClientPort == clientPort);
 
     private async Task AcceptLoopAsync(Socket listener)
     {
@@ -229,6 +255,22 @@ public sealed class FaultProxy : IAsyncDisposable
             return _gateOpen.Task;
     }
 
+    // How many of these bytes may go on; the gate is shut behind the last one.
+    private int Allowed(ProxyDirection direction, int bytes)
+    {
+        lock (_gate)
+        {
+            if (_holding is not var (which, left, held) || which != direction)
+                return bytes;
+            // Whoever came through the gate before it was shut gets nothing either.
+            var allowed = (int)Math.Min(bytes, left);
+            _holding = (which, left - allowed, held);
+            if (left == allowed && held.TrySetResult())
+                Hold();
+            return allowed;
+        }
+    }
+
     private static void Reset(Socket socket)
     {
         try
@@ -249,6 +291,8 @@ public sealed class FaultProxy : IAsyncDisposable
         private readonly long[] _left = [long.MaxValue, long.MaxValue];
         private int _ended;
         private volatile bool _deaf;
+
+        public int ClientPort { get; } = ((IPEndPoint)client.RemoteEndPoint!).Port;
 
         public Task Ended { get; private set; } = Task.CompletedTask;
 
@@ -337,6 +381,7 @@ public sealed class FaultProxy : IAsyncDisposable
                 await Task.Delay(proxy.Delay, proxy._end.Token);
             if (direction == ProxyDirection.ToClient && proxy.BytesPerSecondToClient is var rate and > 0)
                 chunk = await ThrottleAsync(chunk, rate);
+            chunk = chunk[..proxy.Allowed(direction, chunk.Length)];
             var left = Volatile.Read(ref _left[(int)direction]);
             if (left <= chunk.Length)
                 chunk = chunk[..(int)left];

@@ -12,6 +12,9 @@ internal sealed class DrillBench : IBench
     private const double MostHandOver = 5;
     private const double MostRestart = 5;
 
+    // Nobody who writes is to notice; with room for a busy machine.
+    private const double MostReplica = 1;
+
     // min-replicas-max-lag, and the second between two counts of the replicas.
     private const double MostAlone = 7;
 
@@ -113,6 +116,12 @@ internal sealed class DrillBench : IBench
                 )
             );
             rows.Add(Lost("cutoff.lost", cut, "min-replicas-to-write 0", control));
+        }
+
+        if (await DrillAsync(run, "replica", () => Drills.CutReplicaOffAsync(set)) is { } replica)
+        {
+            rows.Add(Row.AtMost("replica.rto", "s", replica.Outage.TotalSeconds, MostReplica));
+            rows.Add(NoneLost("replica.lost", replica));
         }
 
         if (await DrillAsync(run, "alone", () => Drills.LoneAsync(set)) is { } lone)
@@ -221,6 +230,9 @@ internal sealed class DrillBench : IBench
         );
         run.Notes.Add(
             "`cutoff`: nothing passes between the primary and the others, in silence; the writers are on its side and know no Sentinel. `confirms`: from the first to the last of the writes that it confirmed and that are lost."
+        );
+        run.Notes.Add(
+            "`replica`: nothing passes between one replica and the others, in silence, until the primary counts only the other one, and a second longer; then it comes back and catches up."
         );
         run.Notes.Add(
             "`alone`: both replicas hang. `certificate`: the servers' certificate has ended, and the service's connections are cut, so that nobody comes in; `rto` from the moment in which a new one is there, which reload-tls.sh gives to each server. `disk.full.rto`: from the moment in which there is room again."

@@ -46,15 +46,25 @@ internal static class AccessMatrix
     {
         /// <summary>Whether the server does as the catalog says.</summary>
         public bool IsRight => Actual == Expected;
+
+        /// <summary>Whether it is about the same user and command, with arguments.</summary>
+        public bool Tells(Cell bare) => User == bare.User && $"{Command} ".StartsWith($"{bare.Command} ", StringComparison.Ordinal);
     }
 
-    /// <summary>Asks everything.</summary>
+    /// <summary>Asks everything: what is worth a line by itself, and then of every command whether each user may run it.</summary>
+    /// <returns>How many questions there were; the answers of the first kind, and of the second those that are wrong and not told by the first.</returns>
     /// <exception cref="RedisException">The server cannot be asked, or this user may not ask.</exception>
-    public static async Task<IReadOnlyList<Cell>> AskAsync(RedisClient client, Keyspace keyspace, CancellationToken cancellationToken)
+    public static async Task<(int Asked, IReadOnlyList<Cell> Cells)> AskAsync(
+        RedisClient client,
+        Keyspace keyspace,
+        CancellationToken cancellationToken
+    )
     {
         var questions = Questions(keyspace).ToList();
-        var answers = questions.ConvertAll(question => AskAsync(client, question, cancellationToken));
-        return await Task.WhenAll(answers).ConfigureAwait(false);
+        var cells = await Task.WhenAll(questions.ConvertAll(question => AskAsync(client, question, cancellationToken)))
+            .ConfigureAwait(false);
+        var (asked, wrong) = await CommandRights.AskAsync(client, keyspace, cancellationToken).ConfigureAwait(false);
+        return (asked + cells.Length, [.. cells, .. wrong.Where(cell => !cells.Any(known => !known.IsRight && known.Tells(cell)))]);
     }
 
     private static async Task<Cell> AskAsync(

@@ -165,7 +165,7 @@ internal static class AclCommands
         var json = Inputs.Json();
         var command = new Command(
             "check",
-            "Asks a running Redis by ACL DRYRUN who may do what, and compares it with the catalog: own keys, others' keys, dangerous commands. Nothing is executed. Exit code 1 when something differs."
+            "Asks a running Redis by ACL DRYRUN who may do what, and compares it with the catalog: own keys, others' keys, and of every user, the operator too, each command that the server knows. Nothing is executed. Exit code 1 when something differs."
         )
         {
             catalog,
@@ -181,12 +181,12 @@ internal static class AclCommands
                 var client = await Inputs.ConnectAsync(parsed.GetValue(redis), cancellationToken).ConfigureAwait(false);
                 await using (client.ConfigureAwait(false))
                 {
-                    var cells = await AccessMatrix.AskAsync(client, keyspace, cancellationToken).ConfigureAwait(false);
+                    var (asked, cells) = await AccessMatrix.AskAsync(client, keyspace, cancellationToken).ConfigureAwait(false);
                     var shown = cells.Where(cell => parsed.GetValue(all) || !cell.IsRight).ToList();
                     if (parsed.GetValue(json))
                         WriteJson(shown, output);
                     else
-                        WriteTable(cells, shown, output);
+                        WriteTable(asked, cells, shown, output);
                     return cells.All(cell => cell.IsRight) ? OnggiTool.Ok : OnggiTool.Wrong;
                 }
             }
@@ -287,8 +287,8 @@ internal static class AclCommands
     {
         var question =
             $"{client.Options}: the users {string.Join(", ", users.Select(user => user.Name))} get the rules of the catalog, whatever they were.";
-        if (!yes && !await output.AskAsync(question, "yes", "--yes", cancellationToken).ConfigureAwait(false))
-            throw new ToolException("nothing was changed.");
+        if (!yes)
+            await output.NeedYesAsync(question, "yes", "--yes", "nothing was changed", cancellationToken).ConfigureAwait(false);
     }
 
     private static async Task<bool> WriteSavedAsync(AccessServer server, ToolOutput output, CancellationToken cancellationToken)
@@ -312,7 +312,7 @@ internal static class AclCommands
         json.WriteEndArray();
     }
 
-    private static void WriteTable(IReadOnlyList<AccessMatrix.Cell> cells, List<AccessMatrix.Cell> shown, ToolOutput output)
+    private static void WriteTable(int asked, IReadOnlyList<AccessMatrix.Cell> cells, List<AccessMatrix.Cell> shown, ToolOutput output)
     {
         if (shown.Count > 0)
         {
@@ -330,7 +330,7 @@ internal static class AclCommands
 
         var wrong = cells.Count(cell => !cell.IsRight);
         output.Text.WriteLine(
-            $"{cells.Count} questions; {(wrong == 0 ? "all as the catalog says." : $"{wrong} differ. To set the users right: onggi acl apply.")}"
+            $"{asked} questions; {(wrong == 0 ? "all as the catalog says." : $"{wrong} differ. To set the users right: onggi acl apply.")}"
         );
     }
 

@@ -24,8 +24,8 @@ internal static class AuditCommand
             HelpName = "COUNT",
             DefaultValueFactory = _ => DefaultSample,
         };
-        Inputs.Bound(sample, 100, int.MaxValue);
-        var exact = new Option<bool>("--exact") { Description = "Looks into all keys." };
+        Inputs.BoundSample(sample, 100);
+        var exact = Inputs.Exact("Looks into every key.", sample);
         var big = new Option<string>("--big")
         {
             Description = "From which size on a key is big.",

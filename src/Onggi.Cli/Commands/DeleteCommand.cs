@@ -19,7 +19,7 @@ internal static class DeleteCommand
         var command = new Command(
             "delete",
             "Removes keys by pattern or by family. First it counts and changes nothing: how many, how large, whose, and some of them; then it asks. "
-                + "It removes in batches so small that no other client waits longer than --latency, and can be stopped at any time: the same command again goes on where it was."
+                + "It removes in batches, smaller ones as soon as other clients wait for them, and can be stopped at any time: the same command again goes on where it was."
         );
         foreach (var option in inputs.All)
             command.Add(option);
@@ -143,8 +143,9 @@ internal static class DeleteCommand
         var question =
             $"{Words.Place(client.Options)}: {Words.Count(radius.Count, "key", "keys")} will be removed{(all ? ", and nothing is spared" : "")}.";
         var word = all ? Everything : radius.Count.ToString(CultureInfo.InvariantCulture);
-        if (!await output.AskAsync(question, word, all ? "--yes-all" : "--yes", cancellationToken).ConfigureAwait(false))
-            throw new ToolException("nothing was removed.");
+        await output
+            .NeedYesAsync(question, word, all ? "--yes-all" : "--yes", "nothing was removed", cancellationToken)
+            .ConfigureAwait(false);
     }
 
     // What an earlier run left, where it was the same.

@@ -44,7 +44,8 @@ internal sealed class DeleteInputs
     public Option<int> Latency { get; } =
         new("--latency")
         {
-            Description = "For how many milliseconds another client may be kept waiting.",
+            Description =
+                "The pace, in milliseconds: while another client's PING takes longer than half of this, batches get smaller; when it takes longer than all of it, they are halved, and the smallest are followed by pauses. A smaller figure is gentler and slower. One batch can keep somebody waiting for longer: it is no promise.",
             DefaultValueFactory = _ => DefaultLatency,
             HelpName = "MS",
         };

@@ -46,7 +46,8 @@ internal sealed partial class DeployMonitoringCommand
 
     private readonly Option<string> _runbook = new("--runbook")
     {
-        Description = "The page that the alerts' links lead to, an address or a path.",
+        Description =
+            "The page that the alerts' links lead to: its address, https://…, where your people read it. Nobody knows that but you: otherwise it is the path in the repository, which cannot be clicked.",
         HelpName = "PAGE",
         DefaultValueFactory = _ => MonitoringTerms.DefaultRunbook,
     };
@@ -150,8 +151,16 @@ internal sealed partial class DeployMonitoringCommand
         output.Text.WriteLine(
             $"{AlertPlan.Alerts(terms).Count} alerts for {terms.Keyspace.System}, {terms.Keyspace.Environment}. Check them: promtool check rules FILE"
         );
+        if (!IsAddress(terms.Runbook))
+            output.Error.WriteLine(
+                $"onggi: the alerts' links lead to {terms.Runbook}, a path in the repository that nobody can click. Say where your people read that page: --runbook https://…"
+            );
         return OnggiTool.Ok;
     }
+
+    private static bool IsAddress(string page) =>
+        Uri.TryCreate(page, UriKind.Absolute, out var address)
+        && (address.Scheme == Uri.UriSchemeHttps || address.Scheme == Uri.UriSchemeHttp);
 
     [GeneratedRegex("^[1-9][0-9]*(s|m|h|d)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex PrometheusTime();

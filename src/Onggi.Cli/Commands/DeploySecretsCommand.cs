@@ -44,6 +44,8 @@ internal static class DeploySecretsCommand
         var existing = await ExistingAsync(parsed, options, terms.Namespace, output, cancellationToken).ConfigureAwait(false);
         var plan = new SecretPlan(keyspace, terms, existing, output.Time.GetUtcNow());
         var secrets = plan.Make();
+        if (parsed.GetResult(options.Redis) is not null)
+            await NeedLoadedAsync(terms, plan, parsed.GetValue(options.Redis) ?? [], cancellationToken).ConfigureAwait(false);
         foreach (var note in plan.Notes)
             await output.Error.WriteLineAsync($"onggi: {note}".AsMemory(), cancellationToken).ConfigureAwait(false);
         await output
@@ -56,21 +58,56 @@ internal static class DeploySecretsCommand
         return OnggiTool.Ok;
     }
 
-    private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated)
+    // Whoever was handed a password that some Redis does not know yet would be refused there.
+    private static async Task NeedLoadedAsync(SecretTerms terms, SecretPlan plan, string[] connections, CancellationToken cancellationToken)
     {
-        var rotate = parsed.GetResult(options.Rotate) is null ? null : parsed.GetValue(options.Rotate) ?? [];
-        return new SecretTerms
+        if (terms.Rotation?.Step != RotationStep.HandOut)
+            throw new ToolException("--redis goes with --hand-out: it asks whether what is handed out has been loaded.");
+        foreach (var connection in connections.DefaultIfEmpty())
+        {
+            var client = await Inputs.ConnectAsync(connection, cancellationToken).ConfigureAwait(false);
+            await using (client.ConfigureAwait(false))
+            {
+                var lacking = new List<string>();
+                foreach (var (user, digest) in plan.HandedOut)
+                {
+                    var known = await client.ExecuteAsync(["ACL", "GETUSER", user], cancellationToken).ConfigureAwait(false);
+                    if (known.IsNull || known["passwords"]?.Items.Any(one => one.Text == digest) != true)
+                        lacking.Add(user);
+                }
+
+                if (lacking.Count > 0)
+                    throw new ToolException(
+                        $"{client.Options} has not loaded the new password of {string.Join(' ', lacking)}: whoever got it now would be refused. The Redis pod has the file a minute or so after it was applied; then ACL LOAD, then this again."
+                    );
+            }
+        }
+    }
+
+    private static SecretTerms Terms(ParseResult parsed, Options options, string system, string environment, bool isReplicated) =>
+        new()
         {
             Namespace = parsed.GetValue(options.Namespace) ?? (environment == "production" ? system : $"{system}-{environment}"),
             IsReplicated = isReplicated && !parsed.GetValue(options.Single),
             ClusterDomain = parsed.GetRequiredValue(options.ClusterDomain),
             AlsoNames = parsed.GetValue(options.Names) ?? [],
-            Rotate = rotate,
-            Finish = parsed.GetValue(options.Finish),
+            Rotation = Rotation(parsed, options),
             Life = Duration("--life", parsed.GetRequiredValue(options.Life)),
             RenewBefore = Duration("--renew-before", parsed.GetRequiredValue(options.RenewBefore)),
             Randoms = [.. (parsed.GetValue(options.Random) ?? []).Select(SecretAndKey)],
             SigningKeys = parsed.GetValue(options.SigningKey) ?? [],
+        };
+
+    private static RotationTerms? Rotation(ParseResult parsed, Options options)
+    {
+        var steps = options.Steps.Where(step => parsed.GetResult(step.Option) is not null).ToList();
+        return steps switch
+        {
+            [] => null,
+            [var (option, step)] => new RotationTerms(step, parsed.GetValue(option) ?? []),
+            _ => throw new ToolException(
+                "--rotate, --hand-out and --finish are steps of one change: each is applied, and has reached the pods, before the next."
+            ),
         };
     }
 
@@ -136,17 +173,29 @@ internal static class DeploySecretsCommand
         public Option<bool> New { get; } = new("--new") { Description = "There is nothing yet: all is made." };
 
         public Option<string[]?> Rotate { get; } =
-            new("--rotate")
+            OfUsers(
+                "--rotate",
+                "Changes passwords of these users, or of all, without refusing anybody. First step: Redis is to take a second one beside the first, which nobody has yet. Then: apply, ACL LOAD, --hand-out."
+            );
+
+        public Option<string[]?> HandOut { get; } =
+            OfUsers(
+                "--hand-out",
+                "Second step, when every Redis has loaded both: the second password is handed out, the first one opens as well. Then: apply, start who is told it at its start, --finish."
+            );
+
+        public Option<string[]?> Finish { get; } =
+            OfUsers("--finish", "Third step, when everybody has the second password: the first one goes. Then: apply, ACL LOAD.");
+
+        public Option<string[]?> Redis { get; } =
+            new("--redis", "-r")
             {
                 Description =
-                    "Gives these users, or all, a second password beside the first. Then: apply, ACL LOAD, start who logs in with it, --finish.",
-                HelpName = "USER",
+                    $"With --hand-out: asks this Redis first, as the operator, whether it has loaded what is handed out, and refuses where it has not; of a replicated set name each server. Without a value the one of the variable {Inputs.RedisVariable}.",
+                HelpName = "CONNECTION",
                 Arity = ArgumentArity.ZeroOrMore,
                 AllowMultipleArgumentsPerToken = true,
             };
-
-        public Option<bool> Finish { get; } =
-            new("--finish") { Description = "Takes the first passwords away, when all log in with the second ones." };
 
         public Option<bool> Single { get; } =
             new("--single") { Description = "For one Redis without TLS. That is so for the catalog's default environment anyway." };
@@ -196,6 +245,9 @@ internal static class DeploySecretsCommand
 
         public Option<bool> Show { get; } = new("--show") { Description = "Prints to a terminal, too." };
 
+        public IEnumerable<(Option<string[]?> Option, RotationStep Step)> Steps =>
+            [(Rotate, RotationStep.Add), (HandOut, RotationStep.HandOut), (Finish, RotationStep.Drop)];
+
         public IEnumerable<Option> All =>
             [
                 Catalog,
@@ -204,7 +256,9 @@ internal static class DeploySecretsCommand
                 Existing,
                 New,
                 Rotate,
+                HandOut,
                 Finish,
+                Redis,
                 Single,
                 Life,
                 RenewBefore,
@@ -214,5 +268,14 @@ internal static class DeploySecretsCommand
                 SigningKey,
                 Show,
             ];
+
+        private static Option<string[]?> OfUsers(string name, string description) =>
+            new(name)
+            {
+                Description = description,
+                HelpName = "USER",
+                Arity = ArgumentArity.ZeroOrMore,
+                AllowMultipleArgumentsPerToken = true,
+            };
     }
 }

@@ -54,6 +54,29 @@ internal static class Inputs
             }
         });
 
+    /// <summary>One rule for all samples: a number of keys, 0 is none, and every key is another option's (<see cref="Exact"/>). Where fewer than <paramref name="least"/> tell nothing they are refused.</summary>
+    public static void BoundSample(Option<int> sample, int least) =>
+        sample.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens)
+            {
+                if (int.TryParse(token.Value, out var value) && value < least)
+                    result.AddError($"{sample.Name} is {least} or more, not {value}.{(least > 0 ? " --exact looks at every key." : "")}");
+            }
+        });
+
+    /// <summary>Looks at every key instead of at a sample.</summary>
+    public static Option<bool> Exact(string description, Option<int> sample)
+    {
+        var exact = new Option<bool>("--exact") { Description = description };
+        exact.Validators.Add(result =>
+        {
+            if (!result.Implicit && result.GetResult(sample) is { Implicit: false })
+                result.AddError("--exact looks at every key, --sample at some: choose one.");
+        });
+        return exact;
+    }
+
     /// <summary>A misspelt option is not taken for a name: it is refused, and the nearest one is said.</summary>
     public static Argument<T> NoOption<T>(this Argument<T> argument)
     {

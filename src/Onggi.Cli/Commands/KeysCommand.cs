@@ -28,11 +28,12 @@ internal static class KeysCommand
         var list = new Option<bool>("--list", "-l") { Description = "Lists the keys themselves instead of the families." };
         var sample = new Option<int>("--sample", "-s")
         {
-            Description = "How many keys are looked at to tell of all; 0 looks at each.",
+            Description = "How many keys are looked at to tell of all.",
             DefaultValueFactory = _ => DefaultSample,
             HelpName = "COUNT",
         };
-        Inputs.Bound(sample, 0, int.MaxValue);
+        Inputs.BoundSample(sample, 1);
+        var exact = Inputs.Exact("Looks at every key.", sample);
         var limit = new Option<int>("--limit", "-n")
         {
             Description = "With --list: stops after so many keys; 0 lists all.",
@@ -53,6 +54,7 @@ internal static class KeysCommand
             family,
             list,
             sample,
+            exact,
             limit,
             json,
         };
@@ -69,7 +71,7 @@ internal static class KeysCommand
                                 client,
                                 keyspace,
                                 only,
-                                parsed.GetValue(sample),
+                                parsed.GetValue(exact) ? null : parsed.GetValue(sample),
                                 parsed.GetValue(json),
                                 output,
                                 cancellationToken
@@ -91,7 +93,7 @@ internal static class KeysCommand
         RedisClient client,
         Keyspace? keyspace,
         FamilySettings? only,
-        int sample,
+        int? sample,
         bool asJson,
         ToolOutput output,
         CancellationToken cancellationToken
@@ -102,7 +104,7 @@ internal static class KeysCommand
                 "looking",
                 "keys",
                 // How much of a walk a family's keys are cannot be told, so they are all looked at.
-                progress => KeyspaceSurvey.TakeAsync(client, keyspace, only, only is null ? sample : 0, progress, cancellationToken),
+                progress => KeyspaceSurvey.TakeAsync(client, keyspace, only, only is null ? sample : null, progress, cancellationToken),
                 cancellationToken
             )
             .ConfigureAwait(false);
@@ -124,7 +126,7 @@ internal static class KeysCommand
             (
                 survey.IsExact
                     ? $"{Words.Count(survey.Looked, "key", "keys")}, {Words.Size(survey.Groups.Sum(group => group.Bytes))}"
-                    : $"About {survey.AllKeys} keys, told from {survey.Looked} of them; --sample 0 looks at each"
+                    : $"About {survey.AllKeys} keys, told from {survey.Looked} of them; --exact looks at each"
             )
                 + (
                     keyspace is null ? "; no catalog, so nobody's keys cannot be told."

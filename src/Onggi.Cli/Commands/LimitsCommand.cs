@@ -70,10 +70,8 @@ internal static class LimitsCommand
                 await using (client.ConfigureAwait(false))
                 {
                     var question = $"{client.Options}: what {Words.Key(name)} has spent will be forgotten.";
-                    if (
-                        !parsed.GetValue(yes) && !await output.AskAsync(question, "reset", "--yes", cancellationToken).ConfigureAwait(false)
-                    )
-                        throw new ToolException("nothing was reset.");
+                    if (!parsed.GetValue(yes))
+                        await output.NeedYesAsync(question, "reset", "--yes", "nothing was reset", cancellationToken).ConfigureAwait(false);
                     var (rules, places) = LimitState.KeysOf(name);
                     var removed = await client.UnlinkAsync([rules, places], cancellationToken).ConfigureAwait(false);
                     if (parsed.GetValue(json))

@@ -72,7 +72,7 @@ internal static class MigrateCommands
             new Command(
                 "run",
                 "Copies, follows changes, compares, and cuts over. To choose the moment, run it with --no-cut-over first, and again when it suits. Killed or stopped, the same command goes on. "
-                    + "Exit code 1 when something stands in the way or the answer was no."
+                    + "Exit code 1 when something stands in the way."
             )
         );
         command.Options.Add(yes);
@@ -98,12 +98,10 @@ internal static class MigrateCommands
                 return OnggiTool.Wrong;
             var follows = parsed.GetValue(follow);
             var mayCutOver = !parsed.GetValue(hold) && !follows;
-            if (
-                mayCutOver
-                && !parsed.GetValue(yes)
-                && !await output.AskAsync(Question(session), "cut over", "--yes", cancellationToken).ConfigureAwait(false)
-            )
-                return await NoAsync(output, "nothing was moved", cancellationToken).ConfigureAwait(false);
+            if (mayCutOver && !parsed.GetValue(yes))
+                await output
+                    .NeedYesAsync(Question(session), "cut over", "--yes", "nothing was moved", cancellationToken)
+                    .ConfigureAwait(false);
             var result = await MoveAsync(session, output, AnswerAsync, cancellationToken).ConfigureAwait(false);
             MigrateReports.WriteResult(result, session, parsed.GetValue(common.Json), output);
             return OnggiTool.Ok;
@@ -194,18 +192,16 @@ internal static class MigrateCommands
             async (parsed, cancellationToken) =>
             {
                 var rules = common.Rules(parsed);
-                if (
-                    !parsed.GetValue(yes)
-                    && !await output
-                        .AskAsync(
+                if (!parsed.GetValue(yes))
+                    await output
+                        .NeedYesAsync(
                             $"The keys of \"{rules.Name}\" go back, and their copies are removed.",
                             "roll back",
                             "--yes",
+                            "nothing was rolled back",
                             cancellationToken
                         )
-                        .ConfigureAwait(false)
-                )
-                    return await NoAsync(output, "nothing was rolled back", cancellationToken).ConfigureAwait(false);
+                        .ConfigureAwait(false);
                 var result = await RollBackAsync(
                         rules,
                         common.StateFile(parsed),
@@ -329,8 +325,8 @@ internal static class MigrateCommands
                 var rules = common.Rules(parsed);
                 var question =
                     $"All old keys are removed: {string.Join("; ", rules.Rules.Select(rule => $"db{rule.Database} {rule.From}*"))}{(parsed.GetValue(undo) is null ? ", and kept nowhere (--undo)" : "")}.";
-                if (!parsed.GetValue(yes) && !await output.AskAsync(question, "remove", "--yes", cancellationToken).ConfigureAwait(false))
-                    return await NoAsync(output, "nothing was removed", cancellationToken).ConfigureAwait(false);
+                if (!parsed.GetValue(yes))
+                    await output.NeedYesAsync(question, "remove", "--yes", "nothing was removed", cancellationToken).ConfigureAwait(false);
                 return await common
                     .UseAsync(
                         parsed,
@@ -360,12 +356,6 @@ internal static class MigrateCommands
             }
         );
         return command;
-    }
-
-    private static async Task<int> NoAsync(ToolOutput output, string what, CancellationToken cancellationToken)
-    {
-        await output.Error.WriteLineAsync($"onggi: {what}.".AsMemory(), cancellationToken).ConfigureAwait(false);
-        return OnggiTool.Wrong;
     }
 
     private static string? Refuse(MigrationSession session) =>

@@ -17,7 +17,7 @@ internal static class RestoreCommand
             new Command(
                 "restore",
                 "Puts the keys of an archive, or of an RDB, into a Redis: says what it would do, asks, restores with exact ends, and compares. Nothing is written before the whole backup has been read "
-                    + "and the target has been asked. Keys that are there already are refused. Exit code 1 when something differs afterwards, or the answer was no."
+                    + "and the target has been asked. Keys that are there already are refused. Exit code 1 when something differs afterwards."
             )
         );
         command.SetAction(
@@ -111,15 +111,8 @@ internal static class RestoreCommand
             }
 
             var question = $"{BackupReports.Count(keys)} keys are restored to {client.Options}.";
-            if (
-                !parsed.GetValue(inputs.Yes)
-                && !await output.AskAsync(question, "restore", "--yes", cancellationToken).ConfigureAwait(false)
-            )
-            {
-                await output.Error.WriteLineAsync("onggi: nothing was restored.".AsMemory(), cancellationToken).ConfigureAwait(false);
-                return OnggiTool.Wrong;
-            }
-
+            if (!parsed.GetValue(inputs.Yes))
+                await output.NeedYesAsync(question, "restore", "--yes", "nothing was restored", cancellationToken).ConfigureAwait(false);
             await WriteAsync(run, keys, output, cancellationToken).ConfigureAwait(false);
             if (json)
                 WriteJson(counts, run.Result, output);

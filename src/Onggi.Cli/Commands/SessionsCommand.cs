@@ -84,11 +84,10 @@ internal static class SessionsCommand
                     var (user, only) = (parsed.GetRequiredValue(inputs.User), parsed.GetValue(handle));
                     var question =
                         $"{session.Client.Options}: {Words.Key(user)} will be signed out {(only is null ? "everywhere" : $"of session {Words.Key(only)}")}.";
-                    if (
-                        !parsed.GetValue(yes)
-                        && !await output.AskAsync(question, "revoke", "--yes", cancellationToken).ConfigureAwait(false)
-                    )
-                        throw new ToolException("nobody was signed out.");
+                    if (!parsed.GetValue(yes))
+                        await output
+                            .NeedYesAsync(question, "revoke", "--yes", "nobody was signed out", cancellationToken)
+                            .ConfigureAwait(false);
                     var revoked = only is null
                         ? await session.Sessions.RevokeAllAsync(user, Reason, cancellationToken).ConfigureAwait(false)
                         : await session.Sessions.RevokeAsync(user, only, Reason, cancellationToken).ConfigureAwait(false);

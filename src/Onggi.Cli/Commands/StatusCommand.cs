@@ -36,11 +36,11 @@ internal static class StatusCommand
         Inputs.Bound(every, 1, 3600);
         var sample = new Option<int>("--sample", "-s")
         {
-            Description = "How many keys are looked at to tell the families' shares; 0 for none.",
+            Description = "How many keys are looked at to tell the families' shares; with 0 none is, and no shares are told.",
             DefaultValueFactory = _ => DefaultSample,
             HelpName = "COUNT",
         };
-        Inputs.Bound(sample, 0, int.MaxValue);
+        Inputs.BoundSample(sample, 0);
         var json = Inputs.Json();
         var command = new Command(
             "status",

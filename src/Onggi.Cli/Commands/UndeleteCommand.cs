@@ -57,12 +57,10 @@ internal static class UndeleteCommand
                             );
                         var question =
                             $"{path}: {header.Subject} of {header.Redis}, removed from {header.Began:u} on. At {Words.Place(client.Options)} keys of the same names will be overwritten.";
-                        if (
-                            parsed.GetValue(replace)
-                            && !parsed.GetValue(yes)
-                            && !await output.AskAsync(question, "replace", "--yes", cancellationToken).ConfigureAwait(false)
-                        )
-                            throw new ToolException("nothing was put back.");
+                        if (parsed.GetValue(replace) && !parsed.GetValue(yes))
+                            await output
+                                .NeedYesAsync(question, "replace", "--yes", "nothing was put back", cancellationToken)
+                                .ConfigureAwait(false);
                         var undeleter = new Undeleter(client, keyspace, parsed.GetValue(replace), output.Time);
                         var result = await output
                             .ShowAsync(

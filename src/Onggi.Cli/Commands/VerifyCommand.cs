@@ -19,7 +19,7 @@ internal static class VerifyCommand
             "verify",
             "Checks a Redis, and the files it is made from, against the catalog: is it there, who gets in and who must not, memory, times to live, speed, readiness. "
                 + "Each finding says what was expected, why it matters and what to do. It changes nothing, unless --probe-writes or --drill ask for it.\n\n"
-                + "Exit code 0: nothing but warnings. 1: findings. 2: something could not be asked."
+                + "Exit code 0: nothing but warnings. 1: findings. 2: something was not asked: it could not be, or the answer to --drill was no."
         );
         foreach (var option in options.All)
             command.Options.Add(option);
@@ -49,7 +49,7 @@ internal static class VerifyCommand
             await output.Error.WriteLineAsync($"onggi: the report is in {report}.").ConfigureAwait(false);
         }
 
-        return results.Any(result => result.State == CheckState.Failed) ? OnggiTool.Failed
+        return results.Any(result => result.State == CheckState.Failed || result.WasDeclined) ? OnggiTool.Failed
             : results.Any(result => result.State == CheckState.Finding) ? OnggiTool.Wrong
             : OnggiTool.Ok;
     }

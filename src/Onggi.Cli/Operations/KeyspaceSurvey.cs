@@ -51,7 +51,7 @@ internal sealed class KeyspaceSurvey
     /// <param name="client">The Redis.</param>
     /// <param name="keyspace">Says whose keys they are; <c>null</c> where there is no catalog: then the beginnings of names stand for families.</param>
     /// <param name="only">The only family that counts; <c>null</c> for all.</param>
-    /// <param name="sample">How many keys to look at; 0 for all.</param>
+    /// <param name="sample">How many keys to look at; <c>null</c> for all.</param>
     /// <param name="progress">Is told of them.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="RedisException">Redis is gone, or refuses.</exception>
@@ -59,15 +59,15 @@ internal sealed class KeyspaceSurvey
         RedisClient client,
         Keyspace? keyspace,
         FamilySettings? only,
-        int sample,
+        int? sample,
         ToolProgress progress,
         CancellationToken cancellationToken
     )
     {
         var survey = new KeyspaceSurvey();
         survey.AllKeys = await client.SendAsync(["DBSIZE"], ReplyParsers.Int64, cancellationToken).ConfigureAwait(false);
-        progress.Expect(sample > 0 ? Math.Min(sample, survey.AllKeys) : survey.AllKeys);
-        var most = sample > 0 ? sample : long.MaxValue;
+        progress.Expect(Math.Min(sample ?? long.MaxValue, survey.AllKeys));
+        var most = sample ?? long.MaxValue;
         foreach (var pattern in only?.ScanPatterns ?? ["*"])
         {
             var walk = await PagedWalk.BeginAsync(client, pattern, KeyPage.End, cancellationToken).ConfigureAwait(false);

@@ -73,6 +73,19 @@ internal sealed class ToolOutput(TextWriter output, TextWriter error, TextReader
         return string.Equals(answer?.Trim(), word, StringComparison.Ordinal);
     }
 
+    /// <summary>The same where a no ends the command: it was not done then, as when it could not be, and the exit code is the same.</summary>
+    /// <param name="question">What will happen, and to how much.</param>
+    /// <param name="word">What is to be typed; anything else is a no.</param>
+    /// <param name="option">The option that answers in advance, for scripts.</param>
+    /// <param name="otherwise">What a no means: <c>nothing was removed</c>.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ToolException">There is nobody to ask, or the answer was no.</exception>
+    public async Task NeedYesAsync(string question, string word, string option, string otherwise, CancellationToken cancellationToken)
+    {
+        if (!await AskAsync(question, word, option, cancellationToken).ConfigureAwait(false))
+            throw new ToolException($"the answer was no: {otherwise}.");
+    }
+
     /// <summary>All that is piped in.</summary>
     /// <exception cref="ToolException">Nothing is.</exception>
     public async Task<string> ReadPipeAsync(CancellationToken cancellationToken)

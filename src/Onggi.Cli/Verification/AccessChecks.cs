@@ -43,7 +43,7 @@ internal static class AccessChecks
                 "ONG007",
                 Category,
                 "Dangerous commands are refused",
-                "NOPERM for FLUSHALL, FLUSHDB, SWAPDB, KEYS, CONFIG SET, SHUTDOWN and their like, by ACL DRYRUN",
+                "NOPERM for FLUSHALL, FLUSHDB, SWAPDB, KEYS, CONFIG SET, SHUTDOWN and their like, and of every user for each command that it was not given, by ACL DRYRUN",
                 "One line in one service takes everything from all of them.",
                 CheckSource.Server,
                 (target, stop) => CompareAsync(target, cell => !cell.Expected && IsDangerous(cell), "may", stop)

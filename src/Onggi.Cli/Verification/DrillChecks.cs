@@ -48,7 +48,7 @@ internal static class DrillChecks
         var question =
             $"{target.Client.Options}: {before.Count} connections are cut, of {(services.Count > 0 ? string.Join(", ", services) : "no service that the catalog knows")}. Commands under way fail; nothing is deleted.";
         if (!target.Settings.Yes && !await target.Output.AskAsync(question, "cut", "--yes", cancellationToken).ConfigureAwait(false))
-            return CheckOutcome.Skip("not done: the answer was no");
+            return CheckOutcome.No();
         var began = target.Time.GetTimestamp();
         // Ours stays: it is what looks on. Subscribers are a class of their own.
         var cut = 0L;
@@ -83,7 +83,7 @@ internal static class DrillChecks
         var services = target.Keyspace.Services.Where(service => before.Any(client => client.IsOf(service))).ToList();
         var question = $"{target.Client.Options} is restarted by: {command}. It has {keys} keys and {before.Count} connections.";
         if (!target.Settings.Yes && !await target.Output.AskAsync(question, "restart", "--yes", cancellationToken).ConfigureAwait(false))
-            return CheckOutcome.Skip("not done: the answer was no");
+            return CheckOutcome.No();
         var began = target.Time.GetTimestamp();
         if (await ShellAsync(command, cancellationToken).ConfigureAwait(false) is not 0 and var code)
             return CheckOutcome.Fail($"{command} ended with exit code {code}.", "Try it by itself in a shell.");

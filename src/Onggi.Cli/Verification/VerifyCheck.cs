@@ -50,9 +50,15 @@ internal sealed record Problem(
 /// <param name="Problems">What is wrong.</param>
 internal sealed record CheckOutcome(CheckState State, string Observed, IReadOnlyList<Problem> Problems)
 {
+    /// <summary>Whether it was left out because somebody said no.</summary>
+    public bool WasDeclined { get; init; }
+
     public static CheckOutcome Ok(string observed) => new(CheckState.Ok, observed, []);
 
     public static CheckOutcome Skip(string reason) => new(CheckState.Skipped, reason, []);
+
+    /// <summary>It was left out, since the answer to its question was no.</summary>
+    public static CheckOutcome No() => Skip("not done: the answer was no") with { WasDeclined = true };
 
     /// <summary>It could not be asked.</summary>
     public static CheckOutcome Fail(string reason, string fix) => new(CheckState.Failed, reason, [new Problem(reason, fix)]);
@@ -102,5 +108,8 @@ internal sealed record VerifyCheck(
 /// <summary>A check with what it saw.</summary>
 internal sealed record CheckResult(VerifyCheck Check, CheckState State, string Observed, IReadOnlyList<Finding> Findings)
 {
+    /// <summary>Whether it was left out because somebody said no.</summary>
+    public bool WasDeclined { get; init; }
+
     public bool IsBad => State is CheckState.Finding or CheckState.Failed;
 }

@@ -106,7 +106,7 @@ internal static class VerifyRun
             .ToList();
         var left = found.Where(finding => !target.Settings.Suppressions.Covers(finding, today)).ToList();
         if (left.Count == found.Count || outcome.State == CheckState.Failed)
-            return new CheckResult(check, outcome.State, outcome.Observed, found);
+            return new CheckResult(check, outcome.State, outcome.Observed, found) { WasDeclined = outcome.WasDeclined };
         var state =
             left.Count == 0 ? CheckState.Skipped
             : left.TrueForAll(finding => finding.IsWarning) ? CheckState.Warning

@@ -96,7 +96,7 @@ internal sealed class VerifyTarget(VerifySettings settings, ToolOutput output) :
 
     /// <summary>Who may do what.</summary>
     public async Task<IReadOnlyList<AccessMatrix.Cell>> CellsAsync(CancellationToken cancellationToken) =>
-        _cells ??= await AccessMatrix.AskAsync(Client, Keyspace, cancellationToken).ConfigureAwait(false);
+        _cells ??= (await AccessMatrix.AskAsync(Client, Keyspace, cancellationToken).ConfigureAwait(false)).Cells;
 
     /// <summary>The pages of metrics.</summary>
     public async Task<IReadOnlyList<MetricsPage>> MetricsAsync(CancellationToken cancellationToken)

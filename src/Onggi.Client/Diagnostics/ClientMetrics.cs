@@ -155,6 +155,17 @@ internal sealed class ClientMetrics : Completions, IDisposable
             "{connection}",
             "How many connections stand"
         );
+        _meter.CreateObservableGauge(
+            "onggi.client.certificate.expires_in",
+            () =>
+                (_disposed ? [] : _counters.Certificates.Last).Select(seen => new Measurement<double>(
+                    (seen.End - _time.GetUtcNow()).TotalSeconds,
+                    new("server.address", seen.Server.Host),
+                    new("server.port", seen.Server.Port)
+                )),
+            "s",
+            "How long the certificate still holds that the server has shown last, or one that it rests on"
+        );
     }
 
     private void MeasureTraffic()

@@ -62,7 +62,10 @@ internal sealed class Dialer(RedisClientOptions options, LinkSettings settings, 
         {
             var handshake = new Handshake(transport, options, login, settings.Setup, time);
             var server = await handshake.RunAsync(credentials, cancellationToken).ConfigureAwait(Rt.Capture);
-            return settings.Server.Refuse(address, server) is { } refused ? throw refused : (transport, server);
+            if (settings.Server.Refuse(address, server) is { } refused)
+                throw refused;
+            (transport as TlsTransport)?.ShowIn(settings.Counters.Certificates);
+            return (transport, server);
         }
         catch
         {

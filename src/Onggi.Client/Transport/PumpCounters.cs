@@ -38,7 +38,8 @@ internal interface IMeasuredLink
 }
 
 /// <summary>What a client's connections have done, for metrics. Cheap enough to be always on: plain additions, a lost one does no harm.</summary>
-internal sealed class PumpCounters
+/// <param name="certificates">Where certificates are noted; <c>null</c> for a place of its own.</param>
+internal sealed class PumpCounters(SeenCertificates? certificates = null)
 {
     private readonly ConcurrentDictionary<IMeasuredLink, bool> _links = new();
     private readonly long[] _flushes = new long[5];
@@ -51,6 +52,9 @@ internal sealed class PumpCounters
     private long _polls;
 
     public IEnumerable<IMeasuredLink> Links => _links.Keys;
+
+    /// <summary>What servers have shown who speak TLS.</summary>
+    public SeenCertificates Certificates { get; } = certificates ?? new SeenCertificates();
 
     public long Reads => Volatile.Read(ref _reads);
 

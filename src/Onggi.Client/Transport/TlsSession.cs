@@ -18,6 +18,9 @@ internal sealed class TlsSession(RedisAddress server, RedisTlsOptions options, T
 
     public RedisAddress Server => server;
 
+    /// <summary>When the server's certificate ends, or one that it rests on, whichever is first; <c>null</c> while none was accepted.</summary>
+    public DateTimeOffset? CertificateEnd { get; private set; }
+
     private string Name => options.ServerName ?? server.Host;
 
     public void ReadFiles() => _files = TlsFiles.Read(options);
@@ -118,7 +121,11 @@ internal sealed class TlsSession(RedisAddress server, RedisTlsOptions options, T
     private bool Judge(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (errors == SslPolicyErrors.None)
+        {
+            CertificateEnd = chain?.ChainElements.Min(element => new DateTimeOffset(element.Certificate.NotAfter));
             return true;
+        }
+
         _verdict = string.Join(' ', Faults(certificate as X509Certificate2, chain, errors));
         return false;
     }

@@ -10,6 +10,10 @@ namespace Onggi.Client.Transport;
 internal sealed class TlsTransport(SslStream stream, ITransport inner, TlsSession session) : ITransport
 {
     private bool _accepted;
+    private SeenCertificates? _seen;
+
+    /// <summary>When the certificate ends that the server has shown, or one that it rests on.</summary>
+    public DateTimeOffset? CertificateEnd => session.CertificateEnd;
 
     public ValueTask<int> ReceiveAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
         _accepted ? stream.ReadAsync(buffer, cancellationToken) : ReceiveFirstAsync(buffer, cancellationToken);
@@ -20,8 +24,16 @@ internal sealed class TlsTransport(SslStream stream, ITransport inner, TlsSessio
     // Ends what is beneath: a read that waits up here comes back with that.
     public void Abort() => inner.Abort();
 
+    /// <summary>Has the certificate counted among those of standing connections, until this one is disposed.</summary>
+    public void ShowIn(SeenCertificates seen)
+    {
+        _seen = seen;
+        seen.Add(session.Server, this);
+    }
+
     public async ValueTask DisposeAsync()
     {
+        _seen?.Remove(this);
         inner.Abort();
         await stream.DisposeAsync().ConfigureAwait(Rt.Capture);
         await inner.DisposeAsync().ConfigureAwait(Rt.Capture);

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Onggi.DeployTests.Monitoring;
+using YamlDotNet.RepresentationModel;
 
 namespace Onggi.DeployTests.Kubernetes;
 
@@ -48,6 +50,53 @@ public class NightTests
             Assert.True(int.Parse(job.Text("spec.jobTemplate.spec.activeDeadlineSeconds")) > 0);
         }
     }
+
+    // Otherwise somebody is called every evening, or nobody is when it does not come back in the morning.
+    [ToolFact("kubectl")]
+    public async Task Nobody_is_told_that_it_is_off_while_it_is_off()
+    {
+        var all = await Manifests.OfAsync(Manifests.Dev);
+        var (evening, morning) = (all.One("CronJob", "evening"), all.One("CronJob", "morning"));
+        var zone = TimeZoneInfo.FindSystemTimeZoneById(evening.Text("spec.timeZone"));
+        var patience = TimeSpan.FromSeconds(int.Parse(morning.Text("spec.jobTemplate.spec.activeDeadlineSeconds")));
+        var (off, on) = (TimeOf(evening), TimeOf(morning) + patience);
+        var night = ((YamlSequenceNode)NightAlertTests.Configuration()["time_intervals"]).Single(one => $"{one["name"]}" == "night");
+
+        var wrong = new List<string>();
+        // A week in winter and one in summer, by five minutes.
+        foreach (var week in (DateTime[])[new(2026, 1, 5, 0, 0, 0, DateTimeKind.Utc), new(2026, 7, 6, 0, 0, 0, DateTimeKind.Utc)])
+            for (var at = week; at < week.AddDays(7); at = at.AddMinutes(5))
+            {
+                var there = TimeZoneInfo.ConvertTimeFromUtc(at, zone);
+                var isWeekend = there.DayOfWeek is DayOfWeek.Saturday or DayOfWeek.Sunday;
+                var isOff = isWeekend || there.TimeOfDay >= off || there.TimeOfDay < on;
+                if (isOff != ((YamlSequenceNode)night["time_intervals"]).Any(one => Holds((YamlMappingNode)one, at)))
+                    wrong.Add($"{there:ddd HH:mm} {(isOff ? "off" : "on")}");
+            }
+
+        Assert.Empty(wrong);
+    }
+
+    // The hour and minute of a schedule.
+    private static TimeSpan TimeOf(JsonNode job) =>
+        job.Text("spec.schedule").Split(' ') is [var minute, var hour, ..] ? new TimeSpan(int.Parse(hour), int.Parse(minute), 0) : default;
+
+    // As the alert manager reads it: days, and on them times from the first minute to before the last.
+    private static bool Holds(YamlMappingNode interval, DateTime at)
+    {
+        var days = ((YamlSequenceNode)interval["weekdays"])
+            .Select(day => $"{day}".Split(':'))
+            .Select(range => (From: Day(range[0]), To: Day(range[^1])));
+        if (!days.Any(range => at.DayOfWeek >= range.From && at.DayOfWeek <= range.To))
+            return false;
+        return !interval.Children.TryGetValue(new YamlScalarNode("times"), out var times)
+            || ((YamlSequenceNode)times).Any(time => at.TimeOfDay >= Time(time["start_time"]) && at.TimeOfDay < Time(time["end_time"]));
+    }
+
+    private static DayOfWeek Day(string name) => Enum.Parse<DayOfWeek>(name, ignoreCase: true);
+
+    private static TimeSpan Time(YamlNode text) =>
+        $"{text}".Split(':') is [var hour, var minute] ? new TimeSpan(int.Parse(hour), int.Parse(minute), 0) : default;
 
     [ToolFact("kubectl")]
     public async Task They_may_do_what_they_do_and_nothing_more()

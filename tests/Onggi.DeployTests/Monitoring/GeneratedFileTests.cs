@@ -113,6 +113,30 @@ public sealed class GeneratedFileTests
         }
     }
 
+    // Where people read it nobody knows but they: an address that was made up would be worse than none.
+    [Theory]
+    [InlineData(null, "docs/operations/runbook.md", true)]
+    [InlineData("wiki/runbook", "wiki/runbook", true)]
+    [InlineData("https://wiki/runbook", "https://wiki/runbook", false)]
+    public async Task A_link_that_cannot_be_clicked_is_said(string? runbook, string page, bool isSaid)
+    {
+        var folder = Directory.CreateTempSubdirectory("onggi-monitoring-tests");
+        try
+        {
+            string[] command = ["deploy", "monitoring", "--catalog", Kit.PathOf(Kit.Catalog), "--out", folder.FullName];
+            var (code, output) = await Kit.RunAsync(runbook is null ? command : [.. command, "--runbook", runbook]);
+
+            Assert.True(code == 0, output);
+            Assert.Equal(isSaid, output.Contains("nobody can click", StringComparison.Ordinal));
+            var rules = await File.ReadAllTextAsync(Path.Combine(folder.FullName, "rules/onggi-rules.yaml"));
+            Assert.Contains($"runbook_url: '{page}#redisdown'", rules, StringComparison.Ordinal);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     // Elsewhere somebody else sees to it: a Sentinel that was never there must not be missed for ever.
     [Theory]
     [InlineData(2, true)]

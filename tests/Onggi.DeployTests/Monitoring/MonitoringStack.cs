@@ -60,9 +60,25 @@ internal sealed class MonitoringStack : IAsyncDisposable
             await stack.MakeRulesAsync(catalog, terms);
             await stack.StartExporterAsync();
             if (alerts)
-                await stack.StartAlertmanagerAsync();
+                await stack.StartAlertmanagerAsync(always: false);
             stack.Watch(servers);
             await stack.StartPrometheusAsync(pages, alerts);
+            return stack;
+        }
+        catch
+        {
+            await stack.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Starts the alert manager alone, with somebody whom it tells, at a time when development sleeps or when it does not.</summary>
+    public static async Task<MonitoringStack> StartAlertmanagerAloneAsync(bool isNight)
+    {
+        var stack = new MonitoringStack("");
+        try
+        {
+            await stack.StartAlertmanagerAsync(always: isNight);
             return stack;
         }
         catch
@@ -132,14 +148,23 @@ internal sealed class MonitoringStack : IAsyncDisposable
         ];
     }
 
+    /// <summary>Tells the alert manager of alerts, as Prometheus does.</summary>
+    public async Task AlertAsync(params IReadOnlyDictionary<string, string>[] alerts)
+    {
+        using var content = new StringContent(
+            JsonSerializer.Serialize(alerts.Select(labels => new { labels })),
+            Encoding.UTF8,
+            "application/json"
+        );
+        using var posted = await _http.PostAsync(new Uri($"http://127.0.0.1:{_alertmanagerPort}/api/v2/alerts"), content);
+        posted.EnsureSuccessStatusCode();
+    }
+
     /// <summary>What the alert manager makes of an alert: <c>active</c> or <c>suppressed</c>; <c>null</c> while it does not know it.</summary>
     public async Task<string?> StateOfAsync(IReadOnlyDictionary<string, string> labels)
     {
         var api = new Uri($"http://127.0.0.1:{_alertmanagerPort}/api/v2/alerts");
-        var text = JsonSerializer.Serialize(new[] { new { labels } });
-        using var content = new StringContent(text, Encoding.UTF8, "application/json");
-        using var posted = await _http.PostAsync(api, content);
-        posted.EnsureSuccessStatusCode();
+        await AlertAsync(labels);
         var all = JsonElement.Parse(await _http.GetStringAsync(api));
         foreach (var alert in all.EnumerateArray())
             if (
@@ -182,11 +207,17 @@ internal sealed class MonitoringStack : IAsyncDisposable
         Assert.True(code == 0, output);
     }
 
-    // The committed configuration, with the test's own address and impatience.
-    private async Task StartAlertmanagerAsync()
+    // The committed configuration, with the test's own address and impatience. What is silent at night must not depend on when the test runs.
+    private async Task StartAlertmanagerAsync(bool always)
     {
         Webhook = await Webhook.StartAsync();
         var text = RuleTests.UrlFile().Replace(Kit.Text($"{Kit.Folder}/alertmanager.yaml"), $"url: {Webhook.Address}");
+        var lines = text.Split('\n').ToList();
+        var night = lines.IndexOf("  - name: night") + 2;
+        Assert.True(night > 1, "There is no interval of the night.");
+        lines.RemoveRange(night, lines.IndexOf("", night) - night);
+        lines.Insert(night, always ? "      - years: [\"1970:2999\"]" : "      - years: [\"1970\"]");
+        text = string.Join('\n', lines);
         foreach (var (name, value) in ((string, string)[])[("group_wait", "0s"), ("group_interval", "1s"), ("repeat_interval", "1h")])
             text = string.Join(
                 '\n',

@@ -1,10 +1,9 @@
 using System.Diagnostics;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
-using System.Text.Json;
 using Onggi.Cli;
 using Onggi.Cli.Access;
 using Onggi.Cli.Deployment.Secrets;
+using static Onggi.DeployTests.Production.SecretRuns;
 
 namespace Onggi.DeployTests.Production;
 
@@ -133,38 +132,102 @@ public sealed class DeploySecretsTests
     }
 
     [Fact]
-    public async Task A_password_is_rotated_in_two_steps_and_both_open_in_between()
+    public async Task A_password_is_changed_in_three_steps_and_each_says_the_next()
     {
         var (secrets, _, _) = await NewAsync();
         var old = secrets["redis-credentials-auth"].Text("password")!;
 
-        var (begun, _) = await AgainAsync(secrets.Values, "--rotate", "auth");
-        var (again, refusal) = await TryAsync(begun.Values, "--rotate", "auth");
-        var (done, _) = await AgainAsync(begun.Values, "--finish");
+        var (added, first) = await AgainAsync(secrets.Values, "--rotate", "auth");
+        var (handedOut, second) = await AgainAsync(added.Values, "--hand-out", "auth");
+        var (done, third) = await AgainAsync(handedOut.Values, "--finish", "auth");
 
-        var next = begun["redis-credentials-auth"].Text("password")!;
+        var next = added["redis-credentials-auth"].Text("next")!;
+        var both = $"#{AccessSecrets.Digest(old)} #{AccessSecrets.Digest(next)} ";
         Assert.NotEqual(old, next);
-        Assert.Contains(
-            $"#{AccessSecrets.Digest(next)} #{AccessSecrets.Digest(old)} ",
-            begun["redis-acl"].Text("users.acl"),
-            StringComparison.Ordinal
-        );
-        Assert.Equal(secrets["redis-credentials-users"].Text("password"), begun["redis-credentials-users"].Text("password"));
-        Assert.Equal(OnggiTool.Failed, again);
-        Assert.Contains("--finish", refusal, StringComparison.Ordinal);
+        Assert.Equal(old, added["redis-credentials-auth"].Text("password"));
+        Assert.Contains(both, added["redis-acl"].Text("users.acl"), StringComparison.Ordinal);
+        Assert.Equal(secrets["redis-credentials-users"].Text("password"), added["redis-credentials-users"].Text("password"));
+        Assert.Null(added["redis-credentials-users"].Text("next"));
+        Assert.Contains("ACL LOAD", first, StringComparison.Ordinal);
+        Assert.Contains("--hand-out auth", first, StringComparison.Ordinal);
+        // Redis has nothing to read anew for the second one.
+        Assert.Equal(next, handedOut["redis-credentials-auth"].Text("password"));
+        Assert.Equal(added["redis-acl"].Text("users.acl"), handedOut["redis-acl"].Text("users.acl"));
+        Assert.Contains("--finish auth", second, StringComparison.Ordinal);
+        Assert.Equal(["password"], done["redis-credentials-auth"].Data.Keys);
         Assert.Equal(next, done["redis-credentials-auth"].Text("password"));
         Assert.DoesNotContain(AccessSecrets.Digest(old), done["redis-acl"].Text("users.acl"), StringComparison.Ordinal);
+        Assert.Contains(AccessSecrets.Digest(next), done["redis-acl"].Text("users.acl"), StringComparison.Ordinal);
+        Assert.Contains("ACL LOAD", third, StringComparison.Ordinal);
+        foreach (var said in (string[])[first, second, third])
+            Assert.False(said.Contains(old, StringComparison.Ordinal) || said.Contains(next, StringComparison.Ordinal), said);
+    }
+
+    [Theory]
+    [InlineData(0, "--rotate", "--hand-out auth")]
+    [InlineData(1, "--hand-out", "--finish auth")]
+    [InlineData(2, "--finish", "nothing changes")]
+    public async Task A_step_that_was_done_changes_nothing_and_says_the_next_again(int done, string step, string said)
+    {
+        var before = await AfterAsync(done + 1);
+
+        var (again, words) = await AgainAsync(before.Values, step, "auth");
+        var (plain, _) = await AgainAsync(before.Values);
+
+        Assert.Equal(Json(before.Values), Json(again.Values));
+        Assert.Equal(Json(before.Values), Json(plain.Values));
+        Assert.Contains(said, words, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, "--hand-out auth", "--rotate auth")]
+    [InlineData(0, "--hand-out", "--rotate USER")]
+    [InlineData(1, "--finish auth", "--hand-out auth")]
+    [InlineData(1, "--finish", "--hand-out auth")]
+    [InlineData(1, "--hand-out users", "--rotate users")]
+    [InlineData(2, "--rotate auth", "--finish auth")]
+    [InlineData(2, "--rotate", "--finish auth")]
+    [InlineData(3, "--hand-out auth", "--rotate auth")]
+    [InlineData(0, "--rotate auth --hand-out auth", "steps of one change")]
+    [InlineData(1, "--hand-out auth --finish", "steps of one change")]
+    [InlineData(0, "--rotate auht", "auth")]
+    public async Task A_step_out_of_order_is_refused_and_what_comes_first_is_said(int done, string step, string said)
+    {
+        var before = await AfterAsync(done);
+
+        var (code, output, error) = await RunAsync(Json(before.Values), ["-e", "production", "--existing", "-", .. step.Split(' ')]);
+
+        Assert.Equal((OnggiTool.Failed, ""), (code, output));
+        Assert.Contains(said, error, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task All_passwords_are_rotated_when_nobody_is_named()
+    public async Task All_passwords_are_changed_when_nobody_is_named()
     {
         var (secrets, _, _) = await NewAsync();
 
-        var (begun, _) = await AgainAsync(secrets.Values, "--rotate");
+        var (added, _) = await AgainAsync(secrets.Values, "--rotate");
+        var (handedOut, _) = await AgainAsync(added.Values, "--hand-out");
+        var (done, _) = await AgainAsync(handedOut.Values, "--finish");
 
         foreach (var (name, secret) in secrets.Where(pair => pair.Value.Text("password") is not null))
-            Assert.Equal(secret.Text("password"), begun[name].Text("previous"));
+        {
+            Assert.Equal(secret.Text("password"), added[name].Text("password"));
+            Assert.Equal(secret.Text("password"), handedOut[name].Text("previous"));
+            Assert.Equal(added[name].Text("next"), done[name].Text("password"));
+            Assert.Equal(["password"], done[name].Data.Keys);
+        }
+    }
+
+    [Fact]
+    public async Task A_user_who_is_new_gets_one_password_whatever_is_changed()
+    {
+        var (secrets, _, _) = await NewAsync();
+
+        var (after, said) = await AgainAsync(secrets.Values.Where(secret => secret.Name != "redis-credentials-auth"), "--rotate");
+
+        Assert.Equal(["password"], after["redis-credentials-auth"].Data.Keys);
+        Assert.Contains("redis-credentials-auth is made", said, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -257,68 +320,12 @@ public sealed class DeploySecretsTests
         return text;
     }
 
-    private static async Task<(Dictionary<string, KubernetesSecret> Secrets, string Said, string Text)> NewAsync()
+    // The Secrets after so many steps of a change of auth's password.
+    private static async Task<Dictionary<string, KubernetesSecret>> AfterAsync(int steps)
     {
-        var (code, output, error) = await RunAsync(null, "-e", "production", "--new");
-        Assert.True(code == OnggiTool.Ok, error);
-        return (SetFolder.Parse(output).ToDictionary(secret => secret.Name), error, output);
-    }
-
-    private static async Task<(Dictionary<string, KubernetesSecret> Secrets, string Said)> AgainAsync(
-        IEnumerable<KubernetesSecret> before,
-        params string[] more
-    )
-    {
-        var (code, output, error) = await RunAsync(Json(before), ["-e", "production", "--existing", "-", .. more]);
-        Assert.True(code == OnggiTool.Ok, error);
-        return (SetFolder.Parse(output).ToDictionary(secret => secret.Name), error);
-    }
-
-    private static async Task<(int Code, string Said)> TryAsync(IEnumerable<KubernetesSecret> before, params string[] more)
-    {
-        var (code, _, error) = await RunAsync(Json(before), ["-e", "production", "--existing", "-", .. more]);
-        return (code, error);
-    }
-
-    private static async Task<(int Code, string Output, string Error)> RunAsync(string? piped, params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        using var input = piped is null ? null : new StringReader(piped);
-        var code = await OnggiTool.RunAsync(["deploy", "secrets", "--catalog", SetFolder.Catalog, .. args], output, error, input);
-        return (code, output.ToString(), error.ToString());
-    }
-
-    // As kubectl writes them.
-    private static string Json(IEnumerable<KubernetesSecret> secrets, string kubernetesNamespace = "phonebill")
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream))
-        {
-            json.WriteStartObject();
-            json.WriteString("apiVersion", "v1");
-            json.WriteString("kind", "List");
-            json.WriteStartArray("items");
-            foreach (var secret in secrets)
-            {
-                json.WriteStartObject();
-                json.WriteString("kind", "Secret");
-                json.WriteString("type", secret.Type);
-                json.WriteStartObject("metadata");
-                json.WriteString("name", secret.Name);
-                json.WriteString("namespace", kubernetesNamespace);
-                json.WriteEndObject();
-                json.WriteStartObject("data");
-                foreach (var (key, value) in secret.Data)
-                    json.WriteBase64String(key, value);
-                json.WriteEndObject();
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(stream.ToArray());
+        var (secrets, _, _) = await NewAsync();
+        foreach (var step in ((string[])["--rotate", "--hand-out", "--finish"])[..steps])
+            (secrets, _) = await AgainAsync(secrets.Values, step, "auth");
+        return secrets;
     }
 }

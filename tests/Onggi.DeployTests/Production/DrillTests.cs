@@ -80,6 +80,19 @@ public sealed class DrillTests(ProductionSetFixture fixture, ITestOutputHelper o
     }
 
     [Fact]
+    public async Task A_replica_that_is_cut_off_is_missed_by_nobody_who_writes()
+    {
+        var primary = await Set.PrimaryAsync();
+
+        var outcome = Told(await Drills.CutReplicaOffAsync(Set));
+
+        Assert.Equal(primary, await Set.PrimaryAsync());
+        Assert.Equal(0, outcome.Lost);
+        Assert.DoesNotContain("NOREPLICAS", outcome.Refused);
+        Assert.True(outcome.Outage < Failover, $"{outcome}");
+    }
+
+    [Fact]
     public async Task A_primary_without_replicas_refuses_and_loses_nothing()
     {
         var outcome = Told(await Drills.LoneAsync(Set));

@@ -94,6 +94,45 @@ public sealed class AclServerTests : IAsyncLifetime
         Assert.All(wrong, cell => Assert.Matches("^(front .*dev:secret|billing GET|auth FLUSHALL)", cell));
     }
 
+    [Theory]
+    [InlineData("operator", "+config|set", "CONFIG SET", true)]
+    [InlineData("operator", "+debug", "DEBUG", true)]
+    [InlineData("operator", "-acl|setuser", "ACL SETUSER", false)]
+    [InlineData("backup", "+set", "SET", true)]
+    [InlineData("probe", "+@read", "GET", true)]
+    [InlineData("exporter", "-info", "INFO", false)]
+    [InlineData("front", "+object|freq +cluster|meet", "CLUSTER MEET", true)]
+    public async Task A_command_that_any_user_was_given_or_lost_since_is_found(string user, string rules, string command, bool may)
+    {
+        await ApplyAsync();
+        Assert.Equal(0, (await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile)).Code);
+        await using (var op = await ConnectAsync("operator"))
+            await op.SendAsync(["ACL", "SETUSER", user, .. rules.Split(' ').Select(rule => (RedisArg)rule)], ReplyParsers.Ignore);
+
+        var (code, output, error) = await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile, "--json");
+
+        Assert.Equal((1, ""), (code, error));
+        var wrong = JsonElement.Parse(output).EnumerateArray().ToList();
+        Assert.All(wrong, cell => Assert.Equal(user, cell.GetProperty("user").GetString()));
+        AssertCell(wrong, user, command, may);
+    }
+
+    [Fact]
+    public async Task What_the_operator_gave_itself_and_took_away_again_is_no_finding()
+    {
+        await ApplyAsync();
+        await using (var op = await ConnectAsync("operator"))
+        {
+            await op.SendAsync(["ACL", "SETUSER", "operator", "+config|set"], ReplyParsers.Ignore);
+            await op.SendAsync(["ACL", "SETUSER", "operator", "-config|set"], ReplyParsers.Ignore);
+        }
+
+        var (code, output, _) = await RunAsOperatorAsync("acl", "check", "--catalog", CatalogFile);
+
+        Assert.Equal(0, code);
+        Assert.Contains("all as the catalog says", output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_server_without_the_users_is_found_and_nothing_is_asked_twice()
     {

@@ -40,7 +40,7 @@ public sealed class MigrationGuardTests
 
         var (code, _, error) = await ToolRun.OfAsync("no\n", CancellationToken.None, "migrate", command, scene.RulesPath);
 
-        Assert.Equal(1, code);
+        Assert.Equal(2, code);
         Assert.Contains(expected, error, StringComparison.Ordinal);
         Assert.Equal("0", await scene.CountAsync(scene.Target, 0, "dev:cache:*"));
     }

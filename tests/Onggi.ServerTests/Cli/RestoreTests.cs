@@ -152,7 +152,7 @@ public sealed class RestoreTests : IAsyncLifetime
         var written = await _target.CommandAsync("DBSIZE");
         var yes = await ToolRun.OfAsync("restore\n", CancellationToken.None, args);
 
-        Assert.Equal((0, 1, 2, "0", 0), (dry.Code, no.Code, nobody.Code, written, yes.Code));
+        Assert.Equal((0, 2, 2, "0", 0), (dry.Code, no.Code, nobody.Code, written, yes.Code));
         Assert.Contains("nothing was restored", no.Error, StringComparison.Ordinal);
         Assert.Contains("--yes", nobody.Error, StringComparison.Ordinal);
         Assert.Contains("Caches among them", dry.Output, StringComparison.Ordinal);

@@ -37,6 +37,7 @@ public sealed class VerifyDefectTests
         ["a service reads another's keys"] = new("ONG006", "finding", Make: Acl("front", "~dev:secret:*")),
         ["a service may FLUSHDB"] = new("ONG007", "finding", Make: Acl("front", "+flushdb")),
         ["a service may CONFIG SET"] = new("ONG007", "finding", Make: Acl("auth", "+config")),
+        ["the operator may CONFIG SET"] = new("ONG007", "finding", Make: Acl("operator", "+config|set")),
         ["a service lacks a right"] = new("ONG008", "finding", Make: Acl("billing", "-get")),
         ["a service's password is another"] = new(
             "ONG009",

@@ -217,7 +217,7 @@ public sealed class VerifyTests
 
     [Theory]
     [InlineData(null, 2, "add --yes")]
-    [InlineData("no\n", 0, "the answer was no")]
+    [InlineData("no\n", 2, "the answer was no")]
     [InlineData("cut\n", 0, "connections cut")]
     public async Task The_drill_asks_first_and_sees_who_comes_back(string? answer, int expected, string says)
     {

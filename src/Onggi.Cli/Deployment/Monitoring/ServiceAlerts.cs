@@ -8,13 +8,22 @@ internal static class ServiceAlerts
 
     // Callers that gave up, and answers that are part of the protocol, are no failures.
     private const string Failed = "error_type!~\"|.*Cancel.*|NOSCRIPT|MOVED|ASK|BUSYGROUP\"";
+    private const int SecondsPerDay = 86_400;
     private const string Share = "{{ $value | humanizePercentage }}";
     private const string Count = "{{ $value | humanize }}";
     private const string Family = "{{ $labels.onggi_family }}";
     private const string Type = "{{ $labels.onggi_event_type }}";
 
     public static IEnumerable<AlertRule> All(MonitoringTerms terms) =>
-        [.. Links(terms), .. Caches(terms), .. Events(terms), .. Streams(terms), .. Blocks(terms), .. People(terms)];
+        [
+            .. Links(terms),
+            .. Certificates(terms),
+            .. Caches(terms),
+            .. Events(terms),
+            .. Streams(terms),
+            .. Blocks(terms),
+            .. People(terms),
+        ];
 
     private static string Job(MonitoringTerms terms) => $"job=\"{terms.ServicesJob}\"";
 
@@ -66,6 +75,30 @@ internal static class ServiceAlerts
             Description = $"{Share} of the commands of {{{{ $labels.instance }}}} end with an error or without an answer.",
             Action = "See which error: the dashboard of the client, by error_type.",
             FollowsRedis = true,
+        };
+    }
+
+    // The exporter knows nothing of certificates; what connects to Redis is shown them. Where a new one was put up, whoever connected last has seen it: hence the latest end.
+    private static IEnumerable<AlertRule> Certificates(MonitoringTerms terms)
+    {
+        var left = $"max by (server_address, server_port) (onggi_client_certificate_expires_in_seconds{{{Job(terms)}}})";
+        const string Server = "{{ $labels.server_address }}:{{ $labels.server_port }}";
+        const string Left = "{{ $value | humanizeDuration }}";
+        // It is renewed 60 days before its end by what runs once a month: with less than 30 left it was not.
+        yield return new("OnggiCertificateEnds", Severity.Warning, "15m", $"{left} < {21 * SecondsPerDay}")
+        {
+            Summary = $"The certificate of {Server} ends soon",
+            Description =
+                $"The certificate that {Server} shows, or one that it rests on, ends in {Left}. From then on nobody can connect to it anew.",
+            Action = "Renew it: onggi deploy secrets; then reload-tls.sh in each Redis pod, and the Sentinels anew, one after the other.",
+        };
+        yield return new("OnggiCertificateAlmostOver", Severity.Critical, "5m", $"{left} < {3 * SecondsPerDay}")
+        {
+            Summary = $"The certificate of {Server} is almost over",
+            Description =
+                $"The certificate that {Server} shows, or one that it rests on, ends in {Left}. From then on every restart, of it or of a service, is an outage.",
+            Action =
+                "Renew it now: onggi deploy secrets; then reload-tls.sh in each Redis pod, and the Sentinels anew, one after the other.",
         };
     }
 

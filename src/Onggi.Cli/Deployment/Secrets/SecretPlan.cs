@@ -22,8 +22,6 @@ internal sealed class SecretPlan(
     public const string AuthorityName = "redis-ca";
     public const string SentinelName = "redis-sentinel";
 
-    private const string Current = "password";
-    private const string Previous = "previous";
     private const int PasswordBytes = 32;
 
     private readonly List<string> _notes = [];
@@ -31,6 +29,9 @@ internal sealed class SecretPlan(
 
     /// <summary>What was made or changed, and what is to be done; nothing secret.</summary>
     public IReadOnlyList<string> Notes => _notes;
+
+    /// <summary>Passwords that are being handed out, by their digests: each Redis must have loaded them by now.</summary>
+    public IReadOnlyList<(string User, string Digest)> HandedOut { get; private set; } = [];
 
     /// <summary>The Secret in which a user's password lies, under the key <c>password</c>.</summary>
     public static string NameOf(string user) => user == SentinelAccess.Client ? SentinelName : $"redis-credentials-{user}";
@@ -42,9 +43,19 @@ internal sealed class SecretPlan(
         var redis = AccessPlan.Of(keyspace, terms.IsReplicated);
         var sentinels = terms.IsReplicated ? SentinelAccess.All : [];
         var users = redis.Concat(sentinels).Where(user => user.IsOn).Select(user => user.Name).Distinct().ToList();
-        CheckRotation(users);
+        var rotation = new PasswordRotation(
+            terms,
+            users.ToDictionary(user => user, user => RotatedPassword.In(existing.GetValueOrDefault(NameOf(user))))
+        );
+        rotation.Check();
         foreach (var user in users)
-            _passwords[user] = Password(user);
+            _passwords[user] = Password(user, rotation);
+        HandedOut =
+        [
+            .. redis
+                .Where(user => user.IsOn && rotation.IsHandedOut(user.Name))
+                .Select(user => (user.Name, AccessSecrets.Digest(_passwords[user.Name].Text(RotatedPassword.Key)!))),
+        ];
         var files = new List<(string, string)> { ("users.acl", Lines(redis)) };
         if (terms.IsReplicated)
             files.Add(("sentinel.acl", Lines(sentinels)));
@@ -59,57 +70,29 @@ internal sealed class SecretPlan(
         all.AddRange(terms.Randoms.Select(Random));
         all.AddRange(terms.SigningKeys.SelectMany(SigningKey));
         NoteOrphans(all);
+        _notes.AddRange(rotation.Notes);
         return all;
     }
 
-    private void CheckRotation(List<string> users)
-    {
-        if (terms.Rotate is null)
-            return;
-        if (terms.Finish)
-            throw new ToolException(
-                "--rotate adds a second password, --finish takes the first one away, when all have the new one: one after the other."
-            );
-        if (terms.Rotate.FirstOrDefault(user => !users.Contains(user)) is { } unknown)
-            throw new ToolException($"there is no user \"{unknown}\". {CatalogWords.Suggest(unknown, users, "")}");
-    }
-
-    private KubernetesSecret Password(string user)
+    private KubernetesSecret Password(string user, PasswordRotation rotation)
     {
         var name = NameOf(user);
         var found = existing.GetValueOrDefault(name);
-        var (current, previous) = (found?.Text(Current), found?.Text(Previous));
-        var rotates = terms.Rotate is { } chosen && (chosen.Count == 0 || chosen.Contains(user));
-        if (current is null)
+        var passwords = RotatedPassword.In(found) is { } known ? rotation.Turn(user, known, NewPassword) : null;
+        if (passwords is null)
         {
-            _notes.Add(found is null ? $"{name} is made." : $"{name} has no {Current}: it gets one.");
-            current = NewPassword();
-        }
-        else if (rotates)
-        {
-            if (previous is not null)
-                throw new ToolException($"{user} has two passwords already: finish that first, by --finish.");
-            (previous, current) = (current, NewPassword());
-            _notes.Add($"{name} gets a second password; the first one still opens.");
-        }
-        else if (terms.Finish && previous is not null)
-        {
-            previous = null;
-            _notes.Add($"{name}: the first password opens nothing any more.");
+            _notes.Add(found is null ? $"{name} is made." : $"{name} has no {RotatedPassword.Key}: it gets one.");
+            passwords = new RotatedPassword(NewPassword());
         }
 
-        return KubernetesSecret.Of(
-            name,
-            found?.Type ?? KubernetesSecret.Opaque,
-            previous is null ? [(Current, current)] : [(Current, current), (Previous, previous)]
-        );
+        return KubernetesSecret.Of(name, found?.Type ?? KubernetesSecret.Opaque, passwords.Data);
     }
 
     private string Lines(IEnumerable<AccessUser> users) =>
         string.Concat(users.Select(user => user.Line(user.IsOn ? Digests(_passwords[user.Name]) : []) + "\n"));
 
     private static IReadOnlyCollection<string> Digests(KubernetesSecret secret) =>
-        [.. ((string?[])[secret.Text(Current), secret.Text(Previous)]).OfType<string>().Select(AccessSecrets.Digest)];
+        [.. RotatedPassword.In(secret)!.All.Select(AccessSecrets.Digest)];
 
     private IEnumerable<KubernetesSecret> Tls()
     {

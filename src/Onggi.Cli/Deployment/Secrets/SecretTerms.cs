@@ -18,11 +18,8 @@ internal sealed record SecretTerms
     /// <summary>Further names for the certificate.</summary>
     public IReadOnlyList<string> AlsoNames { get; init; } = [];
 
-    /// <summary>Users that get a second password beside the first; <c>null</c> for nobody, none named for everybody.</summary>
-    public IReadOnlyList<string>? Rotate { get; init; }
-
-    /// <summary>Whether passwords that were replaced are taken away.</summary>
-    public bool Finish { get; init; }
+    /// <summary>The step of a change of passwords that is to be done; <c>null</c> for none.</summary>
+    public RotationTerms? Rotation { get; init; }
 
     /// <summary>How long certificates hold.</summary>
     public TimeSpan Life { get; init; } = TimeSpan.FromDays(365);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Onggi.Client.Connections;
 using Onggi.Client.Resp;
+using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing.Sentinel;
 
@@ -16,13 +17,19 @@ internal sealed class Peer : IPushSink, IAsyncDisposable
         RedisClientOptions options,
         ILogger logger,
         TimeProvider time,
+        SeenCertificates? certificates = null,
         Action<Peer, string, string>? told = null
     )
     {
         (Address, IsSeed, _told) = (address, isSeed, told);
         Link = new RedisLink(
             options,
-            new LinkSettings(new FixedServer(address), LinkPurpose.Discovery) { Pushes = told is null ? null : this },
+            new LinkSettings(new FixedServer(address), LinkPurpose.Discovery)
+            {
+                Pushes = told is null ? null : this,
+                // Its questions are nobody's commands, so they are not counted; its certificate ends like any other.
+                Counters = new PumpCounters(certificates),
+            },
             logger,
             time
         );

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing.Sentinel;
 
@@ -14,13 +15,22 @@ internal sealed class ReplicatedSource : PrimarySource
     /// <param name="logger">Where it says what it finds.</param>
     /// <param name="time">Its clock.</param>
     /// <param name="isCluster">Runs when one of them says that it belongs to a cluster; perhaps more than once.</param>
-    public ReplicatedSource(RedisClientOptions options, ILogger logger, TimeProvider time, Action? isCluster = null)
+    /// <param name="certificates">Where those of the servers are noted.</param>
+    public ReplicatedSource(
+        RedisClientOptions options,
+        ILogger logger,
+        TimeProvider time,
+        Action? isCluster = null,
+        SeenCertificates? certificates = null
+    )
         : base(logger, time, rhythm: TimeSpan.FromSeconds(1))
     {
         _isCluster = isCluster;
         _peers =
         [
-            .. options.Seeds.Distinct().Select(server => new Peer(server, isSeed: true, options.ForQuestionsTo(server), logger, time)),
+            .. options
+                .Seeds.Distinct()
+                .Select(server => new Peer(server, isSeed: true, options.ForQuestionsTo(server), logger, time, certificates)),
         ];
     }
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Onggi.Client.Connections;
 using Onggi.Client.Diagnostics;
 using Onggi.Client.Resp;
+using Onggi.Client.Transport;
 
 namespace Onggi.Client.Routing.Sentinel;
 
@@ -20,13 +21,15 @@ internal sealed class SentinelSource : PrimarySource
 
     private readonly RedisClientOptions _options;
     private readonly string _service;
+    private readonly SeenCertificates? _certificates;
     private readonly Lock _gate = new();
     private readonly List<Peer> _peers = [];
     private long _epoch = -1;
     private bool _disposed;
 
-    public SentinelSource(RedisClientOptions options, ILogger logger, TimeProvider time)
-        : base(logger, time, rhythm: TimeSpan.FromSeconds(10)) => (_options, _service) = (options, options.SentinelService!);
+    public SentinelSource(RedisClientOptions options, ILogger logger, TimeProvider time, SeenCertificates? certificates = null)
+        : base(logger, time, rhythm: TimeSpan.FromSeconds(10)) =>
+        (_options, _service, _certificates) = (options, options.SentinelService!, certificates);
 
     protected override IReadOnlyList<Peer> Peers
     {
@@ -111,7 +114,7 @@ internal sealed class SentinelSource : PrimarySource
                 || _peers.Any(known => known.Address == address || (id is not null && known.Id == id))
             )
                 return;
-            peer = new Peer(address, isSeed, _options.ForSentinel(address), Logger, Time, OnTold) { Id = id };
+            peer = new Peer(address, isSeed, _options.ForSentinel(address), Logger, Time, _certificates, OnTold) { Id = id };
             _peers.Add(peer);
         }
 

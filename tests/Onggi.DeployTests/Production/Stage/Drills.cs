@@ -117,6 +117,33 @@ internal static class Drills
         return outcome;
     }
 
+    /// <summary>The network cuts one replica off, in silence and for longer than it counts as one. The other is enough: the primary stays, and goes on.</summary>
+    public static async Task<DrillOutcome> CutReplicaOffAsync(ReplicatedSet set)
+    {
+        await using var drill = await Drill.BeginAsync(set);
+        var primary = await set.PrimaryAsync();
+        var replica = (await set.ReplicasAsync())[0];
+        var link = await set.LinkOfAsync(replica);
+        drill.Fault();
+        primary.Proxy.BlackHole(link);
+        await replica.Proxy.RefuseAsync();
+        replica.Proxy.BlackHoleAll();
+        await WaitFor.TrueAsync(
+            async () => (await set.AskAsync(primary.Port, "operator", "INFO", "replication")).Contains("min_slaves_good_slaves:1"),
+            "the primary counts one replica"
+        );
+        await drill.GoesOnAsync();
+        await Drill.WriteForAsync(TimeSpan.FromSeconds(1));
+        replica.Proxy.Accept();
+        replica.Proxy.CutAll();
+        primary.Proxy.Cut(link);
+        await set.WholeAsync();
+        await drill.GoesOnAsync();
+        if (await set.PrimaryAsync() != primary)
+            throw new InvalidOperationException("Another has become the primary, although only a replica was cut off.");
+        return await drill.EndAsync();
+    }
+
     /// <summary>Both replicas hang: the primary is alone, and from some moment on refuses writes rather than keep them to itself.</summary>
     public static async Task<DrillOutcome> LoneAsync(ReplicatedSet set)
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Onggi.Client;
 using Onggi.Testing;
@@ -119,6 +120,16 @@ internal sealed class ReplicatedSet : IAsyncDisposable
 
     /// <summary>What a server says that it is: master or slave.</summary>
     public async Task<string> RoleAsync(SetServer server) => await AskAsync(server.Port, "replica", "ROLE") is [var role, ..] ? role : "";
+
+    /// <summary>The port from which a replica is connected to its primary.</summary>
+    public async Task<int> LinkOfAsync(SetServer replica)
+    {
+        var link = (await AskAsync(replica.Port, "operator", "CLIENT", "LIST", "TYPE", "master"))[0].Split(' ');
+        return int.Parse(
+            link.Single(word => word.StartsWith("laddr=", StringComparison.Ordinal)).Split(':')[^1],
+            CultureInfo.InvariantCulture
+        );
+    }
 
     /// <summary>Asks by redis-cli, past the proxy; the answer's lines, none where nobody answers within two seconds.</summary>
     public async Task<IReadOnlyList<string>> AskAsync(int port, string user, params string[] command)
