@@ -23,9 +23,9 @@ public sealed class PermissionChanges(IDbContextFactory<PhoneBillDb> databases, 
             db.Permissions.Add(new PermissionRow { UserId = userId, Name = permission });
         if (!granted && has is not null)
             db.Permissions.Remove(has);
-        await db.SaveChangesAsync(cancellationToken);
 
-        // From here on the caller's impatience no longer counts: the change is made, so the caches must hear of it.
+        // From here on the caller's impatience no longer counts: what is changed, the caches must hear of. Cancelled, saving could end with an exception though the change is made.
+        await db.SaveChangesAsync(CancellationToken.None);
         await events.PublishAsync(
             EventTypes.PermissionChanged,
             new PermissionChanged(userId),

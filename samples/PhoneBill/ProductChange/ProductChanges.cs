@@ -34,9 +34,10 @@ public sealed class ProductChanges(IDbContextFactory<PhoneBillDb> databases, Cac
 
         var previous = line.ProductCode;
         line.ProductCode = productCode;
-        await db.SaveChangesAsync(cancellationToken);
 
-        // From here on the caller's impatience no longer counts: the change is made, so the caches must hear of it.
+        // From here on the caller's impatience no longer counts: KOS has made the change, so we save it, and the caches must hear of it.
+        await db.SaveChangesAsync(CancellationToken.None);
+
         // The status is asked for all the time, so it is put anew, not dropped: readers have one or the other, and never wait for the database.
         await reads.RefreshLineStatusAsync(lineNumber, CancellationToken.None);
         var requestId = KosRegistration.RequestId(lineNumber, receipt.BillYm);
@@ -61,7 +62,8 @@ public sealed class ProductChanges(IDbContextFactory<PhoneBillDb> databases, Cac
             return Inputs.NotFound($"There is no product '{code}'.");
 
         (product.Name, product.MonthlyFee) = (edit.Name, edit.MonthlyFee);
-        await db.SaveChangesAsync(cancellationToken);
+        // Cancelled, it could end with an exception though the change is made.
+        await db.SaveChangesAsync(CancellationToken.None);
 
         var updated = product.ToProduct();
         await events.PublishAsync(

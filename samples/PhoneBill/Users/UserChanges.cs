@@ -41,12 +41,12 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
         db.Users.Add(row);
         try
         {
-            await db.SaveChangesAsync(cancellationToken);
+            await db.SaveChangesAsync(CancellationToken.None);
         }
         catch (DbUpdateException)
         {
             // Somebody else took the id since we looked.
-            if (!await db.Users.AnyAsync(other => other.Id == user.Id, cancellationToken))
+            if (!await db.Users.AnyAsync(other => other.Id == user.Id, CancellationToken.None))
                 throw;
             return await TakenAsync(user.Id);
         }
@@ -65,7 +65,7 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
             return Inputs.NotFound($"There is no user '{id}'.");
 
         (row.Name, row.Email, row.Role) = (edit.Name, edit.Email, edit.Role);
-        await db.SaveChangesAsync(cancellationToken);
+        await db.SaveChangesAsync(CancellationToken.None);
         await TellAsync(EventTypes.UserUpdated, id);
         return TypedResults.Ok(row.ToUser());
     }
@@ -79,7 +79,7 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
         await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
         await db.Permissions.Where(row => row.UserId == id).ExecuteDeleteAsync(cancellationToken);
         var deleted = await db.Users.Where(row => row.Id == id).ExecuteDeleteAsync(cancellationToken);
-        await transaction.CommitAsync(cancellationToken);
+        await transaction.CommitAsync(CancellationToken.None);
 
         await TellAsync(EventTypes.UserDeleted, id);
         return deleted == 0 ? Inputs.NotFound($"There is no user '{id}'.") : TypedResults.NoContent();
@@ -91,7 +91,7 @@ public sealed partial class UserChanges(IDbContextFactory<PhoneBillDb> databases
         return TypedResults.Problem($"There is a user '{id}' already.", title: "Taken", statusCode: StatusCodes.Status409Conflict);
     }
 
-    /// <summary>The caller's impatience no longer counts: the change is made, so the caches must hear of it.</summary>
+    /// <summary>The caller's impatience no longer counts: the change is made, so the caches must hear of it. Nor does it while it is saved, for that could end with an exception though it is made.</summary>
     private ValueTask<EventReceipt> TellAsync(EventType<UserChanged> type, string id) =>
         events.PublishAsync(type, new UserChanged(id), new Dictionary<string, string> { ["user_id"] = id }, CancellationToken.None);
 

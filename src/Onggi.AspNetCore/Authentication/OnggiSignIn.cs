@@ -8,7 +8,9 @@ namespace Onggi.AspNetCore;
 /// <summary>Signs people in and out with both: a session, and tokens that name it. What ends the one ends the other.</summary>
 /// <remarks>
 /// <para>The session is the authority: it has the limit per user, the list of devices and the end by idleness; its data is the name of the refresh family, so that ending it ends the tokens. Users of sessions and subjects of tokens are the same texts.</para>
-/// <para>Every method throws <see cref="RedisException"/> when Redis is slow, gone, or (at a sign-in) full. Then say the same again: doing it twice is harmless, and tokens are ended in the background all the same.</para>
+/// <para>Every method throws <see cref="RedisException"/> when Redis is slow, gone, or (at a sign-in) full. Then say the same again: doing it twice is harmless, and what was to end is ended in the background all the same.</para>
+/// <para>Where <see cref="SessionOptions.Replicas"/> asks for replicas, both halves wait for them, each for <see cref="SessionOptions.ReplicaTimeout"/> at most: on a cluster they lie on different servers. What too few have confirmed in time is done all the same,
+/// with a warning (5007, 6007), and where there is a result, it says how many.</para>
 /// </remarks>
 public sealed class OnggiSignIn
 {
@@ -33,16 +35,12 @@ public sealed class OnggiSignIn
         var session = await _sessions.CreateAsync(request.Subject, details, cancellationToken);
         if (!session.IsCreated)
             return new SignedIn(session, null);
-        var tokens = await _tokens.IssueAsync(Naming(request, session.Handle), cancellationToken);
+        var (replicas, timeout) = _sessions.Waits;
+        var (tokens, issued) = await _tokens.IssueAsync(Naming(request, session.Handle), replicas, timeout, cancellationToken);
         // It keeps the family's name, and tells whether the session still lives: if it was ended meanwhile, so are the tokens.
-        var kept = await _sessions.SaveAsync(
-            session.Id,
-            0,
-            Encoding.UTF8.GetBytes(tokens.FamilyId ?? ""),
-            cancellationToken: cancellationToken
-        );
-        if (kept.IsSaved)
-            return new SignedIn(session, tokens);
+        var (isKept, kept) = await _sessions.KeepAsync(session.Id, Encoding.UTF8.GetBytes(tokens.FamilyId ?? ""), cancellationToken);
+        if (isKept)
+            return new SignedIn(session, tokens) { Replicas = Fewest(session.Replicas, issued, kept) };
         await EndTokensAsync(request.Subject, tokens.FamilyId, session.Handle, "signed_out", cancellationToken);
         return new SignedIn(session, null);
     }
@@ -72,14 +70,17 @@ public sealed class OnggiSignIn
     /// <summary>Signs one device out: the family of its tokens, and their session. Of another issuer's token, only the token. Two round trips.</summary>
     /// <param name="token">The caller's: <c>context.GetOnggiCaller()!.Token</c>.</param>
     /// <param name="reason">For the events, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; it may be done all the same.</param>
-    /// <exception cref="RedisException">It is not known to be done: say it again.</exception>
+    /// <param name="cancellationToken">Ends the wait; it is done all the same.</param>
+    /// <exception cref="RedisException">It is not known to be done. Both halves were tried, and are tried on in the background.</exception>
     public async ValueTask SignOutAsync(VerifiedToken token, string reason = "signed_out", CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(token);
-        await _tokens.RevokeFamilyAsync(token, new RevocationOptions { Reason = reason }, cancellationToken);
+        var tokens = _tokens.RevokeFamilyAsync(token, Because(reason), cancellationToken).AsTask();
+        // Also where the first half fails: each is tried on by itself, once it was asked for.
+        await ((Task)tokens).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!token.IsForeign && token.SessionId is { } handle && _sessions.IsConfigured)
             await _sessions.RevokeAsync(token.Subject, handle, reason, cancellationToken);
+        await tokens;
     }
 
     /// <summary>Ends one of a user's sessions, and the tokens that name it: "end that one". Three round trips.</summary>
@@ -88,7 +89,7 @@ public sealed class OnggiSignIn
     /// <param name="reason">For the events, a word of yours.</param>
     /// <param name="cancellationToken">Ends the wait; it may be done all the same.</param>
     /// <returns><c>false</c> when there is none.</returns>
-    /// <exception cref="RedisException">It is not known to be done: say it again. The session is in the list until all is done.</exception>
+    /// <exception cref="RedisException">It is not known to be done: say it again. Where the session was found, both halves are tried on in the background.</exception>
     public async ValueTask<bool> EndSessionAsync(
         string user,
         string handle,
@@ -98,9 +99,12 @@ public sealed class OnggiSignIn
     {
         if (await _sessions.ValidateAsync(user, handle, withData: true, cancellationToken) is not { } session)
             return false;
-        if (_tokens.IsConfigured && FamilyOf(session) is { } family)
-            await EndTokensAsync(user, family, handle, reason, cancellationToken);
+        var tokens = _tokens.IsConfigured
+            ? EndTokensAsync(user, FamilyOf(session), handle, reason, cancellationToken).AsTask()
+            : Task.CompletedTask;
+        await tokens.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _sessions.RevokeAsync(user, handle, reason, cancellationToken);
+        await tokens;
         return true;
     }
 
@@ -108,8 +112,8 @@ public sealed class OnggiSignIn
     /// <remarks>Of a sign-in at the very same moment no token outlives its session. Its tokens can be dead from the start; then it is to be made again.</remarks>
     /// <param name="user">The user.</param>
     /// <param name="reason">For the events, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; it may be done all the same.</param>
-    /// <exception cref="RedisException">It is not known to be done: say it again. If one half failed, the other was done all the same.</exception>
+    /// <param name="cancellationToken">Ends the wait; it is done all the same.</param>
+    /// <exception cref="RedisException">It is not known to be done. Both halves were tried, and are tried on in the background, for what had begun before this call.</exception>
     /// <exception cref="InvalidOperationException">Neither sessions nor tokens are configured here.</exception>
     public async ValueTask<SignedOut> SignOutEverywhereAsync(
         string user,
@@ -126,21 +130,42 @@ public sealed class OnggiSignIn
         await ((Task)sessions).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         var tokens = EndAllTokensAsync();
         await ((Task)tokens).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return new SignedOut(await sessions, await tokens);
+        var (ended, families) = (await sessions, await tokens);
+        return new SignedOut(ended?.Count ?? 0, families?.Ended ?? 0, Fewest(ended?.Replicas, families?.Replicas));
 
-        async Task<int> EndSessionsAsync() =>
-            _sessions.IsConfigured ? (await _sessions.RevokeAllAsync(user, reason, cancellationToken)).Count : 0;
+        async Task<SessionRevocation?> EndSessionsAsync() =>
+            _sessions.IsConfigured ? await _sessions.RevokeAllAsync(user, reason, cancellationToken) : null;
 
-        async Task<int> EndAllTokensAsync() =>
-            _tokens.IsConfigured
-                ? (await _tokens.SignOutEverywhereAsync(user, new RevocationOptions { Reason = reason }, cancellationToken)).Ended
-                : 0;
+        async Task<Revocation?> EndAllTokensAsync() =>
+            _tokens.IsConfigured ? await _tokens.SignOutEverywhereAsync(user, Because(reason), cancellationToken) : null;
     }
 
     private async ValueTask EndTokensAsync(string user, string? family, string handle, string reason, CancellationToken cancellationToken)
     {
         if (family is not null)
-            await _tokens.RevokeFamilyAsync(user, family, handle, new RevocationOptions { Reason = reason }, cancellationToken);
+            await _tokens.RevokeFamilyAsync(user, family, handle, Because(reason), cancellationToken);
+    }
+
+    // Tokens end as safely as their session.
+    private RevocationOptions Because(string reason)
+    {
+        var (replicas, timeout) = _sessions.Waits;
+        return new RevocationOptions
+        {
+            Reason = reason,
+            Replicas = replicas,
+            ReplicaTimeout = timeout,
+        };
+    }
+
+    private int? Fewest(params ReadOnlySpan<int?> confirmed)
+    {
+        if (_sessions.Waits.Replicas == 0)
+            return null;
+        var fewest = int.MaxValue;
+        foreach (var one in confirmed)
+            fewest = Math.Min(fewest, one ?? int.MaxValue);
+        return fewest;
     }
 
     // What other code keeps in its sessions is no family.
@@ -177,9 +202,13 @@ public sealed class SignedIn
 
     /// <summary>The tokens; <c>null</c> when nobody is signed in.</summary>
     public IssuedTokens? Tokens { get; }
+
+    /// <summary>How many replicas have all of it, session and tokens: whoever of those is elected, nothing of it is lost. <c>null</c> where <see cref="SessionOptions.Replicas"/> asks for none, or nobody is signed in.</summary>
+    public int? Replicas { get; init; }
 }
 
 /// <summary>What a sign-out everywhere has ended.</summary>
 /// <param name="Sessions">How many sessions.</param>
 /// <param name="Families">How many refresh families.</param>
-public sealed record SignedOut(int Sessions, int Families);
+/// <param name="Replicas">How many replicas know of both; <c>null</c> where <see cref="SessionOptions.Replicas"/> asks for none.</param>
+public sealed record SignedOut(int Sessions, int Families, int? Replicas = null);

@@ -10,7 +10,8 @@ namespace Onggi.Sessions;
 /// <summary>Who is signed in, for all services that share the Redis: sessions that end when they should, and stay ended.</summary>
 /// <remarks>
 /// <para>Every operation is one script and one round trip. Times are those of Redis's clock. How long a session lives, and how many a user may have, the catalog's family of kind <c>session</c> says.</para>
-/// <para>When Redis is slow or gone, every method throws <see cref="RedisException"/>, and nobody is signed in or out by mistake: what cannot be asked is not known. When Redis is full, logins and saves are refused (OOM);
+/// <para>When Redis is slow or gone, every method throws <see cref="RedisException"/>, and nobody is signed in or out by mistake: what cannot be asked is not known. A revocation that failed so is tried again in the
+/// background until it has succeeded. When Redis is full, logins and saves are refused (OOM);
 /// validation and sign-out go on. What a failover can lose, and how <see cref="SessionOptions.Replicas"/> prevents it, stands in the page on sessions.</para>
 /// </remarks>
 public sealed class OnggiSessions : IAsyncDisposable
@@ -50,6 +51,9 @@ public sealed class OnggiSessions : IAsyncDisposable
 
     /// <summary>How many sessions live, of all users of the family, as the sweeper last saw them; <c>null</c> while nobody here has looked. No round trip.</summary>
     public long? Live => _metrics.Live is >= 0 and var live ? live : null;
+
+    /// <summary>How many replicas are waited for, and how long; what goes with a session is as safe as the session.</summary>
+    internal (int Replicas, TimeSpan Timeout) Waits => (_options.Replicas, _options.ReplicaTimeout);
 
     internal SessionsOfFamily Family => _family ?? ThrowMissing();
 
@@ -155,6 +159,20 @@ public sealed class OnggiSessions : IAsyncDisposable
         return Family.Store.SaveAsync(id, version, data, roles, cancellationToken);
     }
 
+    /// <summary>The same for who overwrites what stands there, and needs it as safe as the session itself: it waits for <see cref="SessionOptions.Replicas"/>.</summary>
+    internal async ValueTask<(bool IsSaved, int? Replicas)> KeepAsync(
+        SessionId id,
+        ReadOnlyMemory<byte> data,
+        CancellationToken cancellationToken
+    )
+    {
+        CheckData(data);
+        var (save, replicas) = await Family.Store.OverwriteAsync(id, data, cancellationToken).ConfigureAwait(Rt.Capture);
+        if (save.IsSaved)
+            Warn(HandleOf(id), replicas);
+        return (save.IsSaved, replicas);
+    }
+
     /// <summary>Gives a session another id, as should be done at every change of rights. One round trip. The whole life of the session does not begin anew.</summary>
     /// <param name="id">The id that it has.</param>
     /// <param name="overlap">How long that one still opens it; zero at a login, so that an id that somebody planted is worth nothing. <c>null</c> for <see cref="SessionOptions.RotationOverlap"/>.</param>
@@ -191,9 +209,9 @@ public sealed class OnggiSessions : IAsyncDisposable
     /// <summary>Ends the session of an id: a sign-out. One round trip. Also by an id that another has just replaced.</summary>
     /// <param name="id">The session's id.</param>
     /// <param name="reason">For the event, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; the session may end all the same.</param>
+    /// <param name="cancellationToken">Ends the wait; the session ends all the same.</param>
     /// <returns>Its handle; none when it had ended already.</returns>
-    /// <exception cref="RedisException">Redis could not be asked: say it again. Doing it twice is harmless.</exception>
+    /// <exception cref="RedisException">It is not known to have ended yet. This process goes on trying in the background, for as long as the session could live.</exception>
     public ValueTask<SessionRevocation> RevokeAsync(
         SessionId id,
         string reason = "signed_out",
@@ -201,7 +219,7 @@ public sealed class OnggiSessions : IAsyncDisposable
     )
     {
         CheckReason(reason);
-        return RevokedAsync(id.Partition.ToString(), Family.Store.RevokeAsync(id, reason, cancellationToken));
+        return EndAsync(SessionEnd.OfShown(id.Partition.ToString(), HandleOf(id), reason), cancellationToken);
     }
 
     /// <summary>Ends one of a user's sessions by its handle: "end that one". One round trip. Another user's is not found.</summary>
@@ -209,7 +227,7 @@ public sealed class OnggiSessions : IAsyncDisposable
     /// <param name="user">Whose it is.</param>
     /// <param name="handle"><see cref="SessionSummary.Handle"/> of a list.</param>
     /// <param name="reason">For the event, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; the session may end all the same.</param>
+    /// <param name="cancellationToken">Ends the wait; the session ends all the same.</param>
     public ValueTask<SessionRevocation> RevokeAsync(
         string user,
         string handle,
@@ -222,14 +240,14 @@ public sealed class OnggiSessions : IAsyncDisposable
         var partition = PartitionOf(user);
         return handle.Length != SessionKeys.HandleLength
             ? ValueTask.FromResult(new SessionRevocation { Handles = [] })
-            : RevokedAsync(partition, Family.Store.RevokeAsync(partition, [handle], reason, cancellationToken));
+            : EndAsync(SessionEnd.Of(partition, [handle], reason), cancellationToken);
     }
 
     /// <summary>Ends all sessions of a user: "sign out everywhere". One round trip.</summary>
     /// <param name="user">Whose they are.</param>
     /// <param name="reason">For the events, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; the sessions may end all the same.</param>
-    /// <exception cref="RedisException">Redis could not be asked: say it again. Doing it twice is harmless.</exception>
+    /// <param name="cancellationToken">Ends the wait; the sessions end all the same.</param>
+    /// <exception cref="RedisException">They are not known to have ended yet. This process goes on trying in the background, for as long as one of them could live: for those that had begun before this call.</exception>
     public ValueTask<SessionRevocation> RevokeAllAsync(
         string user,
         string reason = "signed_out_everywhere",
@@ -237,15 +255,14 @@ public sealed class OnggiSessions : IAsyncDisposable
     )
     {
         CheckReason(reason);
-        var partition = PartitionOf(user);
-        return RevokedAsync(partition, Family.Store.RevokeAllAsync(partition, reason, cancellationToken));
+        return EndAsync(SessionEnd.OfAll(PartitionOf(user), reason), cancellationToken);
     }
 
     /// <summary>Ends all sessions of a user but one: "sign out all other devices". One round trip. Nothing happens when that one has ended itself.</summary>
     /// <param name="keep">The session that goes on.</param>
     /// <param name="reason">For the events, a word of yours.</param>
-    /// <param name="cancellationToken">Ends the wait; the sessions may end all the same.</param>
-    /// <exception cref="RedisException">Redis could not be asked: say it again. Doing it twice is harmless.</exception>
+    /// <param name="cancellationToken">Ends the wait; the sessions end all the same.</param>
+    /// <exception cref="RedisException">They are not known to have ended yet. This process goes on trying in the background, for as long as one of them could live: for those that had begun before this call.</exception>
     public ValueTask<SessionRevocation> RevokeOthersAsync(
         SessionId keep,
         string reason = "signed_out_elsewhere",
@@ -253,7 +270,7 @@ public sealed class OnggiSessions : IAsyncDisposable
     )
     {
         CheckReason(reason);
-        return RevokedAsync(keep.Partition.ToString(), Family.Store.RevokeOthersAsync(keep, reason, cancellationToken));
+        return EndAsync(SessionEnd.OfOthers(keep.Partition.ToString(), HandleOf(keep), reason), cancellationToken);
     }
 
     /// <summary>The live sessions of a user, the next to end first. One round trip.</summary>
@@ -276,12 +293,9 @@ public sealed class OnggiSessions : IAsyncDisposable
     /// <summary>Publishes what is still to be published, for 2 s at most, and ends.</summary>
     public ValueTask DisposeAsync() => _family?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    private async ValueTask<SessionRevocation> RevokedAsync(string partition, ValueTask<(RevokeReply Reply, int? Replicas)> revoking)
+    private async ValueTask<SessionRevocation> EndAsync(SessionEnd end, CancellationToken cancellationToken)
     {
-        var (reply, replicas) = await revoking.ConfigureAwait(Rt.Capture);
-        _metrics.Revoked(reply.Handles.Length);
-        _metrics.Expired(reply.Expired);
-        Family.After(partition, reply.Entries, reply.Handles);
+        var (reply, replicas) = await Family.EndAsync(end, cancellationToken).ConfigureAwait(Rt.Capture);
         if (reply.Handles.Length > 0)
             Warn(reply.Handles[0], replicas);
         return new SessionRevocation { Handles = reply.Handles, Replicas = replicas };

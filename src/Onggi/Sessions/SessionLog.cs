@@ -29,7 +29,11 @@ internal static partial class SessionLog
     )]
     public static partial void CameBack(ILogger logger, int count);
 
-    [LoggerMessage(6004, LogLevel.Warning, "{Count} revocations could not be asserted again: {Reason} It is tried until it succeeds.")]
+    [LoggerMessage(
+        6004,
+        LogLevel.Warning,
+        "{Count} revocations could not be made or asserted again: {Reason} It is tried until it succeeds."
+    )]
     public static partial void NotRepeated(ILogger logger, int count, string reason);
 
     [LoggerMessage(6005, LogLevel.Debug, "Session {Handle} began.")]
@@ -44,4 +48,14 @@ internal static partial class SessionLog
         "Session {Handle} is changed, but only {Replicas} of {Wanted} replicas have confirmed it in time: a failover now could lose it."
     )]
     public static partial void NotReplicated(ILogger logger, string handle, int replicas, int wanted);
+
+    [LoggerMessage(6008, LogLevel.Information, "{Count} revocations that had failed are made.")]
+    public static partial void EndedLate(ILogger logger, int count);
+
+    [LoggerMessage(
+        6009,
+        LogLevel.Warning,
+        "More than {Capacity} ended sessions are to be remembered; the oldest are forgotten: a failover could bring them back, and what failed of them is tried no more."
+    )]
+    public static partial void RemembersTooLittle(ILogger logger, int capacity);
 }

@@ -43,7 +43,7 @@ public sealed class SessionOptions
     /// <value>Default <c>null</c>: twice the command time-out, at least 5 s.</value>
     public TimeSpan? RepublishAfter { get; set; }
 
-    /// <summary>How many replicas must have a session, its new id or its end, before the call returns (WAIT); 0 does not ask.</summary>
+    /// <summary>How many replicas must have a session, its new id or its end, and of a sign-in with tokens these too, before the call returns (WAIT); 0 does not ask.</summary>
     /// <value>Default 0.</value>
     public int Replicas { get; set; }
 

@@ -122,6 +122,31 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         }
     }
 
+    /// <summary>Overwrites the data, whatever stands there, and waits for the replicas where the options ask for it. Twice is the same.</summary>
+    public async ValueTask<(SessionSave Reply, int? Replicas)> OverwriteAsync(
+        SessionId id,
+        ReadOnlyMemory<byte> data,
+        CancellationToken cancellationToken
+    )
+    {
+        var names = keys.Of(id);
+        try
+        {
+            return await RunSafelyAsync(
+                    _scripts.Save,
+                    [names.Session, names.Index, names.Meta],
+                    [names.Handle, 0, data, ""],
+                    SessionReplies.Saved,
+                    cancellationToken
+                )
+                .ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            names.Release();
+        }
+    }
+
     public async ValueTask<(RotateReply Reply, int? Replicas)> RotateAsync(
         SessionId old,
         SessionId successor,
@@ -149,40 +174,44 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         }
     }
 
-    /// <summary>Ends the session of an id.</summary>
-    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(SessionId id, string reason, CancellationToken cancellationToken)
+    /// <summary>Ends sessions.</summary>
+    public async ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(SessionEnd end, CancellationToken cancellationToken)
     {
-        var names = keys.Of(id);
-        return RevokeAsync("one", names, names.Session, [names.HandleText], reason, cancellationToken);
+        var names = NamesOf(end);
+        try
+        {
+            return await RunSafelyAsync(
+                    _scripts.Revoke,
+                    RevokeKeys(end, names),
+                    RevokeArgs(end, names, 0),
+                    SessionReplies.Revoked,
+                    cancellationToken
+                )
+                .ConfigureAwait(Rt.Capture);
+        }
+        finally
+        {
+            names.Release();
+        }
     }
 
-    /// <summary>Ends sessions by their handles.</summary>
-    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(
-        string partition,
-        IReadOnlyList<string> handles,
-        string reason,
-        CancellationToken cancellationToken
-    )
-    {
-        var names = keys.Of(partition);
-        return RevokeAsync("one", names, names.Index, handles, reason, cancellationToken);
-    }
-
-    /// <summary>Ends sessions that had ended once more, in one flush. One script for each call, which is of one user.</summary>
+    /// <summary>Ends sessions that had ended or were to end once more, in one flush. One script for each call, which is of one user.</summary>
+    /// <param name="calls">Which, and by when it must have begun, ms of the server's clock; 0 for whatever there is.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>Of each what it said, or why it could not be asked.</returns>
     public async ValueTask<(RevokeReply? Reply, RedisException? Failure)[]> RevokeAgainAsync(
-        IReadOnlyList<(string Partition, string[] Handles)> calls,
+        IReadOnlyList<(SessionEnd End, long BegunBy)> calls,
         CancellationToken cancellationToken
     )
     {
         var batch = redis.CreateBatch();
-        foreach (var (partition, handles) in calls)
+        foreach (var (end, begunBy) in calls)
         {
-            var names = keys.Of(partition);
+            var names = NamesOf(end);
             batch.Add(
                 _scripts.Revoke,
-                [names.Index, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
-                RevokeArgs("one", names, "revoked_again", handles),
+                RevokeKeys(end, names),
+                RevokeArgs(end, names, begunBy),
                 SessionReplies.Revoked,
                 CommandOptions.Idempotent
             );
@@ -198,24 +227,6 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
                     : (default(RevokeReply), item.Error)
             ),
         ];
-    }
-
-    /// <summary>Ends all sessions of a user.</summary>
-    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAllAsync(
-        string partition,
-        string reason,
-        CancellationToken cancellationToken
-    )
-    {
-        var names = keys.Of(partition);
-        return RevokeAsync("all", names, names.Index, [], reason, cancellationToken);
-    }
-
-    /// <summary>Ends all sessions of a user but that of the id.</summary>
-    public ValueTask<(RevokeReply Reply, int? Replicas)> RevokeOthersAsync(SessionId id, string reason, CancellationToken cancellationToken)
-    {
-        var names = keys.Of(id);
-        return RevokeAsync("others", names, names.Session, [names.HandleText], reason, cancellationToken);
     }
 
     public ValueTask<SessionSummary[]> ListAsync(string partition, CancellationToken cancellationToken)
@@ -316,34 +327,21 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
         await batch.SendAsync(null, cancellationToken).ConfigureAwait(Rt.Capture);
     }
 
-    private async ValueTask<(RevokeReply Reply, int? Replicas)> RevokeAsync(
-        string mode,
-        SessionNames names,
-        ReadOnlyMemory<byte> session,
-        IReadOnlyList<string> handles,
-        string reason,
-        CancellationToken cancellationToken
-    )
-    {
-        try
-        {
-            return await RunSafelyAsync(
-                    _scripts.Revoke,
-                    [session, names.Index, names.Meta, names.Shard.Due, names.Shard.Out],
-                    RevokeArgs(mode, names, reason, handles),
-                    SessionReplies.Revoked,
-                    cancellationToken
-                )
-                .ConfigureAwait(Rt.Capture);
-        }
-        finally
-        {
-            names.Release();
-        }
-    }
+    private SessionNames NamesOf(SessionEnd end) => end.IsShown ? keys.Of(end.Partition, end.Handles[0]) : keys.Of(end.Partition);
 
-    private RedisArg[] RevokeArgs(string mode, SessionNames names, string reason, IReadOnlyList<string> handles) =>
-        [mode, names.Partition, reason, _republishMs, AftermathMs, .. handles.Select(static handle => (RedisArg)handle)];
+    private static RedisArg[] RevokeKeys(SessionEnd end, SessionNames names) =>
+        [end.IsShown ? names.Session : names.Index, names.Index, names.Meta, names.Shard.Due, names.Shard.Out];
+
+    private RedisArg[] RevokeArgs(SessionEnd end, SessionNames names, long begunBy) =>
+        [
+            end.Mode,
+            names.Partition,
+            end.Reason,
+            _republishMs,
+            AftermathMs,
+            begunBy,
+            .. end.Handles.Select(static handle => (RedisArg)handle),
+        ];
 
     /// <summary>Runs a script, and waits for the replicas where the options ask for it.</summary>
     private async ValueTask<(T Reply, int? Replicas)> RunSafelyAsync<T>(

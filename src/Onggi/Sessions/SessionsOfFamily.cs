@@ -10,7 +10,8 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
 {
     private const string SessionKind = "session";
 
-    private readonly SessionRevocations _revocations;
+    private readonly SessionMetrics _metrics;
+    private readonly TimeProvider _time;
     private readonly bool _sweeps;
     private int _disposed;
 
@@ -25,6 +26,7 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         TimeProvider time
     )
     {
+        (_metrics, _time) = (metrics, time);
         Settings = family;
         Rules = RulesOf(family, options);
         // The pattern ends with the session's identifier: "dev:auth:session:{sessionId}".
@@ -32,7 +34,7 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         Store = new SessionStore(redis, Keys, Rules, options, time);
         Outbox = new SessionOutbox(Store, events, metrics, logger, time);
         Sweeper = new SessionSweeper(Store, Keys, Outbox, metrics, logger, time);
-        _revocations = new SessionRevocations(redis, Store, logger, time);
+        Revocations = new SessionRevocations(redis, Store, Rules.Absolute, Ended, logger, time);
         _sweeps = options.Sweep && (keyspace.Service is null || keyspace.Service == family.Owner);
     }
 
@@ -47,6 +49,8 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
     public SessionOutbox Outbox { get; }
 
     public SessionSweeper Sweeper { get; }
+
+    public SessionRevocations Revocations { get; }
 
     /// <summary>Finds the family of the catalog that this process uses; the sentence to say where there is none.</summary>
     public static string Choose(Keyspace keyspace, SessionOptions options, out FamilySettings? family)
@@ -72,6 +76,30 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
             Sweeper.Start();
     }
 
+    /// <summary>Ends sessions. Where that fails, the caller is told, and it is tried on behind his back.</summary>
+    public async ValueTask<(RevokeReply Reply, int? Replicas)> EndAsync(SessionEnd end, CancellationToken cancellationToken)
+    {
+        var asked = _time.GetTimestamp();
+        try
+        {
+            var done = await Store.RevokeAsync(end, cancellationToken).ConfigureAwait(Rt.Capture);
+            Ended(end.Partition, done.Reply);
+            return done;
+        }
+        catch (Exception failure) when (failure is RedisException or OperationCanceledException)
+        {
+            Revocations.Failed(end, asked);
+            throw;
+        }
+    }
+
+    private void Ended(string partition, RevokeReply reply)
+    {
+        _metrics.Revoked(reply.Handles.Length);
+        _metrics.Expired(reply.Expired);
+        After(partition, reply.Entries, reply.Handles);
+    }
+
     /// <summary>What follows an operation, for which nobody waits: events are published, what was revoked is remembered and its keys are removed.</summary>
     public void After(string partition, byte[][] entries, string[] ended)
     {
@@ -79,12 +107,12 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         Outbox.Add(shard, entries);
         if (ended.Length == 0)
             return;
-        _revocations.Add(partition, ended);
+        Revocations.Add(partition, ended);
         Outbox.Remove(shard, ended);
     }
 
     /// <summary>A session has another handle. The one before is over, and stays so after a failover that has lost the rotation; its key is left, for the overlap.</summary>
-    public void Replaced(string partition, string handle) => _revocations.Add(partition, [handle]);
+    public void Replaced(string partition, string handle) => Revocations.Add(partition, [handle]);
 
     public async ValueTask DisposeAsync()
     {
@@ -92,7 +120,7 @@ internal sealed class SessionsOfFamily : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await Sweeper.DisposeAsync().ConfigureAwait(Rt.Capture);
-        await _revocations.DisposeAsync().ConfigureAwait(Rt.Capture);
+        await Revocations.DisposeAsync().ConfigureAwait(Rt.Capture);
         await Outbox.DisposeAsync().ConfigureAwait(Rt.Capture);
     }
 

@@ -3,7 +3,8 @@
 -- Why a script: a session that begins or is renewed meanwhile must be ended or be left, never half.
 -- KEYS: 1 session, the index where none is meant · 2 the user's index · 3 its meta · 4 deadlines of the shard · 5 outbox of the shard
 -- ARGV: 1 one, all or others · 2 user's partition · 3 reason · 4 after how long somebody else publishes what we have not, ms; 0 for no events
---       · 5 how long the outbox outlives what is in it, ms · 6 … handles: those to end with one, that to keep with others
+--       · 5 how long the outbox outlives what is in it, ms · 6 of all and others, by when those must have begun that are to end, ms; 0 for whatever there is
+--       · 7 … handles: those to end with one, that to keep with others
 -- Returns: { handles that were ended, entries of the outbox, how many more had ended by time and nobody had told of it yet }
 --
 -- The index is the authority, so with it all is done; the sessions' own keys are removed afterwards, at their next use, or by their time to live.
@@ -29,17 +30,18 @@ end
 
 local handles = {}
 if ARGV[1] == 'one' then
-  for i = 6, #ARGV do
+  for i = 7, #ARGV do
     local handle = current(ARGV[i])
     if redis.call('ZSCORE', KEYS[2], handle) then handles[#handles + 1] = handle end
   end
   if KEYS[1] ~= KEYS[2] then redis.call('UNLINK', KEYS[1]) end
 else
-  local keep = ARGV[1] == 'others' and current(ARGV[6])
+  local keep = ARGV[1] == 'others' and current(ARGV[7])
   -- Who is not signed in himself cannot sign out the others.
   if keep and not redis.call('ZSCORE', KEYS[2], keep) then return { {}, {}, 0 } end
   for _, handle in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-    if handle ~= keep then handles[#handles + 1] = handle end
+    local began = ARGV[6] ~= '0' and string.match(redis.call('HGET', KEYS[3], handle) or '', '^%d+')
+    if handle ~= keep and (not began or tonumber(began) <= tonumber(ARGV[6])) then handles[#handles + 1] = handle end
   end
 end
 

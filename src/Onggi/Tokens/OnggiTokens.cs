@@ -47,7 +47,7 @@ public sealed class OnggiTokens : IAsyncDisposable
     {
         (_redis, _options, _keys, _logger) = (redis, options, keys, logger);
         _metrics = new TokensMetrics(meters);
-        _store = new TokenStore(redis);
+        _store = new TokenStore(redis, time);
         _clock = new ServerClock(time);
         _silence = new RedisSilence(() => redis.IsKnownDown, time);
         _watch = new TokenWatch(time, logger);
@@ -55,7 +55,7 @@ public sealed class OnggiTokens : IAsyncDisposable
         _metrics.Observe(() => _recent.Count);
         _notices = new TokenNotices(sink, _metrics);
         _setup = new Lazy<TokenSetup>(() => new TokenSetup(options, keyspace, () => _keys), LazyThreadSafetyMode.PublicationOnly);
-        _revoker = new Revoker(redis, _recent, _notices, _metrics, _clock, () => Setup, time);
+        _revoker = new Revoker(redis, _store, _recent, _notices, _metrics, _clock, () => Setup, logger);
     }
 
     /// <summary>Whether this service uses tokens: <see cref="TokenOptions.Issuer"/> is set.</summary>
@@ -87,7 +87,17 @@ public sealed class OnggiTokens : IAsyncDisposable
     /// <exception cref="RedisException">Redis could not be asked, or is full: nothing was issued.</exception>
     /// <exception cref="InvalidOperationException">Tokens are not configured here, there is no key to sign with, or no secret for refresh tokens.</exception>
     /// <exception cref="ArgumentException">Something in the request cannot stand in a token.</exception>
-    public async ValueTask<IssuedTokens> IssueAsync(TokenRequest request, CancellationToken cancellationToken = default)
+    public async ValueTask<IssuedTokens> IssueAsync(TokenRequest request, CancellationToken cancellationToken = default) =>
+        (await IssueAsync(request, 0, TimeSpan.Zero, cancellationToken).ConfigureAwait(Rt.Capture)).Tokens;
+
+    /// <summary>The same, and waits until replicas have the family.</summary>
+    /// <returns>The tokens, and how many replicas have the family: fewer than were wanted when the time was over.</returns>
+    internal async ValueTask<(IssuedTokens Tokens, int Replicas)> IssueAsync(
+        TokenRequest request,
+        int replicas,
+        TimeSpan timeout,
+        CancellationToken cancellationToken
+    )
     {
         AccessTokens.Check(request);
         var setup = Setup;
@@ -102,8 +112,8 @@ public sealed class OnggiTokens : IAsyncDisposable
         {
             var (access, expires) = setup.Access.Sign(first, tokenId, request.WithRefresh, stamp, lifetime);
             var asking = _clock.Asking();
-            var answer = await _store
-                .RunAsync(
+            var (answer, confirmed, answered) = await _store
+                .RunSafelyAsync(
                     TokenStore.IssueScript,
                     [subject.Families, subject.Deadlines, subject.Epoch],
                     [
@@ -116,16 +126,19 @@ public sealed class OnggiTokens : IAsyncDisposable
                         Ms(StampTolerance),
                         _options.MaxFamilies,
                     ],
+                    TokenAnswer.Parser,
+                    replicas,
+                    timeout,
                     cancellationToken
                 )
                 .ConfigureAwait(Rt.Capture);
             if (answer.Word == "clock")
             {
-                stamp = Correct(answer, asking, attempt);
+                stamp = Correct(answer, asking, answered, attempt);
                 continue;
             }
 
-            _clock.Learn(answer.Second, asking);
+            _clock.Learn(answer.Second, asking, answered);
             var tokens = new IssuedTokens
             {
                 AccessToken = access,
@@ -138,7 +151,9 @@ public sealed class OnggiTokens : IAsyncDisposable
                 SessionId = request.SessionId,
             };
             TellIssued(tokens, isRefreshed: false);
-            return tokens;
+            if (confirmed < replicas)
+                TokensLog.NotReplicated(_logger, "A sign-in", confirmed, replicas);
+            return (tokens, confirmed);
         }
     }
 
@@ -278,7 +293,7 @@ public sealed class OnggiTokens : IAsyncDisposable
                 .ConfigureAwait(Rt.Capture);
             if (answer.Word == "clock")
             {
-                stamp = Correct(answer, asking, attempt);
+                stamp = Correct(answer, asking, _clock.Asking(), attempt);
                 continue;
             }
 
@@ -392,9 +407,9 @@ public sealed class OnggiTokens : IAsyncDisposable
     }
 
     // The stamp was off, or older than a sign-out: the server's time, and above the epoch.
-    private long Correct(TokenAnswer answer, long asking, int attempt)
+    private long Correct(TokenAnswer answer, long asking, long answered, int attempt)
     {
-        _clock.Learn(answer.First, asking);
+        _clock.Learn(answer.First, asking, answered);
         return attempt < MostAttempts
             ? Math.Max(_clock.NowMs, answer.Second)
             : throw new InvalidOperationException(

@@ -1,19 +1,20 @@
+using Microsoft.Extensions.Logging;
 using Onggi.Client;
 using Onggi.Client.Resp;
 using Onggi.Events;
-using Onggi.Scripts;
 
 namespace Onggi.Tokens;
 
 /// <summary>Ends tokens: remembers each revocation before Redis is asked, asks once, and takes along what is to go with it.</summary>
 internal sealed class Revoker(
     RedisClient redis,
+    TokenStore store,
     RecentRevocations recent,
     TokenNotices notices,
     TokensMetrics metrics,
     ServerClock clock,
     Func<TokenSetup> setup,
-    TimeProvider time
+    ILogger logger
 )
 {
     private const int MaxReason = 64;
@@ -35,8 +36,6 @@ internal sealed class Revoker(
         reader.Read();
         return new Made(ended, epoch, long.Parse(reader.ReadString()!, System.Globalization.CultureInfo.InvariantCulture));
     };
-
-    private readonly ReplicatedScripts _replicated = new(redis, time);
 
     public async ValueTask<Revocation> RevokeAsync(VerifiedToken token, RevocationOptions options, CancellationToken cancellationToken)
     {
@@ -136,7 +135,9 @@ internal sealed class Revoker(
         recent.Add(note);
         args ??= note.ArgsAt(age: null);
         var asked = clock.Asking();
-        var asking = AskAsync(note, args, parser, options, cancellationToken);
+        var asking = store
+            .RunSafelyAsync(note.Script, note.Keys, args, parser, options.Replicas, options.ReplicaTimeout, cancellationToken)
+            .AsTask();
         var unlink = redis.CreateBatch();
         // A key each: they can be of several slots.
         foreach (var key in options.Unlink)
@@ -145,10 +146,12 @@ internal sealed class Revoker(
         await Task.WhenAll(asking, unlinking).ConfigureAwait(Rt.Quietly);
         if (!asking.IsCompletedSuccessfully)
             recent.Failed(note);
-        var (answer, replicas) = await asking.ConfigureAwait(Rt.Capture);
+        var (answer, replicas, answered) = await asking.ConfigureAwait(Rt.Capture);
         recent.Made(note, answer.Epoch);
         if (answer.Now > 0)
-            clock.Learn(answer.Now, asked);
+            clock.Learn(answer.Now, asked, answered);
+        if (replicas < options.Replicas)
+            TokensLog.NotReplicated(logger, "A revocation", replicas, options.Replicas);
         await unlinking.ConfigureAwait(Rt.Capture);
         return new Revocation(
             answer.Ended,
@@ -156,27 +159,6 @@ internal sealed class Revoker(
             unlink.Items.Sum(item => item.Outcome == BatchOutcome.Answered ? ((BatchItem<long>)item).Value : 0),
             unlink.Items.FirstOrDefault(item => item.Error is not null)?.Error
         );
-    }
-
-    private async Task<(Made Answer, int Replicas)> AskAsync(
-        RevocationNote note,
-        RedisArg[] args,
-        ReplyParser<Made> parser,
-        RevocationOptions options,
-        CancellationToken cancellationToken
-    )
-    {
-        if (options.Replicas > 0)
-            return await _replicated
-                .RunAsync(note.Script, note.Keys, args, parser, options.Replicas, options.ReplicaTimeout, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
-        var command = redis.Router.SendAsync(
-            new Command(note.Script, note.Keys, args),
-            parser,
-            CommandOptions.Idempotent,
-            cancellationToken
-        );
-        return (await command.ConfigureAwait(Rt.Capture), 0);
     }
 
     private void Tell(string scope, TokenRevoked revoked)

@@ -1,4 +1,5 @@
 using Onggi.Client;
+using Onggi.Scripts;
 
 namespace Onggi.Tokens;
 
@@ -11,15 +12,6 @@ internal sealed class ServerClock(TimeProvider time)
 {
     private static readonly TimeSpan GoodFor = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Jump = TimeSpan.FromSeconds(1);
-
-    private static readonly ReplyParser<long> TimeReply = static (ref reader) =>
-    {
-        var parts = ReplyParsers.ReadArray(
-            ref reader,
-            static (ref part) => long.Parse(part.ReadString()!, System.Globalization.CultureInfo.InvariantCulture)
-        );
-        return (parts[0] * 1000) + (parts[1] / 1000);
-    };
 
     private sealed record Reading(long ServerMs, long Asked, DateTimeOffset Local);
 
@@ -42,15 +34,21 @@ internal sealed class ServerClock(TimeProvider time)
     /// <summary>The server's time at a moment of ours, also at one before it was ever asked; <see cref="NowMs"/>'s way where it never was.</summary>
     public long At(long timestamp) => NowMs - (long)time.GetElapsedTime(timestamp).TotalMilliseconds;
 
-    /// <summary>A moment to hand to <see cref="Learn"/> with the reply to a question that leaves now.</summary>
+    /// <summary>A moment to hand to <see cref="Learn(long, long)"/> with the reply to a question that leaves now.</summary>
     public long Asking() => time.GetTimestamp();
 
     /// <summary>The server said its time in reply to a question that left at <paramref name="asked"/>.</summary>
-    public void Learn(long serverMs, long asked)
+    public void Learn(long serverMs, long asked) => Learn(serverMs, asked, time.GetTimestamp());
+
+    /// <summary>The same, where the reply came a while ago: at <paramref name="answered"/>.</summary>
+    public void Learn(long serverMs, long asked, long answered)
     {
         // From before the question left, so that our reading is never ahead of the server by the way there and back.
-        var passed = time.GetElapsedTime(asked);
-        Volatile.Write(ref _reading, new Reading(serverMs - (long)passed.TotalMilliseconds, asked, time.GetUtcNow() - passed));
+        var way = time.GetElapsedTime(asked, answered);
+        Volatile.Write(
+            ref _reading,
+            new Reading(serverMs - (long)way.TotalMilliseconds, asked, time.GetUtcNow() - time.GetElapsedTime(asked))
+        );
     }
 
     private bool HasJumped(Reading last, TimeSpan passed) => (time.GetUtcNow() - last.Local - passed).Duration() > Jump;
@@ -61,10 +59,7 @@ internal sealed class ServerClock(TimeProvider time)
         var asked = Asking();
         try
         {
-            Learn(
-                await redis.SendAsync(["TIME"], TimeReply, CommandOptions.Idempotent, cancellationToken).ConfigureAwait(Rt.Capture),
-                asked
-            );
+            Learn(await ServerTime.AskAsync(redis, cancellationToken).ConfigureAwait(Rt.Capture), asked);
         }
         catch (RedisException)
         {

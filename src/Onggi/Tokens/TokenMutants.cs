@@ -36,4 +36,7 @@ internal static class TokenMutants
 
     /// <summary>A sign-out that is asserted again ends what began since, too.</summary>
     public static bool SignOutAnew;
+
+    /// <summary>A call returns before the replicas know, and says that they do.</summary>
+    public static bool NoWait;
 }

@@ -27,7 +27,7 @@ internal readonly record struct TokenAnswer(string Word, long First, long Second
 }
 
 /// <summary>The commands of tokens on Redis. Each is one script in one slot; asked twice each does what it does once, so a lost reply is asked for again.</summary>
-internal sealed class TokenStore(RedisClient redis)
+internal sealed class TokenStore(RedisClient redis, TimeProvider time)
 {
     public static readonly RedisScript IssueScript = LuaScript.Load("token_issue.lua");
     public static readonly RedisScript RotateScript = LuaScript.Load("token_rotate.lua");
@@ -38,12 +38,41 @@ internal sealed class TokenStore(RedisClient redis)
     // What a replica has can be older than a revocation.
     private const CommandOptions Read = CommandOptions.Idempotent | CommandOptions.Primary;
 
+    private readonly ReplicatedScripts _replicated = new(redis, time);
+
     public ValueTask<TokenAnswer> RunAsync(
         RedisScript script,
         ReadOnlySpan<RedisArg> keys,
         ReadOnlySpan<RedisArg> args,
         CancellationToken cancellationToken
     ) => redis.Router.SendAsync(new Command(script, keys, args), TokenAnswer.Parser, CommandOptions.Idempotent, cancellationToken);
+
+    /// <summary>Runs a script, and waits for replicas where some are wanted.</summary>
+    /// <returns>What it said, how many replicas have it (0 where none were wanted), and when it said so, by our clock: the replicas can come long after it.</returns>
+    public async ValueTask<(T Reply, int Replicas, long Answered)> RunSafelyAsync<T>(
+        RedisScript script,
+        RedisArg[] keys,
+        RedisArg[] args,
+        ReplyParser<T> parser,
+        int replicas,
+        TimeSpan timeout,
+        CancellationToken cancellationToken
+    )
+    {
+        if (replicas == 0 || TokenMutants.NoWait)
+        {
+            var only = await redis
+                .Router.SendAsync(new Command(script, keys, args), parser, CommandOptions.Idempotent, cancellationToken)
+                .ConfigureAwait(Rt.Capture);
+            return (only, replicas, time.GetTimestamp());
+        }
+
+        ReplyParser<(T, long)> timed = (ref reader) => (parser(ref reader), time.GetTimestamp());
+        var ((reply, answered), confirmed) = await _replicated
+            .RunAsync(script, keys, args, timed, replicas, timeout, cancellationToken)
+            .ConfigureAwait(Rt.Capture);
+        return (reply, confirmed, answered);
+    }
 
     /// <summary>Whether a token or its family is on the blacklist, and its user's epoch (0 for none). One MGET for a token of ours, two reads in one flush for another's.</summary>
     public async ValueTask<(bool IsDenied, long Epoch)> ReadAsync(

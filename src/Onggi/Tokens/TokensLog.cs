@@ -37,4 +37,11 @@ internal static partial class TokensLog
 
     [LoggerMessage(5006, LogLevel.Warning, "Access tokens are taken without knowing whether they were revoked: {Reason}")]
     public static partial void Unconfirmed(ILogger logger, string reason);
+
+    [LoggerMessage(
+        5007,
+        LogLevel.Warning,
+        "{What} is made, but only {Replicas} of {Wanted} replicas have confirmed it in time: a failover now could lose it."
+    )]
+    public static partial void NotReplicated(ILogger logger, string what, int replicas, int wanted);
 }

@@ -12,19 +12,19 @@ using Onggi.Testing;
 
 namespace Onggi.ServerTests.Sessions;
 
-/// <summary>Sessions that nobody uses end in time, and it is told at least once, whoever dies.</summary>
+/// <summary>The contract on one redis-server, and what is measured there.</summary>
 [Collection(MeasuredAlone.Name)]
-public sealed class SessionExpiryTests : IAsyncLifetime
+public sealed class SessionExpiryTests : SessionExpiryContract
 {
-    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(4);
-
     private RedisServerProcess? _server;
 
-    private string Address => _server!.ConnectionString;
+    protected override string Address => _server!.ConnectionString;
 
-    public async Task InitializeAsync() => _server = await RedisServerProcess.StartAsync();
+    protected override Task CrowdAsync() => FillAsync(_server!, 20_000);
 
-    public async Task DisposeAsync() => await _server!.DisposeAsync();
+    public override async Task InitializeAsync() => _server = await RedisServerProcess.StartAsync();
+
+    public override async Task DisposeAsync() => await _server!.DisposeAsync();
 
     [Fact]
     public async Task A_thousand_sessions_due_at_once_among_many_keys_are_told_once_and_within_a_second()
@@ -81,124 +81,6 @@ public sealed class SessionExpiryTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_a_process_did_not_live_to_tell_another_one_tells_and_marks()
-    {
-        await using var node = await SessionNode.StartAsync(Address, Quick);
-        await node.ListenAsync();
-        await using (var dying = await SessionNode.QuietAsync(Address, Dying))
-        {
-            // It ends what is due, and dies before it can tell.
-            dying.Sessions.Family.Outbox.IsDeadForTests = true;
-            var first = await dying.Sessions.CreateAsync("u1");
-            var second = await dying.Sessions.CreateAsync("u1");
-            await dying.Sessions.RevokeAsync(second.Id, "banned");
-            await Until.TrueAsync(
-                () => node.HeardOf("expired").Any() && node.HeardOf("revoked").Any() && node.HeardOf("created").Count() == 2,
-                "another one told it",
-                Patience
-            );
-
-            Assert.Equal([first.Handle], node.HeardOf("expired").Select(one => one.Data.Session).Distinct());
-            Assert.Equal(
-                (second.Handle, "banned", "u1", true),
-                node.HeardOf("revoked").Select(one => (one.Data.Session, one.Data.Reason, one.Data.User, one.Data.IsRepeat)).First()
-            );
-            Assert.All(node.HeardOf("created"), one => Assert.True(one.Data.IsRepeat));
-        }
-    }
-
-    [Fact]
-    public Task A_process_that_dies_before_it_has_published_leaves_the_event_to_others() => ToldAsync(Address);
-
-    [Fact]
-    public Task A_process_that_dies_after_it_has_swept_leaves_the_event_to_others() => EndsAreToldAsync(Address);
-
-    [Fact]
-    public async Task The_sweeping_process_is_killed_in_the_middle_and_no_expiry_is_lost()
-    {
-        await FillAsync(_server!, 20_000);
-        await using var listener = await SessionNode.StartAsync(
-            Address,
-            options =>
-            {
-                Quick(options);
-                options.Sweep = false;
-            }
-        );
-        await listener.ListenAsync();
-        using var process = Process.Start(
-            new ProcessStartInfo("dotnet", [CoherenceRun.Bench(), "session-sweeper", $"{_server!.Port}"])
-            {
-                UseShellExecute = false,
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-            }
-        )!;
-        Assert.Equal("sweeping", await process.StandardOutput.ReadLineAsync().Within());
-        var made = await BeginAsync(listener, 1000);
-
-        await Until.TrueAsync(() => listener.HeardOf("expired").Any(), "the first expiry was told", Patience);
-        process.Kill(); // SIGKILL
-        await process.WaitForExitAsync().Within();
-        var before = listener.HeardOf("expired").Count();
-        await using var successor = await SessionNode.StartAsync(Address, Quick);
-        await Until.TrueAsync(
-            () => listener.HeardOf("expired").Select(one => one.Data.Session).Distinct().Count() == 1000,
-            $"all expiries were told ({before} before the kill)",
-            Patience
-        );
-
-        var expired = listener.HeardOf("expired").ToList();
-        Assert.Equal(made.Keys.Order(), expired.Select(one => one.Data.Session).Distinct().Order());
-        Assert.All(expired.GroupBy(one => one.Id), told => Assert.True(told.Count(one => !one.Data.IsRepeat) <= 1, told.Key));
-    }
-
-    [Fact]
-    public async Task Nobody_was_there_when_they_were_due_and_still_it_is_told()
-    {
-        await using (var node = await SessionNode.QuietAsync(Address, Short))
-        {
-            await node.Sessions.CreateAsync("u1");
-            await Until.TrueAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "it ended", Patience);
-        }
-
-        await using var later = await SessionNode.StartAsync(Address, Short, host => host.Service = "orders");
-        await later.ListenAsync();
-        await using var owner = await SessionNode.StartAsync(Address, Short);
-        await Until.TrueAsync(() => later.HeardOf("expired").Any(), "it is told");
-
-        Assert.Equal("u1", later.HeardOf("expired").First().Data.User);
-    }
-
-    [Fact]
-    public async Task What_had_ended_before_it_was_revoked_is_told_as_expired()
-    {
-        await using var node = await SessionNode.StartAsync(
-            Address,
-            options =>
-            {
-                Short(options);
-                options.Sweep = false;
-            }
-        );
-        await node.ListenAsync();
-        var first = await node.Sessions.CreateAsync("u1");
-        var second = await node.Sessions.CreateAsync("u1");
-        await Until.TrueAsync(async () => (await node.Sessions.ListAsync("u1")).Count == 0, "they ended", Patience);
-        var last = await node.Sessions.CreateAsync("u1");
-
-        Assert.Empty((await node.Sessions.RevokeAsync(first.Id)).Handles);
-        Assert.Equal([last.Handle], (await node.Sessions.RevokeAllAsync("u1")).Handles);
-
-        await Until.TrueAsync(() => node.HeardOf("expired").Count() == 2 && node.HeardOf("revoked").Any(), "all is told");
-        Assert.Equal(
-            new[] { (first.Handle, "expired"), (second.Handle, "expired") }.Order(),
-            node.HeardOf("expired").Select(one => (one.Data.Session, one.Data.Reason)).Order()
-        );
-        Assert.Equal(last.Handle, Assert.Single(node.HeardOf("revoked")).Data.Session);
-    }
-
-    [Fact]
     public async Task An_event_that_cannot_be_published_does_not_keep_others_in_the_outbox()
     {
         await using var node = await SessionNode.StartAsync(Address, options => options.Sweep = false);
@@ -239,85 +121,6 @@ public sealed class SessionExpiryTests : IAsyncLifetime
         await node.Sessions.Family.Sweeper.SweepAsync(CancellationToken.None);
 
         Assert.Contains(node.Log, line => line.Text.Contains("WRONGTYPE", StringComparison.Ordinal));
-    }
-
-    /// <summary>A process that dies when it has the event in hand, and has published nothing.</summary>
-    internal static async Task ToldAsync(string address, TimeSpan? bound = null)
-    {
-        await using var node = await SessionNode.StartAsync(address, Quick);
-        await node.ListenAsync();
-        await using var dying = await SessionNode.StartAsync(address, Dying);
-        dying.Sessions.Family.Outbox.DiesAtPublishForTests = true;
-
-        var made = await dying.Sessions.CreateAsync("u1");
-
-        await Until.TrueAsync(() => node.HeardOf("created").Any(), "another one told it", bound);
-        Assert.Equal((made.Handle, true), node.HeardOf("created").Select(one => (one.Data.Session, one.Data.IsRepeat)).First());
-    }
-
-    /// <summary>A process ends what is due, and dies before it can tell.</summary>
-    internal static async Task EndsAreToldAsync(string address, TimeSpan? bound = null)
-    {
-        await using var node = await SessionNode.StartAsync(
-            address,
-            options =>
-            {
-                Quick(options);
-                options.IdleForTests = TimeSpan.FromSeconds(1);
-            }
-        );
-        await node.ListenAsync();
-        node.Sessions.Family.Outbox.IsDeadForTests = true;
-        var made = await node.Sessions.CreateAsync("u1");
-        await Until.TrueAsync(
-            async () => await node.Redis.SendAsync(["ZCARD", DueOf(node, "u1")], ReplyParsers.Int64) == 0,
-            "it was swept"
-        );
-
-        await using var other = await SessionNode.StartAsync(address, Quick);
-
-        await Until.TrueAsync(() => node.HeardOf("expired").Any(), "its end is told", bound);
-        Assert.Equal((made.Handle, true), node.HeardOf("expired").Select(one => (one.Data.Session, one.Data.IsRepeat)).First());
-    }
-
-    private static byte[] DueOf(SessionNode node, string user) =>
-        node.Sessions.Family.Keys.ShardOf(node.Keyspace.Keys.PseudonymOf(user)).Due;
-
-    internal static TimeSpan Patience { get; } = TimeSpan.FromSeconds(30);
-
-    internal static void Short(SessionOptions options)
-    {
-        options.IdleForTests = Idle;
-        options.TouchEvery = TimeSpan.Zero;
-    }
-
-    internal static void Quick(SessionOptions options)
-    {
-        Short(options);
-        options.RepublishForTests = TimeSpan.FromSeconds(1);
-    }
-
-    // It publishes, so its scripts write into the outbox.
-    internal static void Dying(SessionOptions options)
-    {
-        Quick(options);
-        options.Events = true;
-        options.Sweep = false;
-    }
-
-    /// <summary>Begins sessions of as many users; when, by our clock, each was begun at the latest.</summary>
-    internal static async Task<Dictionary<string, long>> BeginAsync(SessionNode node, int count)
-    {
-        var made = await Task.WhenAll(
-            Enumerable
-                .Range(0, count)
-                .Select(async i =>
-                {
-                    var creation = await node.Sessions.CreateAsync($"user-{i}");
-                    return (creation.Handle, Stopwatch.GetTimestamp());
-                })
-        );
-        return made.ToDictionary(one => one.Handle, one => one.Item2, StringComparer.Ordinal);
     }
 
     /// <summary>Keys with long times to live: the more of them, the later Redis itself would notice that others are past theirs.</summary>

@@ -135,6 +135,9 @@ public sealed class SessionFailureTests : IAsyncLifetime
     }
 
     [Fact]
+    public Task A_revocation_that_failed_is_told_and_made_without_another_call() => FailedOnesAreMadeAsync();
+
+    [Fact]
     public async Task A_Redis_that_comes_back_empty_knows_nobody()
     {
         await using var node = await SessionNode.StartAsync(Server.ConnectionString);
@@ -148,6 +151,54 @@ public sealed class SessionFailureTests : IAsyncLifetime
         Assert.Empty(await node.Sessions.ListAsync("u1"));
         var again = await node.Sessions.CreateAsync("u1");
         Assert.NotNull(await node.Sessions.ValidateAsync(again.Id));
+    }
+
+    /// <summary>Redis is out of a process's reach while it is asked to end sessions, and comes back.</summary>
+    internal static async Task FailedOnesAreMadeAsync(TimeSpan? bound = null)
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var proxy = FaultProxy.Start(server.Port);
+        await using var beside = await SessionNode.StartAsync(server.ConnectionString);
+        await beside.ListenAsync();
+        await using var node = await SessionNode.StartAsync(
+            proxy.ConnectionString,
+            options => options.Sweep = false,
+            host => host.CommandTimeout = TimeSpan.FromSeconds(1)
+        );
+        async Task<SessionCreation> BeginAsync(string user) => await beside.Sessions.CreateAsync(user);
+        async Task<bool> LivesAsync(SessionId id) => await beside.Sessions.ValidateAsync(id) is not null;
+        var shown = await BeginAsync("u1");
+        var replaced = await beside.Sessions.RotateAsync(shown.Id, TimeSpan.FromMinutes(1));
+        var (listed, one, two) = (await BeginAsync("u2"), await BeginAsync("u3"), await BeginAsync("u3"));
+        var (kept, other) = (await BeginAsync("u4"), await BeginAsync("u4"));
+
+        await proxy.RefuseAsync();
+        proxy.CutAll();
+        Task<SessionRevocation>[] failing =
+        [
+            node.Sessions.RevokeAsync(shown.Id, "banned").AsTask(),
+            node.Sessions.RevokeAsync("u2", listed.Handle).AsTask(),
+            node.Sessions.RevokeAllAsync("u3").AsTask(),
+            node.Sessions.RevokeOthersAsync(kept.Id).AsTask(),
+        ];
+        foreach (var call in failing)
+            await call.FailsWith<RedisException>();
+        await Until.TrueAsync(() => node.Log.Any(static line => line.Id == 6004), "it is tried in vain", bound);
+        Assert.True(await LivesAsync(replaced.Id) && await LivesAsync(listed.Id) && await LivesAsync(one.Id) && await LivesAsync(other.Id));
+        // Who signs in again has not been asked to go.
+        SessionCreation[] since = [await BeginAsync("u3"), await BeginAsync("u4")];
+        proxy.Accept();
+
+        foreach (var id in (SessionId[])[shown.Id, replaced.Id, listed.Id, one.Id, two.Id, other.Id])
+            await Until.TrueAsync(async () => !await LivesAsync(id), "what was to end is dead", bound);
+        foreach (var session in (SessionCreation[])[kept, .. since])
+            Assert.True(await LivesAsync(session.Id));
+        await Until.TrueAsync(() => beside.HeardOf("revoked").Count() >= 5, "it is told");
+        Assert.Equal(
+            new[] { replaced.Handle, listed.Handle, one.Handle, two.Handle, other.Handle }.Order(),
+            beside.HeardOf("revoked").Select(heard => heard.Data.Session).Distinct().Order()
+        );
+        Assert.Equal("banned", beside.HeardOf("revoked").First(heard => heard.Data.Session == replaced.Handle).Data.Reason);
     }
 
     // What waits for two round trips never takes less than two. What waits for one can take longer: what another call has left to do, or a busy machine, holds it up. So the fastest of some counts.

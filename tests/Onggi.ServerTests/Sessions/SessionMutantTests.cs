@@ -80,6 +80,13 @@ public sealed class SessionMutantTests : IAsyncLifetime
         );
 
     [Fact]
+    public Task Revocations_that_failed_and_are_not_tried_on() =>
+        FoundAsync(
+            SessionMutantSwitch.On(() => SessionMutants.ForgetRevocations = true, () => SessionMutants.ForgetRevocations = false),
+            () => SessionFailureTests.FailedOnesAreMadeAsync(Bound)
+        );
+
+    [Fact]
     public Task Replicas_that_are_not_waited_for() =>
         FoundAsync(
             SessionMutantSwitch.On(() => SessionMutants.NoWait = true, () => SessionMutants.NoWait = false),

@@ -401,7 +401,7 @@ public abstract class TokenContract : IAsyncLifetime
     public async Task Asked_again_after_a_lost_reply_a_sign_in_takes_no_other_device_s_place()
     {
         var names = Auth.Tokens.Setup.Names.Of(NewUser());
-        var store = new TokenStore(Auth.Redis);
+        var store = new TokenStore(Auth.Redis, TimeProvider.System);
         async Task IssueAsync(string family)
         {
             var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();

@@ -155,5 +155,38 @@ public sealed class SignInTests(RedisServerFixture fixture) : IClassFixture<Redi
         );
     }
 
+    [Fact]
+    public async Task A_sign_out_that_failed_ends_both_halves_in_the_background()
+    {
+        await using var server = await RedisServerProcess.StartAsync();
+        await using var proxy = FaultProxy.Start(server.Port);
+        await using var site = await AuthSite.StartAsync(proxy.ConnectionString, AuthSite.Impatient);
+        await using var beside = await AuthSite.StartAsync(server.ConnectionString);
+        var one = await site.SignIn.SignInAsync(new TokenRequest { Subject = "ann" });
+        var stays = await site.SignIn.SignInAsync(new TokenRequest { Subject = "ann" });
+        var all = await site.SignIn.SignInAsync(new TokenRequest { Subject = "bob" });
+        var token = (await site.Tokens.VerifyAsync(one.Tokens!.AccessToken)).Token!;
+
+        await proxy.RefuseAsync();
+        proxy.CutAll();
+        await site.SignIn.SignOutAsync(token).FailsWith<RedisException>();
+        await site.SignIn.SignOutEverywhereAsync("bob").FailsWith<SignedOut, RedisException>();
+        proxy.Accept();
+
+        foreach (var (user, login) in (IEnumerable<(string, SignedIn)>)[("ann", one), ("bob", all)])
+        {
+            await Until.TrueAsync(
+                async () => await beside.Sessions.ValidateAsync(user, login.Session.Handle) is null,
+                $"the session of {user} is ended"
+            );
+            await Until.TrueAsync(
+                async () => !(await beside.Tokens.VerifyAsync(login.Tokens!.AccessToken)).IsValid,
+                $"the tokens of {user} are ended"
+            );
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await beside.GetAsync("/session", stays.Tokens!.AccessToken)).StatusCode);
+    }
+
     private static Task<string> TextAsync(HttpResponseMessage response) => response.Content.ReadAsStringAsync();
 }

@@ -260,6 +260,24 @@ public sealed class TokenSetupTests : IDisposable
         Assert.True(clock.IsDue);
     }
 
+    [Fact]
+    public void A_reply_that_was_kept_waiting_for_replicas_tells_the_time_at_which_it_came()
+    {
+        TokenMutants.LocalClock = false;
+        var time = new ManualTimeProvider();
+        var clock = new ServerClock(time);
+        const long Server = 1_700_000_000_000;
+
+        var asked = clock.Asking();
+        time.Advance(TimeSpan.FromMilliseconds(40));
+        var answered = time.GetTimestamp();
+        time.Advance(TimeSpan.FromMinutes(1));
+        clock.Learn(Server, asked, answered);
+
+        Assert.Equal(Server + 60_000, clock.NowMs);
+        Assert.True(clock.IsKnown);
+    }
+
     private static string? Kid(string token) =>
         JsonDocument
             .Parse(Microsoft.IdentityModel.Tokens.Base64UrlEncoder.Decode(token.Split('.')[0]))
