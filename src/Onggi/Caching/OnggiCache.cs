@@ -164,7 +164,11 @@ public sealed class OnggiCache : IAsyncDisposable
         in CacheKey<T> key,
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
-    ) => GetOrLoadAsync(key, loader, static (load, context) => load(context), cancellationToken);
+    )
+    {
+        ArgumentNullException.ThrowIfNull(loader);
+        return GetOrLoadAsync(key, loader, static (load, context) => load(context), cancellationToken);
+    }
 
     /// <summary>As <see cref="GetOrLoadAsync{T}"/>, with what the loader needs handed over, so that a hit allocates nothing.</summary>
     /// <inheritdoc cref="GetOrLoadAsync{T}"/>
@@ -179,6 +183,7 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
+        ArgumentNullException.ThrowIfNull(loader);
         var entry = _memory.Find(key.Entry, out var shouldRefresh);
         return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
             ? new(value)
@@ -191,7 +196,11 @@ public sealed class OnggiCache : IAsyncDisposable
         in CacheKey<T> key,
         Func<LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken = default
-    ) => GetOrLoadResultAsync(key, loader, static (load, context) => load(context), cancellationToken);
+    )
+    {
+        ArgumentNullException.ThrowIfNull(loader);
+        return GetOrLoadResultAsync(key, loader, static (load, context) => load(context), cancellationToken);
+    }
 
     /// <summary>As <see cref="GetOrLoadAsync{TState, T}"/>; the result also tells where the value came from.</summary>
     /// <inheritdoc cref="GetOrLoadAsync{TState, T}"/>
@@ -202,6 +211,7 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
+        ArgumentNullException.ThrowIfNull(loader);
         var entry = _memory.Find(key.Entry, out var shouldRefresh);
         return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
             ? new(new CacheResult<T>(value, CacheTier.Memory))
@@ -227,6 +237,7 @@ public sealed class OnggiCache : IAsyncDisposable
         CancellationToken cancellationToken = default
     )
     {
+        ArgumentNullException.ThrowIfNull(loader);
         var (value, stored) = await _refresher
             .RefreshAsync(key, loader, static (load, context) => load(context), cancellationToken)
             .ConfigureAwait(Rt.Capture);

@@ -347,6 +347,17 @@ public sealed class CacheReadWriteTests : IDisposable
     }
 
     [Fact]
+    public async Task A_loader_that_is_missing_is_said_at_once()
+    {
+        var key = TestKeys.Text("a");
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await Cache.GetOrLoadAsync(key, null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await Cache.GetOrLoadAsync(key, 1, null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await Cache.GetOrLoadResultAsync(key, null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await Cache.GetOrLoadResultAsync(key, 1, null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(async () => await Cache.RefreshAsync(key, null!));
+    }
+
+    [Fact]
     public async Task A_cancelled_caller_sends_nothing()
     {
         using var cancelled = new CancellationTokenSource();
