@@ -10,9 +10,6 @@ internal sealed class SessionRevocations : IAsyncDisposable
 {
     private const int Room = 10_000;
     private const int HandlesAtATime = 500;
-    private const int MostQuestions = 3;
-
-    private static readonly TimeSpan Quick = TimeSpan.FromMilliseconds(100);
 
     private readonly RedisClient _redis;
     private readonly SessionStore _store;
@@ -137,17 +134,11 @@ internal sealed class SessionRevocations : IAsyncDisposable
     {
         if (!due.Exists(static note => note.LacksTime))
             return due;
-        var (now, sent) = (0L, 0L);
+        long now,
+            sent;
         try
         {
-            for (var left = MostQuestions; left > 0; left--)
-            {
-                sent = _time.GetTimestamp();
-                now = await ServerTime.AskAsync(_redis, stop).ConfigureAwait(Rt.Capture);
-                // A question that waited for the link was answered long after it was asked, and what began meanwhile would seem to be older than it is.
-                if (_time.GetElapsedTime(sent) < Quick)
-                    break;
-            }
+            (now, sent) = await ServerTime.AskAsync(_redis, _time, stop).ConfigureAwait(Rt.Capture);
         }
         catch (RedisException failure)
         {

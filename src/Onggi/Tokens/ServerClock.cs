@@ -56,10 +56,10 @@ internal sealed class ServerClock(TimeProvider time)
     /// <summary>Asks the server; it stays as it was when that fails.</summary>
     public async ValueTask AskAsync(RedisClient redis, CancellationToken cancellationToken)
     {
-        var asked = Asking();
         try
         {
-            Learn(await ServerTime.AskAsync(redis, cancellationToken).ConfigureAwait(Rt.Capture), asked);
+            var (ms, asked) = await ServerTime.AskAsync(redis, time, cancellationToken).ConfigureAwait(Rt.Capture);
+            Learn(ms, asked);
         }
         catch (RedisException)
         {

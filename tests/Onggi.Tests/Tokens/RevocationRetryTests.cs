@@ -118,6 +118,24 @@ public sealed class RevocationRetryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_time_of_an_answer_that_was_long_on_its_way_is_not_believed()
+    {
+        var server = World.Time.GetUtcNow() - TimeSpan.FromHours(1);
+        await RefusedAsync(World.Tokens.SignOutEverywhereAsync("ada").AsTask());
+
+        await AdvanceAsync(TimeSpan.FromSeconds(7));
+        // The question was held up for five seconds before the server read it.
+        var (late, from) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
+        Assert.Equal(["TIME"], late);
+        World.Time.Advance(TimeSpan.FromSeconds(5));
+        await from.SendAsync(TimeReply(server + TimeSpan.FromSeconds(12)));
+        Assert.Equal(["TIME"], await AnswerAsync(TimeReply(server + TimeSpan.FromSeconds(12))));
+        var again = await AnswerAsync(SignedOutReply(server, server + TimeSpan.FromSeconds(12)));
+
+        Assert.Equal(Text(server.ToUnixTimeMilliseconds()), again[^2]);
+    }
+
+    [Fact]
     public async Task The_answer_to_a_sign_out_tells_the_time_of_the_server()
     {
         var server = World.Time.GetUtcNow() - TimeSpan.FromHours(1);
