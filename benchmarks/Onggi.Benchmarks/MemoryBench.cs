@@ -37,7 +37,7 @@ internal sealed class MemoryBench : IBench
         run.Notes.AddRange([
             "`hit.1000`, `hit.100000`: nanoseconds per `OnggiCache.GetAsync` that memory answers, with so many entries, one thread, identifiers in random order. Each identifier is a text of its own that was made just before, as one that a service has read from a request: equal to what is kept, not the same object.",
             "The same texts are asked of `ConcurrentDictionary<string, string>` and `MemoryCache` (with an absolute expiry); they find them under the text itself, while ours makes a key of it for each call.",
-            "`same-text`: the identifier is the very object that was given when the entry was kept, which no service has. Nobody need look at the kept text then, and the dictionary's look-ups are short enough for the processor to overlap several.",
+            "`same-text`: the identifier is the very object that was given when the entry was kept, which no service has. The dictionary need not look at the kept text then, and its look-ups are short enough for the processor to overlap several.",
             "`hit.two-threads`: nanoseconds per hit and thread when two threads read the same 1,000 keys, against one thread alone.",
             "`hit.bytes`: bytes allocated per hit.",
             "Each value is the median of rounds, and in a round of batches of 4,096 calls, so that what else runs on the machine moves it little.",

@@ -17,7 +17,7 @@ internal sealed class ReplicatedScripts(RedisClient redis, TimeProvider time)
     /// <param name="keys">Its keys, at least one, all of one slot.</param>
     /// <param name="args">Its arguments.</param>
     /// <param name="parser">Reads its reply.</param>
-    /// <param name="replicas">How many replicas are waited for.</param>
+    /// <param name="replicas">How many replicas are waited for; 0 for none: then it goes over the common connection.</param>
     /// <param name="timeout">How long.</param>
     /// <param name="cancellationToken">Ends the wait; the script may have run.</param>
     /// <returns>What the script said, and how many replicas have it: fewer than were wanted when the time was over, and 0 where a slot is on its way to another node for longer than half the command time-out.</returns>
@@ -32,6 +32,8 @@ internal sealed class ReplicatedScripts(RedisClient redis, TimeProvider time)
         CancellationToken cancellationToken
     )
     {
+        if (replicas == 0)
+            return (await RunAloneAsync(script, keys, args, parser, cancellationToken).ConfigureAwait(Rt.Capture), 0);
         for (var began = time.GetTimestamp(); ; )
         {
             try
@@ -47,10 +49,7 @@ internal sealed class ReplicatedScripts(RedisClient redis, TimeProvider time)
                     continue;
                 }
 
-                var reply = await redis
-                    .Router.SendAsync(new Command(script, keys, args), parser, CommandOptions.Idempotent, cancellationToken)
-                    .ConfigureAwait(Rt.Capture);
-                return (reply, 0);
+                return (await RunAloneAsync(script, keys, args, parser, cancellationToken).ConfigureAwait(Rt.Capture), 0);
             }
             catch (RedisServerException moved) when (moved.Code == "MOVED" && IsTimeLeft(began))
             {
@@ -64,6 +63,14 @@ internal sealed class ReplicatedScripts(RedisClient redis, TimeProvider time)
             }
         }
     }
+
+    private ValueTask<T> RunAloneAsync<T>(
+        RedisScript script,
+        RedisArg[] keys,
+        RedisArg[] args,
+        ReplyParser<T> parser,
+        CancellationToken cancellationToken
+    ) => redis.Router.SendAsync(new Command(script, keys, args), parser, CommandOptions.Idempotent, cancellationToken);
 
     private bool IsTimeLeft(long began) => time.GetElapsedTime(began) < redis.Options.CommandTimeout;
 

@@ -353,14 +353,16 @@ internal sealed class SessionStore(RedisClient redis, SessionKeys keys, SessionR
     )
     {
         // mutant: the replicas are not asked.
-        if (options.Replicas > 0 && !SessionMutants.NoWait)
-            return await _replicated
-                .RunAsync(script, scriptKeys, args, parser, options.Replicas, options.ReplicaTimeout, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
-        var reply = await redis
-            .Router.SendAsync(new Command(script, scriptKeys, args), parser, CommandOptions.Idempotent, cancellationToken)
+        var wanted = SessionMutants.NoWait ? 0 : options.Replicas;
+        var (reply, confirmed) = await _replicated
+            .RunAsync(script, scriptKeys, args, parser, wanted, options.ReplicaTimeout, cancellationToken)
             .ConfigureAwait(Rt.Capture);
-        return (reply, options.Replicas == 0 ? null : options.Replicas);
+        return (
+            reply,
+            options.Replicas == 0 ? null
+            : SessionMutants.NoWait ? options.Replicas
+            : confirmed
+        );
     }
 
     private static string PolicyWord(SessionLimitPolicy policy) =>

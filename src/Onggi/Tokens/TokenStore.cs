@@ -59,19 +59,13 @@ internal sealed class TokenStore(RedisClient redis, TimeProvider time)
         CancellationToken cancellationToken
     )
     {
-        if (replicas == 0 || TokenMutants.NoWait)
-        {
-            var only = await redis
-                .Router.SendAsync(new Command(script, keys, args), parser, CommandOptions.Idempotent, cancellationToken)
-                .ConfigureAwait(Rt.Capture);
-            return (only, replicas, time.GetTimestamp());
-        }
-
+        // mutant: the replicas are not asked.
+        var wanted = TokenMutants.NoWait ? 0 : replicas;
         ReplyParser<(T, long)> timed = (ref reader) => (parser(ref reader), time.GetTimestamp());
         var ((reply, answered), confirmed) = await _replicated
-            .RunAsync(script, keys, args, timed, replicas, timeout, cancellationToken)
+            .RunAsync(script, keys, args, timed, wanted, timeout, cancellationToken)
             .ConfigureAwait(Rt.Capture);
-        return (reply, confirmed, answered);
+        return (reply, TokenMutants.NoWait ? replicas : confirmed, answered);
     }
 
     /// <summary>Whether a token or its family is on the blacklist, and its user's epoch (0 for none). One MGET for a token of ours, two reads in one flush for another's.</summary>

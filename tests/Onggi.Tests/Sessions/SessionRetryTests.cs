@@ -1,9 +1,8 @@
 using System.Globalization;
-using System.Threading.Channels;
 using Onggi.Client;
 using Onggi.Sessions;
 using Onggi.Testing;
-using FakeConnection = Onggi.Testing.FakeConnection;
+using Onggi.Tests.Client;
 
 namespace Onggi.Tests.Sessions;
 
@@ -19,10 +18,9 @@ public sealed class SessionRetryTests : IAsyncLifetime
     private const int BegunBy = 13;
 
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Bound = AskedRedis.Bound;
 
-    private readonly Channel<(string[] Command, FakeConnection From)> _asked = Channel.CreateUnbounded<(string[], FakeConnection)>();
-    private FakeRedis? _server;
+    private readonly AskedRedis _redis = AskedRedis.Start();
     private SessionWorld? _world;
 
     private SessionWorld World => _world!;
@@ -31,28 +29,17 @@ public sealed class SessionRetryTests : IAsyncLifetime
 
     private SessionRevocations Revocations => Sessions.Family.Revocations;
 
-    public async Task InitializeAsync()
+    public Task InitializeAsync()
     {
-        _server = FakeRedis.Start(async connection =>
-        {
-            await connection.HelloAsync();
-            while (true)
-                _asked.Writer.TryWrite((await connection.ReadCommandAsync(), connection));
-        });
-        _world = WorldOf(_server);
+        _world = WorldOf(_redis);
         // A new connection has everything asserted again: it is there before a test begins.
-        var connected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        World.Redis.ConnectionChanged += _ => connected.TrySetResult();
-        var pinging = World.Redis.PingAsync().AsTask();
-        await AnswerAsync("+PONG\r\n");
-        await pinging.WaitAsync(Bound);
-        await connected.Task.WaitAsync(Bound);
+        return _redis.ConnectAsync(World.Redis);
     }
 
     public async Task DisposeAsync()
     {
         await World.DisposeAsync();
-        await _server!.DisposeAsync();
+        await _redis.DisposeAsync();
     }
 
     [Fact]
@@ -81,7 +68,7 @@ public sealed class SessionRetryTests : IAsyncLifetime
         await Until.TrueAsync(
             async () =>
             {
-                while (_asked.Reader.TryRead(out var one))
+                while (_redis.TryNext(out var one))
                     await one.From.SendAsync(NothingLeft);
                 World.Time.Advance(TimeSpan.FromMinutes(1));
                 return Revocations.Count == 0;
@@ -102,7 +89,7 @@ public sealed class SessionRetryTests : IAsyncLifetime
         await AdvanceAsync(Second);
 
         await Until.TrueAsync(() => Revocations.Count == 0, "it is forgotten");
-        Assert.False(_asked.Reader.TryRead(out _));
+        Assert.False(_redis.TryNext(out _));
     }
 
     [Fact]
@@ -140,7 +127,7 @@ public sealed class SessionRetryTests : IAsyncLifetime
         using var gone = new CancellationTokenSource();
         var id = SessionId.New("0123456789012345678901");
         var revoking = Sessions.RevokeAsync(id, cancellationToken: gone.Token).AsTask();
-        var (_, lost) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
+        var (_, lost) = await _redis.NextAsync();
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => revoking.WaitAsync(Bound));
         await lost.SendAsync(Refused);
@@ -150,7 +137,7 @@ public sealed class SessionRetryTests : IAsyncLifetime
         AssertSays(await AnswerAsync(NothingLeft), "one", "signed_out", Sessions.HandleOf(id));
     }
 
-    private static SessionWorld WorldOf(FakeRedis server) => new(server.ConnectionString, Bound);
+    private static SessionWorld WorldOf(AskedRedis server) => new(server.ConnectionString, Bound);
 
     private static void AssertSays(string[] command, string mode, string reason, string handle)
     {
@@ -165,12 +152,7 @@ public sealed class SessionRetryTests : IAsyncLifetime
         await Assert.ThrowsAsync<RedisServerException>(() => revoking.WaitAsync(Bound));
     }
 
-    private async Task<string[]> AnswerAsync(string reply)
-    {
-        var (command, from) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
-        await from.SendAsync(reply);
-        return command;
-    }
+    private Task<string[]> AnswerAsync(string reply) => _redis.AnswerAsync(reply);
 
     private int Said(int id) => World.Log.All.Count(line => line.Id == id);
 

@@ -1,11 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Threading.Channels;
 using Onggi.Client;
 using Onggi.Testing;
 using Onggi.Tests.Caching;
+using Onggi.Tests.Client;
 using Onggi.Tokens;
-using FakeConnection = Onggi.Testing.FakeConnection;
 
 namespace Onggi.Tests.Tokens;
 
@@ -15,36 +14,24 @@ public sealed class RevocationRetryTests : IAsyncLifetime
 {
     private const string Refused = "-ERR not now\r\n";
 
-    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Bound = AskedRedis.Bound;
 
-    private readonly Channel<(string[] Command, FakeConnection From)> _asked = Channel.CreateUnbounded<(string[], FakeConnection)>();
-    private FakeRedis? _redis;
+    private readonly AskedRedis _redis = AskedRedis.Start();
     private TokenWorld? _world;
 
     private TokenWorld World => _world!;
 
-    public async Task InitializeAsync()
+    public Task InitializeAsync()
     {
-        _redis = FakeRedis.Start(async connection =>
-        {
-            await connection.HelloAsync();
-            while (true)
-                _asked.Writer.TryWrite((await connection.ReadCommandAsync(), connection));
-        });
         _world = WorldOf(_redis);
         // A new connection has everything asserted again: it is there before a test begins.
-        var connected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        World.Redis.ConnectionChanged += _ => connected.TrySetResult();
-        var pinging = World.Redis.PingAsync().AsTask();
-        await AnswerAsync("+PONG\r\n");
-        await pinging.WaitAsync(Bound);
-        await connected.Task.WaitAsync(Bound);
+        return _redis.ConnectAsync(World.Redis);
     }
 
     public async Task DisposeAsync()
     {
         await World.DisposeAsync();
-        await _redis!.DisposeAsync();
+        await _redis.DisposeAsync();
     }
 
     [Fact]
@@ -95,7 +82,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
         await Until.TrueAsync(
             async () =>
             {
-                while (_asked.Reader.TryRead(out var one))
+                while (_redis.TryNext(out var one))
                     await one.From.SendAsync(one.Command.Contains("4") ? ":0\r\n" : SignedOutReply(now, now));
                 return World.Tokens.Recent.Count == 0;
             },
@@ -125,7 +112,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
 
         await AdvanceAsync(TimeSpan.FromSeconds(7));
         // The question was held up for five seconds before the server read it.
-        var (late, from) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
+        var (late, from) = await _redis.NextAsync();
         Assert.Equal(["TIME"], late);
         World.Time.Advance(TimeSpan.FromSeconds(5));
         await from.SendAsync(TimeReply(server + TimeSpan.FromSeconds(12)));
@@ -153,7 +140,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
         Assert.Equal(Text(server.ToUnixTimeMilliseconds()), again[^2]);
     }
 
-    private static TokenWorld WorldOf(FakeRedis redis) => new(connectionString: redis.ConnectionString);
+    private static TokenWorld WorldOf(AskedRedis redis) => new(connectionString: redis.ConnectionString);
 
     private async Task<VerifiedToken> TokenAsync() => (await World.Tokens.InspectAsync(World.Sign())).Token!;
 
@@ -163,12 +150,7 @@ public sealed class RevocationRetryTests : IAsyncLifetime
         await Assert.ThrowsAsync<RedisServerException>(() => revoking.WaitAsync(Bound));
     }
 
-    private async Task<string[]> AnswerAsync(string reply)
-    {
-        var (command, from) = await _asked.Reader.ReadAsync().AsTask().WaitAsync(Bound);
-        await from.SendAsync(reply);
-        return command;
-    }
+    private Task<string[]> AnswerAsync(string reply) => _redis.AnswerAsync(reply);
 
     // Nothing else in this world waits for a time.
     private Task SleepsAsync() => Until.TrueAsync(() => Task.FromResult(World.Time.WaitingTimers > 0), "the retries wait for their time");

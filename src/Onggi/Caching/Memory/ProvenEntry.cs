@@ -3,7 +3,7 @@ using Onggi.Keys;
 
 namespace Onggi.Caching;
 
-/// <summary>What a hit does not read of an entry. A class of its own so that what a hit reads lies together, behind it, in one or two cache lines.</summary>
+/// <summary>What a hit does not read of an entry. A class of its own so that what a hit reads lies together, behind it, in two or three cache lines.</summary>
 internal abstract class ProvenEntryRecord(ProvenMemory memory, in EntryKey key, string wireName, byte[] json)
 {
     private protected readonly ProvenMemory Memory = memory;
