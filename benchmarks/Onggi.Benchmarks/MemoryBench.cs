@@ -18,7 +18,6 @@ namespace Onggi.Benchmarks;
 internal sealed class MemoryBench : IBench
 {
     private const int Batch = 4096;
-    private const int IdLength = 11;
 
     private const string Catalog = """
         {
@@ -37,6 +36,7 @@ internal sealed class MemoryBench : IBench
         run.Notes.AddRange([
             "`hit.1000`, `hit.100000`: nanoseconds per `OnggiCache.GetAsync` that memory answers, with so many entries, one thread, identifiers in random order. Each identifier is a text of its own that was made just before, as one that a service has read from a request: equal to what is kept, not the same object.",
             "The same texts are asked of `ConcurrentDictionary<string, string>` and `MemoryCache` (with an absolute expiry); they find them under the text itself, while ours makes a key of it for each call.",
+            "`guid`: the same with identifiers of 36 characters, the text of a GUID; the others have 11.",
             "`same-text`: the identifier is the very object that was given when the entry was kept, which no service has. The dictionary need not look at the kept text then, and its look-ups are short enough for the processor to overlap several.",
             "`hit.two-threads`: nanoseconds per hit and thread when two threads read the same 1,000 keys, against one thread alone.",
             "`hit.bytes`: bytes allocated per hit.",
@@ -51,7 +51,9 @@ internal sealed class MemoryBench : IBench
         List<Duel> duels = [];
         using var few = new Subject(1000);
         using var many = new Subject(100_000);
-        foreach (var (subject, goal) in ((Subject, double)[])[(few, 2.0), (many, 2.2)])
+        using var fewLong = new Subject(1000, LongId);
+        using var manyLong = new Subject(100_000, LongId);
+        foreach (var (subject, longs, goal) in ((Subject, Subject, double)[])[(few, fewLong, 2.0), (many, manyLong, 2.2)])
         {
             var row = $"hit.{subject.Count}";
             Add(
@@ -60,6 +62,13 @@ internal sealed class MemoryBench : IBench
                 span => Time(subject, subject.Onggi, span),
                 span => Time(subject, subject.Dictionary, span),
                 new Goal(goal, AtMost: true)
+            );
+            Add(
+                $"{row}.guid",
+                "ConcurrentDictionary",
+                span => Time(longs, longs.Onggi, span),
+                span => Time(longs, longs.Dictionary, span),
+                goal: null
             );
             Add(
                 $"{row}.memorycache",
@@ -128,7 +137,7 @@ internal sealed class MemoryBench : IBench
 
     private static double Measure(Subject subject, Func<string[], int> batch, TimeSpan slice, bool sameText)
     {
-        var asked = NewTexts();
+        var asked = subject.NewTexts();
         var end = Duel.EndOf(slice);
         List<double> times = [];
         for (var turn = 0; Stopwatch.GetTimestamp() < end; turn++)
@@ -143,13 +152,16 @@ internal sealed class MemoryBench : IBench
         return Duel.Median(times);
     }
 
-    // Their characters are written over for each turn, so that nothing is collected while it is measured.
-    private static string[] NewTexts() => [.. Enumerable.Range(0, Batch).Select(_ => new string('-', IdLength))];
+    // As most are: of a letter or two and a number, or a GUID.
+    private static string ShortId(int number) => string.Create(CultureInfo.InvariantCulture, $"item-{number:000000}");
+
+    private static string LongId(int number) =>
+        string.Create(CultureInfo.InvariantCulture, $"6f1c1d2e-0b7a-4d5c-9c1e-{number:000000000000}");
 
     private static double Bytes(Subject subject)
     {
         const int Batches = 64;
-        var asked = NewTexts();
+        var asked = subject.NewTexts();
         subject.Fill(asked, turn: 0, sameText: false);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < Batches; i++)
@@ -172,8 +184,11 @@ internal sealed class MemoryBench : IBench
         private readonly MemoryCache _memoryCache = new(new MemoryCacheOptions());
 
         public Subject(int count)
+            : this(count, ShortId) { }
+
+        public Subject(int count, Func<int, string> idOf)
         {
-            _ids = [.. Enumerable.Range(0, count).Select(i => string.Create(CultureInfo.InvariantCulture, $"item-{i:000000}"))];
+            _ids = [.. Enumerable.Range(0, count).Select(idOf)];
             _order = [.. Enumerable.Range(0, 16 * Batch).Select(i => (int)(i * 2_654_435_761L % count))];
             var options = new CacheOptions { MemoryMaxEntries = 2 * count, MemoryMaxBytes = 1L << 30 };
             var codec = new CacheJson(BenchJson.Default, options).Codec<string>();
@@ -200,7 +215,7 @@ internal sealed class MemoryBench : IBench
                 var key = KeyOf(id).Entry;
                 _cache
                     .Memory.Keep(Generation, key, keyspace.WireName(key), family, codec.Encode(id), long.MaxValue, long.MaxValue)!
-                    .TryShare(codec, id);
+                    .TryShare(id);
                 _dictionary[id] = id;
                 _memoryCache.Set(id, id, TimeSpan.FromHours(1));
             }
@@ -252,6 +267,9 @@ internal sealed class MemoryBench : IBench
         }
 
         private static CacheKey<string> KeyOf(string id) => new(new EntryKey(Family, id));
+
+        /// <summary>Room for what is asked in a turn. Characters are written over for each, so that nothing is collected while it is measured.</summary>
+        public string[] NewTexts() => [.. Enumerable.Range(0, Batch).Select(_ => new string('-', _ids[0].Length))];
 
         /// <summary>What is asked in a turn: other texts, which say the same as those that the entries were kept under, or those themselves.</summary>
         public void Fill(string[] asked, int turn, bool sameText)

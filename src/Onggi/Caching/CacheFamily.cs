@@ -10,6 +10,7 @@ internal sealed class CacheFamily(FamilySettings settings, FamilyPolicy policy, 
     private readonly StripedCount _memoryHits = new();
     private const double HitsFrom = 0.8;
 
+    private object? _kind;
     private double _hitWeight;
     private volatile bool _hasChosenLives;
     private long _redisHits;
@@ -44,6 +45,16 @@ internal sealed class CacheFamily(FamilySettings settings, FamilyPolicy policy, 
 
     /// <summary>Lets one complaint about unreadable values a second through.</summary>
     public LogThrottle Unreadable { get; } = new(time);
+
+    /// <summary>What its entries with objects of this type have in common. One object as long as callers name the family by one.</summary>
+    public EntryKind<T> KindOf<T>(KeyFamily keyFamily)
+    {
+        if (Volatile.Read(ref _kind) is EntryKind<T> known && ReferenceEquals(known.KeyFamily, keyFamily))
+            return known;
+        var made = new EntryKind<T>(this, keyFamily);
+        Volatile.Write(ref _kind, made);
+        return made;
+    }
 
     public void CountMemoryHit() => _memoryHits.Increment();
 

@@ -7,6 +7,9 @@ internal static class CoherenceMutants
     /// <summary>Memory looks for the entry before it looks for the proof. Only where <see cref="Interleave.IsOn"/>: a hit has no time to ask.</summary>
     public static bool EntryFirst;
 
+    /// <summary>A hit takes what it read of an entry although that was being changed. Only where <see cref="Interleave.IsOn"/>, too.</summary>
+    public static bool TornSlot;
+
     /// <summary>Memory serves without a proof that nothing was missed.</summary>
     public static bool NoProof;
 

@@ -140,10 +140,9 @@ public sealed class OnggiCache : IAsyncDisposable
     {
         // The hit path, here and in the next methods. The key stays where the caller made it: a copy would be read in one piece from four that were
         // just written, and a processor does that only when these have left it, so it would wait for all that was asked of memory before.
-        var entry = _memory.Find(key.Entry);
-        return entry is not null && entry.TryHit<T>(out var value)
+        return _memory.TryHit<T>(key.Entry, out var value)
             ? new(new CacheResult<T>(value, CacheTier.Memory))
-            : GetUnsharedAsync(entry, key, cancellationToken);
+            : GetFurtherAsync(key, cancellationToken);
     }
 
     /// <summary>The value of the key, from memory, from Redis, or from the loader, whose result is stored. Two round trips when it loads, at most one otherwise.</summary>
@@ -184,10 +183,9 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(loader);
-        var entry = _memory.Find(key.Entry, out var shouldRefresh);
-        return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
+        return _memory.TryHit<T>(key.Entry, out var value)
             ? new(value)
-            : ValueOf(GetOrLoadUnsharedAsync(entry, shouldRefresh, key, state, loader, cancellationToken));
+            : ValueOf(GetOrLoadFurtherAsync(key, state, loader, cancellationToken));
     }
 
     /// <summary>As <see cref="GetOrLoadAsync{T}"/>; the result also tells where the value came from.</summary>
@@ -212,10 +210,9 @@ public sealed class OnggiCache : IAsyncDisposable
     )
     {
         ArgumentNullException.ThrowIfNull(loader);
-        var entry = _memory.Find(key.Entry, out var shouldRefresh);
-        return entry is not null && !shouldRefresh && entry.TryHit<T>(out var value)
+        return _memory.TryHit<T>(key.Entry, out var value)
             ? new(new CacheResult<T>(value, CacheTier.Memory))
-            : ResultOf(GetOrLoadUnsharedAsync(entry, shouldRefresh, key, state, loader, cancellationToken));
+            : ResultOf(GetOrLoadFurtherAsync(key, state, loader, cancellationToken));
     }
 
     /// <summary>Loads the value anew and stores it, while readers still get the old one: for a source that has changed and a key that is asked for all the time. Two round trips.</summary>
@@ -538,20 +535,18 @@ public sealed class OnggiCache : IAsyncDisposable
         _probe.Start();
     }
 
-    // What is not as simple as a hit: the object is made of the JSON for each caller, or memory has nothing.
-    private ValueTask<CacheResult<T>> GetUnsharedAsync<T>(ProvenEntry? entry, in CacheKey<T> key, CancellationToken cancellationToken) =>
-        _reader.TryTake(entry, out CacheResult<T> result) ? new(result) : ReadAsync(key, cancellationToken);
+    // What is not as simple as a hit: the object is made of the JSON for each caller, or it is time to refresh it, or memory has nothing.
+    private ValueTask<CacheResult<T>> GetFurtherAsync<T>(in CacheKey<T> key, CancellationToken cancellationToken) =>
+        _reader.TryMemory(key, out var result) ? new(result) : ReadAsync(key, cancellationToken);
 
-    private ValueTask<CacheResult<T>> GetOrLoadUnsharedAsync<TState, T>(
-        ProvenEntry? entry,
-        bool shouldRefresh,
+    private ValueTask<CacheResult<T>> GetOrLoadFurtherAsync<TState, T>(
         in CacheKey<T> key,
         TState state,
         Func<TState, LoadContext, ValueTask<T?>> loader,
         CancellationToken cancellationToken
     )
     {
-        if (!_reader.TryTake(entry, out CacheResult<T> result))
+        if (!_reader.TryTake(_memory.Find(key.Entry, out var shouldRefresh), out CacheResult<T> result))
             return _loader.GetOrLoadAsync(key, state, loader, cancellationToken);
         if (shouldRefresh)
             _refresher.Refresh(key, state, loader);

@@ -9,7 +9,7 @@ public sealed class CoherenceMutantTests : IDisposable
     public void Dispose()
     {
         Interleave.Hook = null;
-        CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = false;
+        CoherenceMutants.EntryFirst = CoherenceMutants.NoProof = CoherenceMutants.NoFlush = CoherenceMutants.TornSlot = false;
     }
 
     [Theory]
@@ -21,20 +21,60 @@ public sealed class CoherenceMutantTests : IDisposable
         using var tier = new ProvenHarness();
         tier.Keep("a", "old");
         tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
-        Interleave.Hook = point =>
-        {
-            if (point != "memory.proof")
-                return;
-            Interleave.Hook = null;
-            // So long that the first proof is over; meanwhile the change is heard of, and with it the next proof.
-            tier.Pass(600);
-            tier.Memory.Drop(tier.WireName("a"));
-            tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
-        };
+        At(
+            "memory.proof",
+            () =>
+            {
+                // So long that the first proof is over; meanwhile the change is heard of, and with it the next proof.
+                tier.Pass(600);
+                tier.Memory.Drop(tier.WireName("a"));
+                tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
+            }
+        );
 
         var found = tier.Find("a");
 
         Assert.Equal(entryFirst, found is not null);
+    }
+
+    [Fact]
+    public void Nor_does_one_whose_hit_looks_no_further()
+    {
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old")!.TryShare("old");
+        Assert.Equal("old", tier.Hit("a"));
+        At(
+            "memory.proof",
+            () =>
+            {
+                tier.Memory.Drop(tier.WireName("a"));
+                tier.Memory.Prove(ProvenHarness.Generation, tier.Clock.Now + 500);
+            }
+        );
+
+        Assert.Null(tier.Hit("a"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_hit_that_is_held_up_while_it_reads_takes_nothing_that_was_changed(bool tornSlot)
+    {
+        CoherenceMutants.TornSlot = tornSlot;
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old")!.TryShare("old");
+        // What it has read so far is of the entry that stood there; another is shown in the same slot now.
+        At(
+            "memory.slot",
+            () =>
+            {
+                tier.Memory.Drop(tier.WireName("a"));
+                tier.Keep("a", "new")!.TryShare("new");
+            }
+        );
+
+        Assert.Equal(tornSlot ? "old" : null, tier.Hit("a"));
+        Assert.Equal("new", tier.Hit("a"));
     }
 
     [Theory]
@@ -69,4 +109,13 @@ public sealed class CoherenceMutantTests : IDisposable
 
         Assert.Equal((noFlush, noFlush), (tier.Find("a") is not null, tier.Find("b") is not null));
     }
+
+    private static void At(string point, Action happens) =>
+        Interleave.Hook = name =>
+        {
+            if (name != point)
+                return;
+            Interleave.Hook = null;
+            happens();
+        };
 }

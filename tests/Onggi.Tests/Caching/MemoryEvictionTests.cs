@@ -22,6 +22,25 @@ public class MemoryEvictionTests
         Assert.NotNull(tier.Find("d"));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_was_used_before_the_table_grew_is_spared(bool quick)
+    {
+        using var tier = new ProvenHarness(new CacheOptions { MemoryMaxEntries = 1000 });
+        tier.Keep("first")!.TryShare("value");
+        tier.Keep("second")!.TryShare("value");
+        if (quick)
+            Assert.NotNull(tier.Hit("first"));
+        else
+            Assert.NotNull(tier.Find("first"));
+
+        for (var i = 0; i < 999; i++)
+            tier.Keep(i.ToString());
+
+        Assert.Equal((true, false), (tier.Find("first") is not null, tier.Find("second") is not null));
+    }
+
     [Fact]
     public void What_has_expired_goes_before_what_has_not_although_it_was_used()
     {
@@ -47,7 +66,7 @@ public class MemoryEvictionTests
             var entry = tier.Keep(i.ToString(), new string('x', 500 + i))!;
             Assert.InRange(tier.Memory.Bytes, 1, options.MemoryMaxBytes);
             if (i % 2 == 0)
-                entry.TryShare(tier.Codec, "x");
+                entry.TryShare("x");
             Assert.InRange(tier.Memory.Bytes, 1, options.MemoryMaxBytes);
         }
 

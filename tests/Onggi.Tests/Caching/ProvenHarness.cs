@@ -42,6 +42,9 @@ internal sealed class ProvenHarness : IDisposable
 
     public ProvenEntry? Find(string id) => Memory.Find(Key(id));
 
+    /// <summary>What a hit gets that looks no further; <c>null</c> for nothing.</summary>
+    public string? Hit(string id) => Memory.TryHit(Key(id), out string? value) ? value : null;
+
     public string? Value(string id) => Find(id) is { } entry ? Codec.Decode(entry.Json) : null;
 
     public static EntryKey Key(string id) => TestKeys.Text(id).Entry;

@@ -15,16 +15,26 @@ public class ProvenMemoryModelTests
             Run(Seed.For($"model {run}"), run);
     }
 
+    // Each way in which a text is compared: packed, short or long, and not packed.
+    private static string Id(int number) =>
+        (number % 4) switch
+        {
+            0 => $"{number}",
+            1 => $"item-{number:000000}",
+            2 => $"{number:00000000-0000-0000-0000-000000000000}",
+            _ => $"고객-{number}",
+        };
+
     private static void Run(Random random, int run)
     {
         using var tier = new ProvenHarness(proven: false);
         var memory = tier.Memory;
-        var model = new Dictionary<string, (string Value, long Expires, ProvenEntry Entry)>();
+        var model = new Dictionary<string, (string Value, long Expires, ProvenEntry Entry, bool IsShared)>();
         var generation = -1L;
         (long Generation, long Until)? proof = null;
         for (var step = 0; step < 20_000; step++)
         {
-            var id = random.Next(Ids).ToString();
+            var id = Id(random.Next(Ids));
             var now = tier.Clock.Now;
             switch (random.Next(100))
             {
@@ -39,7 +49,7 @@ public class ProvenMemoryModelTests
                     var kept = of < 0 ? null : tier.Keep(id, step.ToString(), of, expires);
                     Assert.Equal(of == generation && of >= 0, kept is not null);
                     if (kept is not null)
-                        model[id] = (step.ToString(), expires, kept);
+                        model[id] = (step.ToString(), expires, kept, IsShared: false);
                     break;
                 case < 40 when model.TryGetValue(id, out var known):
                     memory.Close(known.Entry, now + 1000, long.MaxValue);
@@ -73,7 +83,16 @@ public class ProvenMemoryModelTests
                     memory.Clear();
                     model.Clear();
                     break;
-                case < 66:
+                case < 70 when model.TryGetValue(id, out var own):
+                    own.Entry.TryShare(own.Value);
+                    model[id] = own with { IsShared = true };
+                    break;
+                case 70:
+                    memory.Shorten(tier.WireName(id), now + 10);
+                    if (model.TryGetValue(id, out var longer) && longer.Expires > now + 10)
+                        model[id] = longer with { Expires = now + 10 };
+                    break;
+                case < 73:
                     tier.Pass(random.Next(20));
                     break;
                 default:
@@ -81,6 +100,8 @@ public class ProvenMemoryModelTests
                         model.TryGetValue(id, out var there) && proof is { } right && now <= right.Until && now < there.Expires
                             ? there.Value
                             : null;
+                    var shared = expected is not null && there.IsShared ? expected : null;
+                    Assert.True(shared == tier.Hit(id), $"Hit, run {run}, step {step}: {Seed.Line}");
                     Assert.True(expected == tier.Value(id), $"Run {run}, step {step}: {Seed.Line}");
                     break;
             }
@@ -90,7 +111,7 @@ public class ProvenMemoryModelTests
         var alive = model.Values.Count(entry => entry.Expires == 0 || entry.Expires > tier.Clock.Now);
         Assert.InRange(memory.Count, alive, model.Count);
         foreach (var id in Enumerable.Range(0, Ids))
-            memory.Drop(tier.WireName(id.ToString()));
+            memory.Drop(tier.WireName(Id(id)));
         Assert.Equal((0, 0), (memory.Count, memory.Bytes));
     }
 }

@@ -164,7 +164,7 @@ internal sealed class EntryReader(
             fill.KeepLate(ask);
         var result = Decode(entry, ask.Answer, isStale);
         if (result.Found && (entry.Codec.IsImmutable || result.Value is null))
-            ask.Kept?.TryShare(entry.Codec, result.Value);
+            ask.Kept?.TryShare(result.Value);
         return result;
     }
 
@@ -303,7 +303,7 @@ internal sealed class EntryReader(
         if (!codec.TryDecode(entry.Json, out value, out _))
             return false;
         if (codec.IsImmutable || value is null)
-            entry.TryShare(codec, value);
+            entry.TryShare(value);
         return true;
     }
 

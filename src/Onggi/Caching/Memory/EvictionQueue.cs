@@ -4,14 +4,14 @@ namespace Onggi.Caching;
 /// <remarks>
 /// Zhang et al., "SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm for Web Caches", NSDI'24.
 /// <list type="number">
-/// <item>Entries stand in the order in which they came; nothing is moved by a hit, which only sets <see cref="ProvenEntry.Used"/>, and only when it is not set.</item>
+/// <item>Entries stand in the order in which they came; nothing is moved by a hit, which only marks the entry as used, and only when it is not marked.</item>
 /// <item>A hand walks from the oldest to the newest and then begins again. What was used since it last came by is spared once; the first that was not goes.</item>
 /// <item>New entries join at the newest end, so those that nobody asks for again are met soon, while the old ones that are asked for stay behind the hand.</item>
 /// </list>
 /// Other than in the paper: what has expired goes even if it was used, and after <see cref="MostSpared"/> spared ones in a row the next goes
 /// whatever it is, so that a writer's time under the gate is bounded also when everything is in use.
 /// </remarks>
-internal sealed class EvictionQueue
+internal sealed class EvictionQueue(EntryTable table)
 {
     private const int MostSpared = 128;
 
@@ -55,11 +55,8 @@ internal sealed class EvictionQueue
     public ProvenEntry? Victim(long now)
     {
         var entry = _hand ?? _oldest;
-        for (var spared = 0; entry is { Used: true } && !HasExpired(entry, now) && spared < MostSpared; spared++)
-        {
-            entry.Used = false;
+        for (var spared = 0; entry is not null && !HasExpired(entry, now) && spared < MostSpared && table.TakeUsed(entry); spared++)
             entry = entry.Newer ?? _oldest;
-        }
 
         _hand = entry;
         return entry;
