@@ -12,7 +12,7 @@ namespace Onggi;
 internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
 {
     private readonly long _pause = time.TimestampFrequency;
-    private long _lastAnswer = long.MinValue;
+    private long _heard;
 
     // When the next caller may try; 0 while Redis is not silent.
     private long _retryAt;
@@ -23,8 +23,9 @@ internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
     /// <summary>Whether Redis is gone or silent, as far as is known.</summary>
     public bool IsAway => isKnownDown() || IsSilent;
 
-    /// <summary>When a question leaves that is asked now.</summary>
-    public long Now => time.GetTimestamp();
+    /// <summary>How much has been heard so far. A question remembers it as it leaves, and if it is still the same when the question has run out of time, nothing came meanwhile.</summary>
+    /// <remarks>Not a time, which would be two looks at the clock per question.</remarks>
+    public long Heard => Volatile.Read(ref _heard);
 
     /// <summary>Whether this caller may ask; of those who come while Redis is silent it is one in a second.</summary>
     public bool MayAsk()
@@ -41,15 +42,16 @@ internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
     /// <summary>An answer came, be it an error: Redis is alive.</summary>
     public void Answered()
     {
-        Volatile.Write(ref _lastAnswer, time.GetTimestamp());
+        // Two at once may count as one, which is still other than before.
+        Volatile.Write(ref _heard, _heard + 1);
         if (IsSilent)
             Volatile.Write(ref _retryAt, 0);
     }
 
     /// <summary>A question failed; whether Redis is from now on taken to be silent, and was not before.</summary>
     /// <param name="failure">How.</param>
-    /// <param name="asked">When it left.</param>
-    public bool Failed(RedisException failure, long asked)
+    /// <param name="heard">As it was when the question left.</param>
+    public bool Failed(RedisException failure, long heard)
     {
         switch (failure)
         {
@@ -57,7 +59,7 @@ internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
                 Answered();
                 return false;
             case RedisTimeoutException:
-                return Waited(asked);
+                return Waited(heard);
             case RedisConnectionException:
                 // No longer a question of patience: the connection says by itself when it is back.
                 Volatile.Write(ref _retryAt, 0);
@@ -68,7 +70,6 @@ internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
     }
 
     /// <summary>Nothing came to a question for as long as its caller waits; whether Redis is from now on taken to be silent, and was not before.</summary>
-    /// <param name="asked">When it left.</param>
-    public bool Waited(long asked) =>
-        Volatile.Read(ref _lastAnswer) < asked && Interlocked.Exchange(ref _retryAt, time.GetTimestamp() + _pause) == 0;
+    /// <param name="heard">As it was when the question left.</param>
+    public bool Waited(long heard) => Heard == heard && Interlocked.Exchange(ref _retryAt, time.GetTimestamp() + _pause) == 0;
 }

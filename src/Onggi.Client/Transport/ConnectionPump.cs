@@ -17,7 +17,7 @@ internal abstract class ConnectionPump(RespConnection connection, ITransport tra
 
     // Callers who go on in one batch, or for how long, before what they have asked is sent: the server begins while the others go on.
     private const int FlushEvery = 64;
-    private static readonly TimeSpan FlushAfter = TimeSpan.FromMicroseconds(20);
+    private static readonly TimeSpan FlushAfter = TimeSpan.FromMicroseconds(30);
     private const int LookEvery = 8;
 
     private readonly TaskCompletionSource<(string, Exception?)> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);

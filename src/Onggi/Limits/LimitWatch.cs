@@ -10,6 +10,9 @@ internal sealed class LimitWatch(RedisSilence silence, ILogger logger)
 
     public bool MayAsk() => silence.MayAsk();
 
+    /// <inheritdoc cref="RedisSilence.Heard"/>
+    public long Heard => silence.Heard;
+
     public void Answered(string family)
     {
         silence.Answered();
@@ -20,11 +23,11 @@ internal sealed class LimitWatch(RedisSilence silence, ILogger logger)
     /// <summary>A question has failed, or none was asked.</summary>
     /// <param name="terms">Whose policy decides.</param>
     /// <param name="reason">Why, in a sentence.</param>
-    /// <param name="hungSince">When the question left to which nothing came for as long as the policy waits; <c>null</c> for other failures.</param>
-    public void DecidedWithout(LimitTerms terms, string reason, long? hungSince)
+    /// <param name="heard">What had been heard when the question left to which nothing came for as long as the policy waits; <c>null</c> for other failures.</param>
+    public void DecidedWithout(LimitTerms terms, string reason, long? heard)
     {
-        if (hungSince is { } asked)
-            silence.Waited(asked);
+        if (heard is { } before)
+            silence.Waited(before);
         if (Interlocked.Increment(ref _decidedWithout) == 1)
             LimitLog.Failing(logger, terms.Family, reason, terms.Policy.FailMode);
     }

@@ -127,8 +127,8 @@ public sealed class OnggiLimits
         if (_denied.TryFind(wire, cost, out var known))
             return Told(terms, known);
         if (!_watch.MayAsk())
-            return Told(terms, Without(terms, wire, cost, place: null, spends: true, "it is away.", hungSince: null));
-        var asked = Time.GetTimestamp();
+            return Told(terms, Without(terms, wire, cost, place: null, spends: true, "it is away.", heard: null));
+        var (asked, heard) = (Time.GetTimestamp(), _watch.Heard);
         try
         {
             var reply = _redis.Router.Send(
@@ -141,7 +141,7 @@ public sealed class OnggiLimits
         }
         catch (RedisException failure)
         {
-            return Told(terms, Without(terms, wire, cost, null, spends: true, failure.Message, HungSince(failure, asked)));
+            return Told(terms, Without(terms, wire, cost, null, spends: true, failure.Message, HeardBefore(failure, heard)));
         }
     }
 
@@ -231,8 +231,8 @@ public sealed class OnggiLimits
         if (_denied.TryFind(wire, cost, out var known))
             return Told(terms, known);
         if (!_watch.MayAsk())
-            return Told(terms, Without(terms, wire, cost, place, spends, "it is away.", hungSince: null));
-        var asked = Time.GetTimestamp();
+            return Told(terms, Without(terms, wire, cost, place, spends, "it is away.", heard: null));
+        var (asked, heard) = (Time.GetTimestamp(), _watch.Heard);
         var late = terms.Patience.Begin();
         using var either = cancellationToken.CanBeCanceled
             ? CancellationTokenSource.CreateLinkedTokenSource(late, cancellationToken)
@@ -256,7 +256,7 @@ public sealed class OnggiLimits
         {
             TakeBack(terms, wire, place);
             var reason = $"it has not answered within {terms.Policy.Timeout}.";
-            return Told(terms, Without(terms, wire, cost, place, spends, reason, asked));
+            return Told(terms, Without(terms, wire, cost, place, spends, reason, heard));
         }
         catch (OperationCanceledException)
         {
@@ -269,7 +269,7 @@ public sealed class OnggiLimits
         {
             if (failure.Sent == Sent.Maybe)
                 TakeBack(terms, wire, place);
-            return Told(terms, Without(terms, wire, cost, place, spends, failure.Message, HungSince(failure, asked)));
+            return Told(terms, Without(terms, wire, cost, place, spends, failure.Message, HeardBefore(failure, heard)));
         }
     }
 
@@ -291,10 +291,10 @@ public sealed class OnggiLimits
         return decision;
     }
 
-    private Decision Without(LimitTerms terms, string wire, int cost, string? place, bool spends, string reason, long? hungSince)
+    private Decision Without(LimitTerms terms, string wire, int cost, string? place, bool spends, string reason, long? heard)
     {
         Metrics.Failed(terms.Family);
-        _watch.DecidedWithout(terms, reason, hungSince);
+        _watch.DecidedWithout(terms, reason, heard);
         return terms.Policy.FailMode switch
         {
             FailMode.Open => new Decision { Allowed = true, Source = DecisionSource.FailMode },
@@ -304,7 +304,7 @@ public sealed class OnggiLimits
     }
 
     // What was not sent says nothing of Redis's silence; but who waited for the whole time has heard nothing either way.
-    private static long? HungSince(RedisException failure, long asked) => failure is RedisTimeoutException ? asked : null;
+    private static long? HeardBefore(RedisException failure, long heard) => failure is RedisTimeoutException ? heard : null;
 
     private Decision Told(LimitTerms terms, in Decision decision)
     {

@@ -190,7 +190,7 @@ public sealed class OnggiTokens : IAsyncDisposable
             return Judged(TokenVerdict.Refused(early));
         if (_options.AcceptUnconfirmed && !_silence.MayAsk())
             return Unasked(read, verified, "it is known to be away.");
-        var began = _silence.Now;
+        var heard = _silence.Heard;
         var asking = isDue ? _clock.AskAsync(_redis, cancellationToken).AsTask() : Task.CompletedTask;
         try
         {
@@ -216,7 +216,7 @@ public sealed class OnggiTokens : IAsyncDisposable
                 throw;
             }
 
-            _silence.Failed(failure, began);
+            _silence.Failed(failure, heard);
             return Unasked(read, verified, failure.Message);
         }
     }

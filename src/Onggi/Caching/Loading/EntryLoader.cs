@@ -86,7 +86,7 @@ internal sealed class EntryLoader(
         {
             if (reader.MayAsk(entry))
             {
-                var asked = time.GetTimestamp();
+                var heard = reader.Heard;
                 call = reader.PlainCall(entry);
                 try
                 {
@@ -95,7 +95,7 @@ internal sealed class EntryLoader(
                 }
                 catch (Exception error) when (error is RedisException or ObjectDisposedException)
                 {
-                    if (!reader.TryTakeError(call, entry.Family, error, asked))
+                    if (!reader.TryTakeError(call, entry.Family, error, heard))
                         call = null;
                 }
             }

@@ -70,6 +70,9 @@ internal sealed class EntryReader(
 
     private long LifeOf<T>(in CacheEntry<T> entry) => (long)keyspace.PhysicalTtl(entry.Family.Settings, entry.WireName).TotalMilliseconds;
 
+    /// <inheritdoc cref="RedisSilence.Heard"/>
+    public long Heard => watch.Heard;
+
     /// <summary>Whether asking is worth while: there is a connection, and Redis is not known to be silent.</summary>
     public bool MayAsk<T>(in CacheEntry<T> entry)
     {
@@ -107,7 +110,7 @@ internal sealed class EntryReader(
     {
         if (!MayAsk(entry))
             return (null, true);
-        var asked = time.GetTimestamp();
+        var heard = watch.Heard;
         var call = default(EntryCall);
         try
         {
@@ -129,7 +132,7 @@ internal sealed class EntryReader(
         }
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
-            return TryTakeError(call, entry.Family, error, asked) ? (call, false) : (null, true);
+            return TryTakeError(call, entry.Family, error, heard) ? (call, false) : (null, true);
         }
     }
 
@@ -137,11 +140,11 @@ internal sealed class EntryReader(
     public EntryCall PlainCall<T>(in CacheEntry<T> entry) => fill.Call(entry.Key.Entry, entry.WireName, entry.Family, PlainLifeOf(entry));
 
     /// <summary>Logs and weighs how a question ended; whether even that was an answer.</summary>
-    public bool TryTakeError(EntryCall? call, CacheFamily family, Exception error, long asked)
+    public bool TryTakeError(EntryCall? call, CacheFamily family, Exception error, long heard)
     {
         if (error is not RedisServerException { Code: "WRONGTYPE" })
         {
-            Failed(family, error, asked);
+            Failed(family, error, heard);
             return false;
         }
 
@@ -192,7 +195,7 @@ internal sealed class EntryReader(
         var entries = MissingInMemory(keys, results);
         if (entries.Count == 0)
             return;
-        var asked = time.GetTimestamp();
+        var heard = watch.Heard;
         var failed = !MayAsk(entries[0]);
         EntryAsk[] asks = [];
         if (!failed)
@@ -207,7 +210,7 @@ internal sealed class EntryReader(
             }
             catch (Exception error) when (error is RedisException or ObjectDisposedException)
             {
-                Failed(entries[0].Family, error, asked);
+                Failed(entries[0].Family, error, heard);
                 failed = true;
             }
         }
@@ -271,7 +274,7 @@ internal sealed class EntryReader(
     }
 
     /// <summary>A question failed: it is logged and weighed.</summary>
-    public void Failed(CacheFamily family, Exception error, long asked)
+    public void Failed(CacheFamily family, Exception error, long heard)
     {
         if (error is not RedisException failure)
         {
@@ -280,7 +283,7 @@ internal sealed class EntryReader(
             return;
         }
 
-        if (watch.Failed(failure, asked))
+        if (watch.Failed(failure, heard))
             CacheLog.Silent(logger, store.CommandTimeout);
         if (_failures.MayLog(out var suppressed))
             CacheLog.ReadFailed(logger, family.Name, error.Message, suppressed);

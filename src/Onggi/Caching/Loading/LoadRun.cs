@@ -97,7 +97,7 @@ internal sealed class LoadRun<T>(
         var first = items[0].Entry;
         if (!owner.Reader.MayAsk(first))
             return (null, true);
-        var asked = owner.Time.GetTimestamp();
+        var heard = owner.Reader.Heard;
         Epoch? epoch = null;
         try
         {
@@ -131,7 +131,7 @@ internal sealed class LoadRun<T>(
         catch (Exception error) when (error is RedisException or ObjectDisposedException)
         {
             LeaveAnswered(items, epoch);
-            owner.Reader.Failed(first.Family, error, asked);
+            owner.Reader.Failed(first.Family, error, heard);
             return (null, true);
         }
     }
