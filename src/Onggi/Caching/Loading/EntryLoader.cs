@@ -340,10 +340,7 @@ internal sealed class EntryLoader(
     )
     {
         var left = most - time.GetElapsedTime(began);
-        await ((Task)flight.EndAsync())
-            .WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken)
-            .ConfigureAwait(Rt.Quietly);
-        cancellationToken.ThrowIfCancellationRequested();
+        await flight.WaitAtMostAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken).ConfigureAwait(Rt.Capture);
         if (flight.IsCompleted)
             return await flight.WaitAsync(entry.Codec, cancellationToken).ConfigureAwait(Rt.Capture);
         // The others who wait, and the next who come, are to have what it makes.

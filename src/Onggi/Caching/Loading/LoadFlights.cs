@@ -131,8 +131,12 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
     private SharedEnd<Loaded<T>> End =>
         Volatile.Read(ref _loaded) ?? Interlocked.CompareExchange(ref _loaded, new SharedEnd<Loaded<T>>(), null) ?? _loaded;
 
-    /// <summary>The end, for one who waits.</summary>
-    public Task<Loaded<T>> EndAsync() => End.WaitAsync();
+    /// <summary>The end as it is, for one who waits until it or their own token.</summary>
+    public ValueTask<Loaded<T>> EndAsync(CancellationToken cancellationToken) => End.WaitAsync(cancellationToken);
+
+    /// <summary>Waits so long for the end; <see cref="IsCompleted"/> tells whether it has come.</summary>
+    public ValueTask WaitAtMostAsync(TimeSpan most, TimeProvider time, CancellationToken cancellationToken) =>
+        End.WaitAtMostAsync(most, time, cancellationToken);
 
     public void Complete(Loaded<T> loaded) => End.Complete(loaded);
 
@@ -144,7 +148,7 @@ internal sealed class LoadFlight<T>(string wireName, LoadBatch batch) : LoadFlig
     /// <summary>Waits for the end, or until this caller's own token; that ends this wait only.</summary>
     public async ValueTask<Loaded<T>> WaitAsync(CacheCodec<T> codec, CancellationToken cancellationToken)
     {
-        var loaded = await EndAsync().WaitAsync(cancellationToken).ConfigureAwait(Rt.Capture);
+        var loaded = await EndAsync(cancellationToken).ConfigureAwait(Rt.Capture);
         return loaded.Found ? loaded with { Value = OwnCopy(loaded, codec) } : loaded;
     }
 

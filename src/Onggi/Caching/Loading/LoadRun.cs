@@ -300,7 +300,7 @@ internal sealed class LoadRun<T>(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(batch.Abandoned, own.Batch.Abandoned);
         try
         {
-            var loaded = await own.EndAsync().WaitAsync(either.Token).ConfigureAwait(Rt.Capture);
+            var loaded = await own.EndAsync(either.Token).ConfigureAwait(Rt.Capture);
             // The object itself belongs to one of those who wait there.
             item.Flight.Claim();
             owner.Complete(item.Flight, loaded);

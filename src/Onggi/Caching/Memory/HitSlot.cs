@@ -55,7 +55,7 @@ internal struct HitSlot
             Interleave.Point("memory.slot");
         Volatile.ReadBarrier();
         // mutant: TornSlot. Only where a test holds readers up: a hit has no time to ask.
-        if (_stamp != stamp && !(Interleave.IsOn && CoherenceMutants.TornSlot))
+        if (Volatile.Read(in _stamp) != stamp && !(Interleave.IsOn && CoherenceMutants.TornSlot))
             seen = default;
         return true;
     }

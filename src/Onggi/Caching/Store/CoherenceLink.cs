@@ -179,28 +179,26 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _loop.Stopping);
         while (true)
         {
-            Task greeted;
+            SharedEnd<bool> greeted;
             lock (_gate)
-                greeted = _greeted.WaitAsync();
+                greeted = _greeted;
             if (_epoch is { } epoch)
                 return epoch;
             try
             {
-                await greeted.WaitAsync(waited, _time, either.Token).ConfigureAwait(Rt.Capture);
-            }
-            catch (TimeoutException late)
-            {
-                throw new RedisTimeoutException(
-                    $"The connection for tracked reads was not ready within {waited.TotalSeconds:0.#} s.",
-                    Sent.No,
-                    late
-                );
+                await greeted.WaitAtMostAsync(waited, _time, either.Token).ConfigureAwait(Rt.Capture);
             }
             catch (OperationCanceledException stopped)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 throw new ObjectDisposedException("The cache has ended.", stopped);
             }
+
+            if (!greeted.HasCome)
+                throw new RedisTimeoutException(
+                    $"The connection for tracked reads was not ready within {waited.TotalSeconds:0.#} s.",
+                    Sent.No
+                );
         }
     }
 
