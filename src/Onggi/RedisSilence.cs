@@ -42,8 +42,8 @@ internal sealed class RedisSilence(Func<bool> isKnownDown, TimeProvider time)
     /// <summary>An answer came, be it an error: Redis is alive.</summary>
     public void Answered()
     {
-        // Two at once may count as one, which is still other than before.
-        Volatile.Write(ref _heard, _heard + 1);
+        // It must never go back: one who is held up between reading and writing it would make an old count come again, and answers that came would pass for none.
+        Interlocked.Increment(ref _heard);
         if (IsSilent)
             Volatile.Write(ref _retryAt, 0);
     }

@@ -28,6 +28,25 @@ public sealed class RedisSilenceTests
     }
 
     [Fact]
+    public async Task What_was_heard_never_comes_again()
+    {
+        const int Many = 200_000;
+        using var together = new Barrier(2);
+        var answering = Enumerable.Range(0, 2).Select(_ => Task.Factory.StartNew(Answer, TaskCreationOptions.LongRunning)).ToArray();
+
+        await Task.WhenAll(answering).WaitAsync(TimeSpan.FromMinutes(1));
+
+        Assert.Equal(2 * Many, _silence.Heard);
+
+        void Answer()
+        {
+            together.SignalAndWait();
+            for (var i = 0; i < Many; i++)
+                _silence.Answered();
+        }
+    }
+
+    [Fact]
     public void One_slow_answer_among_others_is_no_silence()
     {
         var heard = _silence.Heard;

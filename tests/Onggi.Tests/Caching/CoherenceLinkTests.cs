@@ -305,6 +305,35 @@ public sealed class CoherenceLinkTests
         });
 
     [Fact]
+    public void Who_waits_for_a_greeting_that_ended_with_its_connection_waits_for_the_next() =>
+        CacheWorld.Run(world =>
+        {
+            world.Server.RefusesHello = "NOPERM this user has no permissions";
+            var node = world.AddNode();
+            Interleave.Hook = point =>
+            {
+                if (point != "link.learnt")
+                    return;
+                Interleave.Hook = null;
+                node.Store.Break();
+            };
+            node.Store.Reconnect();
+            world.Settle();
+            Assert.Null(Interleave.Hook);
+            Assert.Null(node.Cache.Link.Epoch);
+
+            // Without a connection there is nothing to go on with; who goes round and round would end with this.
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
+            var waits = node.Cache.Link.GreetedAsync(patience.Token).AsTask();
+            Assert.False(waits.IsCompleted);
+
+            world.Server.RefusesHello = null;
+            node.Store.Connect();
+            world.Settle();
+            Assert.True(waits.Result.CanProve);
+        });
+
+    [Fact]
     public void A_greeting_that_is_refused_turns_memory_off_and_nothing_else() =>
         CacheWorld.Run(world =>
         {

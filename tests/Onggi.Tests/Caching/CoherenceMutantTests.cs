@@ -77,6 +77,59 @@ public sealed class CoherenceMutantTests : IDisposable
         Assert.Equal("new", tier.Hit("a"));
     }
 
+    [Fact]
+    public void Nothing_is_shown_while_it_is_being_written()
+    {
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old")!.TryShare("old");
+        var (hit, found) = ("nothing asked", (ProvenEntry?)null);
+        At("memory.show", () => (hit, found) = (tier.Hit("a"), tier.Find("a")));
+
+        tier.Memory.Shorten(tier.WireName("a"), tier.Clock.Now + 10);
+
+        Assert.Null(hit);
+        Assert.NotNull(found);
+        Assert.Equal("old", tier.Hit("a"));
+    }
+
+    [Fact]
+    public void The_proof_of_one_connection_says_nothing_of_what_came_over_the_next()
+    {
+        using var tier = new ProvenHarness();
+        foreach (var ask in (Func<object?>[])[() => tier.Hit("a"), () => tier.Find("a")])
+        {
+            tier.Memory.Begin(ProvenHarness.Generation + 1);
+            tier.Memory.Prove(ProvenHarness.Generation + 1, long.MaxValue);
+            At(
+                "memory.proof",
+                () =>
+                {
+                    tier.Memory.Begin(ProvenHarness.Generation + 2);
+                    tier.Keep("a", "new", ProvenHarness.Generation + 2)!.TryShare("new");
+                }
+            );
+
+            Assert.Null(ask());
+        }
+    }
+
+    [Fact]
+    public void Nor_does_one_whose_entry_only_gets_other_times()
+    {
+        using var tier = new ProvenHarness();
+        tier.Keep("a", "old")!.TryShare("old");
+        At(
+            "memory.slot",
+            () =>
+            {
+                tier.Memory.Shorten(tier.WireName("a"), tier.Clock.Now + 10);
+                tier.Pass(10);
+            }
+        );
+
+        Assert.Null(tier.Hit("a"));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

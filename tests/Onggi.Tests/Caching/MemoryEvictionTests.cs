@@ -25,6 +25,37 @@ public class MemoryEvictionTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
+    public void What_was_used_is_spared_once_and_not_again(bool quick)
+    {
+        using var tier = new ProvenHarness(new CacheOptions { MemoryMaxEntries = 2 });
+        tier.Keep("a")!.TryShare("value");
+        tier.Keep("b");
+        Assert.NotNull(quick ? tier.Hit("a") : tier.Find("a"));
+
+        tier.Keep("c");
+        tier.Keep("d");
+
+        Assert.Equal((null, true), (tier.Find("a"), tier.Find("c") is not null));
+    }
+
+    [Fact]
+    public void Who_comes_into_the_place_of_one_that_was_used_was_not()
+    {
+        using var tier = new ProvenHarness(new CacheOptions { MemoryMaxEntries = 2 });
+        tier.Keep("a");
+        Assert.NotNull(tier.Find("a"));
+        tier.Memory.Drop(tier.WireName("a"));
+
+        tier.Keep("b");
+        tier.Keep("c");
+        tier.Keep("d");
+
+        Assert.Equal((null, true), (tier.Find("b"), tier.Find("c") is not null));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
     public void What_was_used_before_the_table_grew_is_spared(bool quick)
     {
         using var tier = new ProvenHarness(new CacheOptions { MemoryMaxEntries = 1000 });

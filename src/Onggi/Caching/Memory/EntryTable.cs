@@ -184,7 +184,9 @@ internal sealed class EntryTable
                 used = true;
         }
 
-        public bool Has(ProvenEntry entry) => entry.Slot is > 0 and var number && ReferenceEquals(Entries[number], entry);
+        // Its number may be of another, larger table: one that was emptied says nothing to those who were in it.
+        public bool Has(ProvenEntry entry) =>
+            entry.Slot is > 0 and var number && number < Entries.Length && ReferenceEquals(Entries[number], entry);
 
         public bool TryPlace(ProvenEntry entry)
         {

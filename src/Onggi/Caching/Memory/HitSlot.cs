@@ -75,6 +75,8 @@ internal struct HitSlot
             _ => null,
         };
         (_kind, _value) = (kind, entry.Value);
+        if (Interleave.IsOn)
+            Interleave.Point("memory.show");
         (_lastQuiet, _generation) = (entry.LastQuiet, entry.Generation);
         Volatile.Write(ref _stamp, _stamp | form);
     }

@@ -384,6 +384,8 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
             greeted = _greeted;
         }
 
+        if (Interleave.IsOn)
+            Interleave.Point("link.learnt");
         greeted.Complete(true);
     }
 
@@ -392,9 +394,10 @@ internal sealed class CoherenceLink : ITrackingSink, IAsyncDisposable
         _memory.Unprove();
         lock (_gate)
         {
-            _epoch = null;
-            if (_greeted.HasCome)
+            // Who learnt it may not yet have said so; nobody who comes now is to take that for the next.
+            if (_epoch is not null)
                 _greeted = new();
+            _epoch = null;
         }
     }
 
