@@ -1,4 +1,5 @@
 using Onggi.Caching;
+using Onggi.Client;
 
 namespace Onggi.Tests.Caching;
 
@@ -331,6 +332,22 @@ public sealed class CoherenceLinkTests
             node.Store.Connect();
             world.Settle();
             Assert.True(waits.Result.CanProve);
+        });
+
+    [Fact]
+    public void Who_waits_for_a_greeting_that_does_not_come_gives_up_after_the_command_time_out() =>
+        CacheWorld.Run(world =>
+        {
+            var node = world.AddNode();
+            node.Store.Break();
+            var waits = node.Cache.Link.GreetedAsync().AsTask();
+            world.Settle();
+            Assert.False(waits.IsCompleted);
+
+            world.Pass((int)node.Store.CommandTimeout.TotalMilliseconds + 1);
+
+            var late = Assert.IsType<RedisTimeoutException>(waits.Exception?.InnerException);
+            Assert.Equal(Sent.No, late.Sent);
         });
 
     [Fact]

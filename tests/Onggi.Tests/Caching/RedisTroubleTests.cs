@@ -130,6 +130,36 @@ public sealed class RedisTroubleTests : IDisposable
         Assert.False(watch.MayAsk());
     }
 
+    [Theory]
+    [InlineData("get")]
+    [InlineData("get many")]
+    [InlineData("load")]
+    public async Task A_question_that_is_late_while_another_is_answered_turns_nobody_away(string call)
+    {
+        Task? answered = null;
+        Store.Refuse = text =>
+        {
+            if (!text.Contains(":late", StringComparison.Ordinal))
+                return null;
+            // It has left; now another asks, and is answered.
+            answered ??= Cache.GetAsync(TestKeys.Text("other")).AsTask();
+            Assert.True(answered.Wait(Patience));
+            return Error("timeout");
+        };
+
+        await (
+            call switch
+            {
+                "get" => Cache.GetAsync(TestKeys.Text("late")).AsTask(),
+                "get many" => Cache.GetManyAsync([TestKeys.Text("late")]).AsTask(),
+                _ => (Task)Cache.GetOrLoadAsync(TestKeys.Text("late"), static _ => new("loaded")).AsTask(),
+            }
+        );
+
+        Assert.NotNull(answered);
+        Assert.DoesNotContain(_node.Log.All, line => line.Id == 2003);
+    }
+
     [Fact]
     public async Task A_full_Redis_costs_the_storing_and_nothing_else()
     {

@@ -45,7 +45,7 @@ internal sealed class EntryTable
             if (!places.Hits[number].TryRead(key, form, packed, out seen))
                 continue;
             kind = seen.Kind as EntryKind<T>;
-            // Another object for the same family, or another type: the longer way tells which.
+            // Another object for the same family, another type, or an equal identifier of another family: the longer way tells which.
             if (kind is null || !ReferenceEquals(kind.KeyFamily, key.Family))
                 return false;
             places.Use(number);

@@ -36,7 +36,7 @@ internal struct HitSlot
         return Several;
     }
 
-    /// <summary>Whether the entry of this key is here, and if so, what a hit needs of it. Without a lock.</summary>
+    /// <summary>Whether the entry of this key is here, and if so, what a hit needs of it. Without a lock. Of a single identifier the family is not compared: its kind tells.</summary>
     /// <param name="key">The key.</param>
     /// <param name="form">Its form.</param>
     /// <param name="packed">Its identifier, where it is packed.</param>

@@ -16,11 +16,13 @@ namespace Onggi.Caching;
 /// <para>Why the proof comes first: it says "whatever Redis changed before its moment has been dropped here". That is of use only for an
 /// entry that is looked at after it. A thread that takes the entry, is held up while it is dropped and the proof renewed, and then reads the
 /// new proof would serve the old value as proven.</para>
-/// <para>Why no reader gets what was dropped before it began. A drop does two things before it returns: it writes <see cref="ProvenEntry.Removed"/>
-/// into the entry, and takes it out of the table. A reader loads the entry's generation after it began, and after that proof was loaded
+/// <para>Why no reader gets what was dropped before it began. A drop does three things before it returns: it writes <see cref="ProvenEntry.Removed"/>
+/// into the entry, hides its <see cref="HitSlot"/>, and takes it out of the table. A reader loads the stamp of the slot, or the entry's generation, after it
+/// began, and after that proof was loaded
 /// (an acquiring load) which was published (a releasing store) after the drops that it vouches for. So either it does not come by the entry, or it
 /// sees that it was removed; how the table looks to a reader while it changes does not matter. A reader that began before the drop may get the
-/// entry: its question was there before the change was known. <see cref="Clear"/> and <see cref="Begin"/> put an empty table in the place of the
+/// entry: its question was there before the change was known. When the table grows, the smaller one keeps slots that no drop hides any more; who
+/// still reads there began before the larger one stood in its place, and so before those drops. <see cref="Clear"/> and <see cref="Begin"/> put an empty table in the place of the
 /// old one instead of marking each entry: who begins later loads the empty one. <see cref="Begin"/> takes the proof away before anything
 /// else, and entries and proofs of the old generation fit nothing that comes later.</para>
 /// <para>Filled only from replies of the tracked connection, in the order of the wire, by the loop that reads it; so is everything down to
@@ -128,7 +130,7 @@ internal sealed class ProvenMemory : IDisposable
 
     /// <summary>The same for who can refresh an entry ahead of its end.</summary>
     /// <param name="key">The key.</param>
-    /// <param name="refresh">Whether it is time for that. <c>true</c> for one caller per entry.</param>
+    /// <param name="refresh">Whether it is time for that. <c>true</c> for one caller per entry, who waits for the gate once, to tell the others.</param>
     public ProvenEntry? Find(in EntryKey key, out bool refresh) => Find(key, wantsRefresh: true, out refresh);
 
     /// <summary>Some entry that would be served now, for who checks on memory; <c>null</c> when none was met.</summary>
