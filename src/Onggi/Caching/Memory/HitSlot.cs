@@ -6,8 +6,8 @@ namespace Onggi.Caching;
 /// <summary>What a hit reads of an entry, in 64 bytes beside those of other entries: a copy, written anew whenever the entry changes.</summary>
 /// <remarks>
 /// The writer holds the gate of <see cref="ProvenMemory"/>; readers take no lock. The stamp tells them that what they read is of one moment: the writer changes
-/// it before and after it writes, and the reader looks at it before and after it reads (a sequence lock, as in Lameter, "Effective Synchronization on Linux/NUMA
-/// Systems", 2005). Its lowest byte tells what is here, and the others count the changes, so it never comes again.
+/// it before and after it writes, and the reader looks at it before and after it reads: a sequence lock, with the fences of Boehm, "Can Seqlocks Get Along With
+/// Programming Language Memory Models?", MSPC'12. Its lowest byte tells what is here, and the others count the changes, so it never comes again.
 /// </remarks>
 internal struct HitSlot
 {
