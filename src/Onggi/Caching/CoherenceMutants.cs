@@ -10,6 +10,9 @@ internal static class CoherenceMutants
     /// <summary>A hit takes what it read of an entry although that was being changed. Only where <see cref="Interleave.IsOn"/>, too.</summary>
     public static bool TornSlot;
 
+    /// <summary>A hit goes on finding what was dropped.</summary>
+    public static bool SlotStays;
+
     /// <summary>Memory serves without a proof that nothing was missed.</summary>
     public static bool NoProof;
 

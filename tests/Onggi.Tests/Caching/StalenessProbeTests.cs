@@ -47,6 +47,28 @@ public sealed class StalenessProbeTests
             Assert.Equal((1, 1), (node.Cache.Probe.Differed, node.Cache.Probe.Broken));
         });
 
+    [Fact]
+    public void Neither_does_one_stay_hidden_whose_hits_go_on_with_what_was_dropped() =>
+        CacheWorld.Run(world =>
+        {
+            var node = WithInMemory(world);
+            CoherenceMutants.SlotStays = true;
+            world.Server[Name] = "\"new\"";
+
+            Check(
+                world,
+                node,
+                () =>
+                {
+                    Assert.True(node.Cache.Memory.TryHit(TestKeys.Text("a").Entry, out string? hit) && hit == "old");
+                    Assert.Null(node.Cache.Memory.Find(TestKeys.Text("a").Entry));
+                    node.Cache.Memory.Clear();
+                }
+            );
+
+            Assert.Equal((1, 1), (node.Cache.Probe.Differed, node.Cache.Probe.Broken));
+        });
+
     private static WorldNode WithInMemory(CacheWorld world)
     {
         world.Server[Name] = "\"old\"";
@@ -57,12 +79,13 @@ public sealed class StalenessProbeTests
         return node;
     }
 
-    private static void Check(CacheWorld world, WorldNode node)
+    private static void Check(CacheWorld world, WorldNode node, Action? end = null)
     {
         var entry = node.Cache.Memory.Find(TestKeys.Text("a").Entry);
         Assert.NotNull(entry);
         var check = node.Cache.Probe.CheckAsync(entry).AsTask();
         world.Pass(700);
+        end?.Invoke();
         node.IsPaused = false;
         world.Pass(50);
         Assert.True(check.IsCompletedSuccessfully, $"{check.Status} {check.Exception}");

@@ -56,6 +56,33 @@ internal sealed class EntryTable
         return false;
     }
 
+    /// <summary>Whether a hit under the entry's key would be given what this entry has, and no other.</summary>
+    /// <remarks>For who checks on memory: by the way of hits, which knows nothing of entries.</remarks>
+    public bool Shows(ProvenEntry entry, out HitView seen)
+    {
+        var places = Volatile.Read(ref _places);
+        var key = entry.Key;
+        var home = (int)entry.Hash & places.Mask;
+        var form = HitSlot.Form(key, out var packed);
+        for (var alike = places.Alike(home, TagOf(entry.Hash)); alike != 0; alike &= alike - 1)
+        {
+            var number = places.Slots[home + BitOperations.TrailingZeroCount(alike)];
+            if (
+                places.Hits[number].TryRead(key, form, packed, out seen)
+                && seen.Kind is not null
+                && seen.Kind == entry.Kind
+                && seen.Value == entry.Value
+            )
+            {
+                // The one that took its place can have the same object: null, or an empty text.
+                return places.Entries[number] is not { } there || there == entry || there.Value != entry.Value;
+            }
+        }
+
+        seen = default;
+        return false;
+    }
+
     /// <summary>The entry under the key; <c>null</c> when there is none, or when it is just being moved.</summary>
     public ProvenEntry? Find(in EntryKey key, uint hash)
     {
@@ -211,8 +238,11 @@ internal sealed class EntryTable
         {
             var number = entry.Slot;
             entry.Slot = 0;
-            Hits[number].Hide();
             Volatile.Write(ref Entries[number], null);
+            // mutant: SlotStays
+            if (CoherenceMutants.SlotStays)
+                return;
+            Hits[number].Hide();
             var home = (int)entry.Hash & Mask;
             var hole = Array.IndexOf(Slots, number, home, Farthest);
             // Those behind the hole move up, unless the hole lies before their own place: so no way is ever broken by a gap.

@@ -140,8 +140,11 @@ internal sealed class ProvenMemory : IDisposable
     public bool Serves(ProvenEntry entry)
     {
         var proof = Volatile.Read(ref _proof);
-        return proof is not null
-            && ReferenceEquals(_table.Find(entry.Key, entry.Hash), entry)
+        if (proof is null)
+            return false;
+        if (_table.Shows(entry, out var seen) && seen.Generation == proof.Generation && _clock.Now <= Math.Min(proof.Until, seen.LastQuiet))
+            return true;
+        return ReferenceEquals(_table.Find(entry.Key, entry.Hash), entry)
             && Judge(entry, entry.Generation, proof, _clock.Now, wantsRefresh: false, out _) is not null;
     }
 

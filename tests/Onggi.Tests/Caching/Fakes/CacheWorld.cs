@@ -122,6 +122,7 @@ internal sealed class CacheWorld
         CoherenceMutants.NoLease = CoherenceMutants.LeaseStays = CoherenceMutants.TokenReuse = CoherenceMutants.LateInsert = false;
         CoherenceMutants.JoinAny = CoherenceMutants.NoWait = CoherenceMutants.FailoverValue = CoherenceMutants.FailoverLease = false;
         CoherenceMutants.NoLoop = CoherenceMutants.FillAnywhere = CoherenceMutants.RenewBlind = false;
+        CoherenceMutants.TornSlot = CoherenceMutants.SlotStays = false;
         Interleave.Hook = null;
     }
 }
