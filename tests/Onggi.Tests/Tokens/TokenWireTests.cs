@@ -3,6 +3,7 @@ using Onggi.Client;
 using Onggi.Events;
 using Onggi.Testing;
 using Onggi.Tests.Caching;
+using Onggi.Tests.Client;
 using Onggi.Tokens;
 using FakeConnection = Onggi.Testing.FakeConnection;
 
@@ -136,6 +137,43 @@ public sealed class TokenWireTests
         Assert.Equal((true, false), (verdict.IsValid, verdict.IsConfirmed));
         Assert.Equal(TokenRefusal.Expired, expired.Refusal);
         Assert.Single(world.Log.All, line => line.Id == 5006);
+    }
+
+    [Fact]
+    public async Task A_question_that_is_late_while_another_is_answered_keeps_nobody_from_asking()
+    {
+        await using var redis = AskedRedis.Start();
+        await using var world = new TokenWorld(
+            static options => options.AcceptUnconfirmed = true,
+            connectionString: redis.ConnectionString,
+            patience: TimeSpan.FromSeconds(3)
+        );
+        await redis.ConnectAsync(world.Redis);
+        var answered = world.Tokens.VerifyAsync(world.Sign()).AsTask();
+        // Nobody has asked for the server's time yet.
+        FakeConnection[] from = [await AskedAsync("TIME"), await AskedAsync("MGET")];
+        var late = world.Tokens.VerifyAsync(world.Sign()).AsTask();
+        await AskedAsync("MGET");
+
+        // The answer comes after the late one has left.
+        await from[0].SendAsync($"*2\r\n$10\r\n{world.Time.GetUtcNow().ToUnixTimeSeconds()}\r\n$1\r\n0\r\n");
+        await from[1].SendAsync("*3\r\n_\r\n_\r\n_\r\n");
+
+        Assert.True((await answered.WaitAsync(AskedRedis.Bound)).IsConfirmed);
+        Assert.False((await late.WaitAsync(AskedRedis.Bound)).IsConfirmed);
+        _ = world.Tokens.VerifyAsync(world.Sign()).AsTask();
+        await AskedAsync("MGET");
+
+        async Task<FakeConnection> AskedAsync(string name)
+        {
+            while (true)
+            {
+                var (command, connection) = await redis.NextAsync();
+                if (command[0] == name)
+                    return connection;
+                Assert.Equal("TIME", command[0]);
+            }
+        }
     }
 
     [Fact]

@@ -29,7 +29,12 @@ internal sealed class TokenWorld : IAsyncDisposable
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly RedisClient _redis;
 
-    public TokenWorld(Action<TokenOptions>? change = null, TokenKeyRing? keys = null, string connectionString = "127.0.0.1:1")
+    public TokenWorld(
+        Action<TokenOptions>? change = null,
+        TokenKeyRing? keys = null,
+        string connectionString = "127.0.0.1:1",
+        TimeSpan? patience = null
+    )
     {
         Keys = keys ?? new TokenKeyRing(TokenKey.Generate("first"));
         Options = new TokenOptions { Issuer = "shop", RefreshSecret = Secret };
@@ -38,6 +43,7 @@ internal sealed class TokenWorld : IAsyncDisposable
         redis.ConnectTimeout = redis.CommandTimeout = connectionString.EndsWith(":1", StringComparison.Ordinal)
             ? TimeSpan.FromMilliseconds(50)
             : TimeSpan.FromSeconds(20);
+        redis.CommandTimeout = patience ?? redis.CommandTimeout;
         _redis = new RedisClient(redis);
         Meters = _services.GetRequiredService<IMeterFactory>();
         Tokens = new OnggiTokens(
