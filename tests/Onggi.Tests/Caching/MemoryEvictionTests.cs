@@ -61,10 +61,7 @@ public class MemoryEvictionTests
         using var tier = new ProvenHarness(new CacheOptions { MemoryMaxEntries = 1000 });
         tier.Keep("first")!.TryShare("value");
         tier.Keep("second")!.TryShare("value");
-        if (quick)
-            Assert.NotNull(tier.Hit("first"));
-        else
-            Assert.NotNull(tier.Find("first"));
+        Assert.NotNull(quick ? tier.Hit("first") : tier.Find("first"));
 
         for (var i = 0; i < 999; i++)
             tier.Keep(i.ToString());

@@ -45,6 +45,26 @@ public sealed class SharedEndTests
     }
 
     [Fact]
+    public void They_are_let_go_in_the_order_in_which_they_came() =>
+        // There nothing passes through the thread pool, which knows no order.
+        CacheWorld.Run(_ =>
+        {
+            var order = new List<int>();
+            var waiting = Enumerable.Range(0, 50).Select(WaitAsync).ToArray();
+
+            _end.Complete(7);
+
+            Assert.All(waiting, static one => Assert.True(one.IsCompletedSuccessfully));
+            Assert.Equal(Enumerable.Range(0, 50), order);
+
+            async Task WaitAsync(int number)
+            {
+                await _end.WaitAsync(CancellationToken.None);
+                order.Add(number);
+            }
+        });
+
+    [Fact]
     public async Task A_failure_goes_to_all_and_to_nobody_who_only_waits_for_the_end()
     {
         var first = _end.WaitAsync(CancellationToken.None).AsTask();

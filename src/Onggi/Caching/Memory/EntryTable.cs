@@ -12,7 +12,7 @@ namespace Onggi.Caching;
 /// An open table with linear probing, at most half full. Beside each place stands a tag of one byte, taken from the hash; sixteen of them
 /// are compared at once, so that an entry up to fifteen places away from its own costs no loop and no branch that could go either way. A place holds the
 /// number of a <see cref="HitSlot"/>. So a hit touches a line of tags, a line of places, which are few enough to stay near the processor, and then the
-/// right slot, which is all it needs; slots lie side by side, so they spread over as little memory as can be. Whoever needs the entry itself
+/// right slot, which is all it needs; slots lie side by side, so they spread over little memory. Whoever needs the entry itself
 /// (an object that is not shared, a time that is over) takes a longer way.
 /// <para>What a reader may meet while a writer works: a tag that is not that of the place beside it, a place that is being moved towards
 /// its own, a slot that is being written, a table that is being replaced. Each of these makes it miss an entry that is there, at worst, and that is one question more to
@@ -36,24 +36,13 @@ internal sealed class EntryTable
     public bool TrySee<T>(in EntryKey key, [NotNullWhen(true)] out EntryKind<T>? kind, out HitView seen)
     {
         var places = Volatile.Read(ref _places);
-        var hash = EntryHash.Of(key);
-        var home = (int)hash & places.Mask;
-        var form = HitSlot.Form(key, out var packed);
-        for (var alike = places.Alike(home, TagOf(hash)); alike != 0; alike &= alike - 1)
-        {
-            var number = places.Slots[home + BitOperations.TrailingZeroCount(alike)];
-            if (!places.Hits[number].TryRead(key, form, packed, out seen))
-                continue;
-            kind = seen.Kind as EntryKind<T>;
-            // Another object for the same family, another type, or an equal identifier of another family: the longer way tells which.
-            if (kind is null || !ReferenceEquals(kind.KeyFamily, key.Family))
-                return false;
-            places.Use(number);
-            return true;
-        }
-
-        (kind, seen) = (null, default);
-        return false;
+        var number = places.Look(key, EntryHash.Of(key), out seen);
+        kind = seen.Kind as EntryKind<T>;
+        // Another object for the same family, another type, or an equal identifier of another family: the longer way tells which.
+        if (kind is null || !ReferenceEquals(kind.KeyFamily, key.Family))
+            return false;
+        places.Use(number);
+        return true;
     }
 
     /// <summary>Whether a hit under the entry's key would be given what this entry has, and no other.</summary>
@@ -61,26 +50,12 @@ internal sealed class EntryTable
     public bool Shows(ProvenEntry entry, out HitView seen)
     {
         var places = Volatile.Read(ref _places);
-        var key = entry.Key;
-        var home = (int)entry.Hash & places.Mask;
-        var form = HitSlot.Form(key, out var packed);
-        for (var alike = places.Alike(home, TagOf(entry.Hash)); alike != 0; alike &= alike - 1)
-        {
-            var number = places.Slots[home + BitOperations.TrailingZeroCount(alike)];
-            if (
-                places.Hits[number].TryRead(key, form, packed, out seen)
-                && seen.Kind is not null
-                && seen.Kind == entry.Kind
-                && seen.Value == entry.Value
-            )
-            {
-                // The one that took its place can have the same object: null, or an empty text.
-                return places.Entries[number] is not { } there || there == entry || there.Value != entry.Value;
-            }
-        }
-
-        seen = default;
-        return false;
+        var number = places.Look(entry.Key, entry.Hash, out seen);
+        // The one that took its place can have the same object: null, or an empty text.
+        return seen.Kind is not null
+            && seen.Kind == entry.Kind
+            && seen.Value == entry.Value
+            && (places.Entries[number] is not { } there || there == entry || there.Value != entry.Value);
     }
 
     /// <summary>The entry under the key; <c>null</c> when there is none, or when it is just being moved.</summary>
@@ -196,8 +171,25 @@ internal sealed class EntryTable
 
         public bool IsFull => _next == Hits.Length && _free.Count == 0;
 
-        /// <summary>Which of the sixteen places from here on have this tag: a bit for each.</summary>
-        public uint Alike(int home, byte tag)
+        /// <summary>What hits see under a key's identifiers, and the number of its slot; without a kind when there is nothing near, or it was just being changed.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public int Look(in EntryKey key, uint hash, out HitView seen)
+        {
+            var home = (int)hash & Mask;
+            var form = HitSlot.Form(key, out var packed);
+            for (var alike = Alike(home, TagOf(hash)); alike != 0; alike &= alike - 1)
+            {
+                var number = Slots[home + BitOperations.TrailingZeroCount(alike)];
+                if (Hits[number].TryRead(key, form, packed, out seen))
+                    return number;
+            }
+
+            seen = default;
+            return 0;
+        }
+
+        // Which of the sixteen places from here on have this tag: a bit for each.
+        private uint Alike(int home, byte tag)
         {
             var window = Vector128.LoadUnsafe(ref MemoryMarshal.GetArrayDataReference(Tags), (nuint)home);
             return Vector128.Equals(window, Vector128.Create(tag)).ExtractMostSignificantBits();
